@@ -1,0 +1,130 @@
+"""Puts together what a recipe names: sources, task, model, optimiser, placement and the step."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+import zoo
+from train import data
+from train.feed import Feed, GrainFeed, MemoryFeed, choose_steps_per_dispatch
+from train.optim import make_optimizer, make_schedule
+from train.placement import MeshPlacement, make_placement
+from train.recipe import Recipe, RecipeError, model_options
+from train.state import TrainState, initial_state
+from train.step import make_evaluate, make_update
+from train.tasks import Batch, Task, make_task
+
+
+@dataclasses.dataclass(frozen=True)
+class Assembly:
+    """The parts of a run, ready to be started."""
+
+    recipe: Recipe
+    train: data.Source
+    test: data.Source
+    task: Task
+    model: nn.Module
+    placement: MeshPlacement
+    schedule: optax.Schedule
+    optimizer: optax.GradientTransformation
+    steps_per_epoch: int
+    total_steps: int
+
+    def make_state(self) -> TrainState:
+        """The state before the first step; pure, so that it can be traced for shapes alone."""
+        init_key, run_key = jax.random.split(jax.random.key(self.recipe.seed))
+        example = jnp.zeros((1, *self.train.image_shape))
+        variables = self.model.init(init_key, example)
+        return initial_state(variables, self.optimizer, run_key, self.recipe.optimizer.ema is not None)
+
+    def make_feed(self) -> Feed:
+        """The training batches, bound to the step."""
+        recipe, placement = self.recipe, self.placement
+        update = make_update(
+            self.model,
+            self.task,
+            self.optimizer,
+            ema=recipe.optimizer.ema,
+            skip_nonfinite=recipe.on_nan == "skip",
+            axis_name=placement.axis_name,
+        )
+        transform = data.augment(recipe.augment)
+        pipeline = data.make_pipeline(
+            self.train,
+            recipe.data.batch_size,
+            recipe.seed,
+            recipe.data.pipeline,
+            recipe.data.workers,
+            jax.process_index(),
+            jax.process_count(),
+        )
+        if isinstance(pipeline, data.GrainPipeline):
+            return GrainFeed(pipeline, placement, transform, update)
+        params = jax.eval_shape(self.make_state).params
+        chunk = choose_steps_per_dispatch(recipe.steps_per_dispatch, placement, params)
+        return MemoryFeed(pipeline, placement, transform, update, chunk)
+
+    def make_evaluate(self) -> Callable[..., Any]:
+        """`evaluate(variables, batch) -> (sums, predictions)`, compiled."""
+        evaluate = make_evaluate(self.model, self.task)
+        preprocess = data.preprocess(self.recipe.augment)
+
+        def of_raw(variables: Any, batch: Batch) -> Any:
+            return evaluate(variables, preprocess(batch))
+
+        return self.placement.evaluate(of_raw)
+
+
+def assemble(recipe: Recipe) -> Assembly:
+    """Everything a recipe names, checked against each other before anything is computed.
+
+    Raises:
+      RecipeError: parts do not fit, such as the batch size and the number of devices.
+      UnknownNameError: a model, option, source or field does not exist.
+      DataError: the examples cannot be read.
+    """
+    config = recipe.data
+    train = data.load(config.source, "train", config.data_dir, config.limit)
+    test = data.load(config.source, "test", config.data_dir)
+    task = make_task(recipe.task, train)
+    placement = make_placement(recipe.placement)
+    for field, size in (("batch_size", config.batch_size), ("eval_batch_size", config.eval_batch_size)):
+        if size % placement.mesh.size:
+            raise RecipeError(f"data.{field}: {size} does not divide over {placement.mesh.size} devices")
+    steps_per_epoch = len(train) // config.batch_size
+    if not steps_per_epoch:
+        raise RecipeError(f"data.batch_size: {config.batch_size} is more than the {len(train)} examples")
+    total_steps = recipe.steps or recipe.epochs * steps_per_epoch
+    updates = max(total_steps // recipe.optimizer.accumulate, 1)
+    schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, updates)
+    return Assembly(
+        recipe=recipe,
+        train=train,
+        test=test,
+        task=task,
+        model=make_model(recipe, task, placement.axis_name),
+        placement=placement,
+        schedule=schedule,
+        optimizer=make_optimizer(recipe.optimizer, schedule),
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps,
+    )
+
+
+def make_model(recipe: Recipe, task: Task, axis_name: str | None = None) -> nn.Module:
+    """The recipe's model, with a head that fits the task."""
+    options: dict[str, Any] = {"num_classes": task.num_outputs, "dtype": jnp.dtype(recipe.model.dtype)}
+    if recipe.model.remat:
+        options["remat"] = True
+    try:
+        model = zoo.create(recipe.model.name, **options | model_options(recipe))
+    except TypeError as error:
+        raise RecipeError(f"model.options: {error}") from error
+    if axis_name is not None and "axis_name" in {field.name for field in dataclasses.fields(model)}:
+        model = model.clone(axis_name=axis_name)  # batch norm averages over the devices
+    return model

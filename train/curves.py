@@ -1,0 +1,143 @@
+"""Curves of a run: its metrics against the training step."""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from train.theme import LIGHT, Theme, heading, new_figure, style
+
+if typing.TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TITLES = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "learning_rate": "Learning rate",
+}
+
+
+def curves(records: Iterable[Mapping[str, Any]], panels: Sequence[str] | None = None, theme: Theme = LIGHT) -> Figure:
+    """Training and evaluation curves against the step, one panel a metric.
+
+    Args:
+        records: lines of metrics.jsonl: {"kind": "train" or "eval", "step": int, metric: number, ...}.
+            A value that is not a finite number is a gap; where the training loss first has one is marked.
+        panels: the metrics to draw; by default those of `TITLES` that occur.
+        theme: colours.
+    """
+    records = list(records)
+    names = panels_of(records) if panels is None else tuple(panels)
+    figure = new_figure(3.5 * max(len(names), 1), 2.6, theme)
+    for index, name in enumerate(names):
+        axes = figure.add_subplot(1, len(names), index + 1)
+        style(axes, theme)
+        _draw_metric(axes, records, name, theme)
+    if not names:
+        figure.text(0.5, 0.5, "no metrics were recorded", ha="center", va="center", color=theme.muted)
+    return figure
+
+
+def panels_of(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The metrics of `TITLES` that occur in the records, in that order.
+
+    >>> panels_of([{"kind": "train", "step": 1, "learning_rate": 0.1, "loss": 2.3}])
+    ('loss', 'learning_rate')
+    """
+    present = {name for record in records for name in record}
+    return tuple(name for name in TITLES if name in present)
+
+
+def series(
+    records: Iterable[Mapping[str, Any]], kind: str, name: str
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Steps and values of one metric; what is not a number becomes NaN.
+
+    >>> series([{"kind": "eval", "step": 5, "loss": 0.5}, {"kind": "train", "step": 1}], "eval", "loss")
+    (array([5.]), array([0.5]))
+    """
+    chosen = [record for record in records if record.get("kind") == kind and name in record]
+    steps, values = ([_number(record.get(key)) for record in chosen] for key in ("step", name))
+    return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
+
+
+def _draw_metric(axes: Axes, records: list[Mapping[str, Any]], name: str, theme: Theme) -> None:
+    """One panel: faint raw training values under their running mean, and evaluation as dots on a line."""
+    from matplotlib.ticker import MaxNLocator
+
+    heading(axes, TITLES.get(name, name), theme)
+    train_steps, train = series(records, "train", name)
+    eval_steps, evaluated = series(records, "eval", name)
+    averaged_steps, averaged = series(records, "eval", f"ema_{name}")
+    everything = np.concatenate([train, evaluated, averaged])
+    finite = everything[np.isfinite(everything)]
+    smooth = len(train) >= 40 and name != "learning_rate"
+    if len(train):
+        raw = {"lw": 1.0, "alpha": 0.3} if smooth else {"lw": 1.6, "label": "training"}
+        axes.plot(train_steps, train, color=theme.blue, marker=_marker(train, 1), markersize=4, **raw)
+    if smooth:
+        mean = _running_mean(train, len(train) // 20)
+        axes.plot(train_steps, mean, color=theme.blue, lw=1.6, label="training")
+    dots = {"color": theme.orange, "lw": 1.6, "markersize": 4, "marker": _marker(evaluated, 20)}
+    if len(evaluated):
+        axes.plot(eval_steps, evaluated, label="evaluation", **dots)
+    if len(averaged):
+        hollow = {"ls": (0, (3, 2)), "markerfacecolor": theme.paper}
+        axes.plot(averaged_steps, averaged, label="evaluation, EMA", **dots, **hollow)
+    if name == "loss":
+        _mark_divergence(axes, train_steps, train, theme)
+    if len(finite) and name in ("loss", "rmse", "mae") and finite.min() > 0 and finite.max() > 30 * finite.min():
+        axes.set_yscale("log")
+    if name == "accuracy":
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+        lowest = min(finite.min(initial=1.0), 0.95)
+        axes.set_ylim(lowest - 0.05 * (1 - lowest), 1 + 0.02 * (1 - lowest))
+    elif name == "learning_rate" and len(finite):
+        axes.yaxis.set_major_formatter(lambda rate, _: f"{rate:.3g}")
+        axes.set_ylim(bottom=-0.03 * finite.max() if finite.max() > 0 else None)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    thousands = max([*train_steps, *eval_steps], default=0) >= 10_000
+    axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if thousands and step else f"{step:g}")
+    axes.set_xlabel("step", color=theme.muted, fontsize=9)
+    if name != "learning_rate" and axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, labelcolor=theme.ink, handlelength=1.4)
+
+
+def _marker(values: np.ndarray, most: int) -> str | None:
+    """Dots for up to `most` values: one value alone makes no line that could be seen."""
+    return "o" if np.isfinite(values).sum() <= most else None
+
+
+def _mark_divergence(axes: Axes, steps: np.ndarray, values: np.ndarray, theme: Theme) -> None:
+    """A line where the training values first stop being finite."""
+    broken = steps[~np.isfinite(values)]
+    if len(broken):
+        axes.axvline(broken[0], color=theme.muted, lw=1, ls=(0, (2, 2)))
+        axes.annotate("not finite", (broken[0], 0.5), xycoords=("data", "axes fraction"),
+                      xytext=(-3, 0), textcoords="offset points", rotation=90, ha="right", va="center",
+                      fontsize=8, color=theme.muted)  # fmt: skip
+
+
+def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Centred mean over `window` values and the ends' shorter windows; gaps do not spread."""
+    finite = np.isfinite(values)
+    ones = np.ones(max(window, 1) | 1)
+    total = np.convolve(np.where(finite, values, 0.0), ones, mode="same")
+    number = np.convolve(finite.astype(np.float64), ones, mode="same")
+    return np.where(finite, total / np.maximum(number, 1), np.nan)
+
+
+def _number(value: Any) -> float:
+    """The value as a float, NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan

@@ -1,0 +1,68 @@
+"""Digits that need no download: scikit-learn's 1797 handwritten digits of 8x8 pixels, upright or rotated.
+
+E. Alpaydin and C. Kaynak, 1998, Optical Recognition of Handwritten Digits (UCI).
+The rotated digits serve regression on images (lecture rows L88-L92).
+"""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from train.data.source import ArraySource, generator, stratified_split
+
+TEST_SIZE = 360
+ROTATED_SIZE = 16
+"""Pixels a side of `rotated_digits`."""
+_SPLIT_SEED, _ANGLE_SEED = 0, 1
+_NAMES = tuple("0123456789")
+
+
+def _load() -> tuple[UInt8[np.ndarray, "n 8 8"], np.ndarray]:
+    from sklearn.datasets import load_digits  # scikit-learn takes a second to import
+
+    data = load_digits()
+    grey = np.rint(data.images * (255 / 16)).astype(np.uint8)  # the original counts 0..16
+    return grey, data.target.astype(np.int32)
+
+
+def _rows(labels: np.ndarray, split: Literal["train", "test"]) -> np.ndarray:
+    train, test = stratified_split(labels, TEST_SIZE, _SPLIT_SEED)
+    return train if split == "train" else test
+
+
+def digits(split: Literal["train", "test"]) -> ArraySource:
+    """1437 training and 360 test digits, (8, 8, 1), with their labels; the split is fixed and stratified."""
+    images, labels = _load()
+    rows = _rows(labels, split)
+    return ArraySource("digits", {"image": images[rows, :, :, None], "label": labels[rows]}, _NAMES)
+
+
+def rotated_digits(split: Literal["train", "test"]) -> ArraySource:
+    """The same split, each digit turned by a fixed random angle: (16, 16, 1), "target" and "label".
+
+    "target" is the angle in degrees, uniform in [-90, 90], positive counter-clockwise.
+    """
+    images, labels = _load()
+    degrees = generator(_ANGLE_SEED).uniform(-90, 90, len(images)).astype(np.float32)
+    rows = _rows(labels, split)
+    turned = np.stack([enlarge_and_rotate(images[row], float(degrees[row])) for row in rows])
+    arrays = {"image": turned[..., None], "target": degrees[rows], "label": labels[rows]}
+    return ArraySource("rotated_digits", arrays, _NAMES)
+
+
+def enlarge_and_rotate(
+    image: UInt8[np.ndarray, "side side"] | Float[np.ndarray, "side side"], degrees: float, size: int = ROTATED_SIZE
+) -> UInt8[np.ndarray, "size size"]:
+    """Turns a square image counter-clockwise on a larger black canvas, with one cubic interpolation.
+
+    The image is scaled so that its diagonal is the canvas's side: no corner is cut off at any angle.
+    """
+    from scipy.ndimage import affine_transform
+
+    radians = np.deg2rad(degrees)
+    rotation = np.array([[np.cos(radians), np.sin(radians)], [-np.sin(radians), np.cos(radians)]])
+    matrix = rotation * np.sqrt(2) * image.shape[0] / size  # canvas pixel -> image pixel
+    offset = (image.shape[0] - 1) / 2 - matrix @ np.full(2, (size - 1) / 2)
+    turned = affine_transform(image.astype(np.float32), matrix, offset, output_shape=(size, size), order=3)
+    return np.clip(np.rint(turned), 0, 255).astype(np.uint8)

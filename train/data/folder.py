@@ -1,0 +1,126 @@
+"""Folders of images: root/CLASS/*.png, or root/train/CLASS and root/test/CLASS."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from train.data.errors import DataError
+from train.data.source import Arrays, Source, Subset, stratified_split
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+TEST_FRACTION = 0.2
+_GREY = ("1", "L", "LA")
+_COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
+
+
+class FolderSource(Source):
+    """The images of some files, all of one size; grey ones become RGB when any is coloured, alpha is dropped.
+
+    Sizes are read from the headers when the source is made; pixels when an example is asked for.
+    """
+
+    def __init__(self, name: str, files: list[Path], labels: list[int], class_names: tuple[str, ...]) -> None:
+        self.name = name
+        self.class_names = class_names
+        self.files = files
+        self.labels = np.array(labels, np.int32)
+        with ThreadPoolExecutor() as pool:
+            headers = list(pool.map(_header, files))
+        width, height = headers[0][0]
+        for file, (size, _) in zip(files, headers, strict=True):
+            if size != (width, height):
+                raise DataError(
+                    f"{file}: expected {height}x{width} pixels (height x width) as {files[0]} has,"
+                    f" found {size[1]}x{size[0]}; resize all images to one size first"
+                )
+        self.image_shape = (height, width, 3 if any(mode in _COLOUR for _, mode in headers) else 1)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, row: int) -> Arrays:
+        file = self.files[row]
+        try:
+            with Image.open(file) as image:
+                pixels = np.asarray(image.convert("RGB" if self.image_shape[2] == 3 else "L"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"{file}: expected a readable image: {error}") from error
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        if pixels.shape != self.image_shape:
+            raise DataError(f"{file}: expected shape {self.image_shape}, found {pixels.shape}; it has changed")
+        return {"image": pixels, "label": self.labels[row]}
+
+    def label(self, row: int) -> int:
+        """The label of one example, known from its folder."""
+        return int(self.labels[row])
+
+
+def _header(file: Path) -> tuple[tuple[int, int], str]:
+    try:
+        with Image.open(file) as image:
+            size, mode = image.size, image.mode
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{file}: expected an image: {error}") from error
+    if mode not in _GREY + _COLOUR:
+        raise DataError(f"{file}: expected 8 bits a channel, grey or colour, found Pillow mode {mode}")
+    return size, mode
+
+
+def _classes(root: Path) -> dict[str, list[Path]]:
+    """The image files of each class folder, both sorted by name."""
+    classes = {}
+    for folder in sorted(root.iterdir()):
+        if folder.name.startswith("."):
+            continue
+        if folder.is_file():
+            if folder.suffix.lower() in SUFFIXES:
+                raise DataError(f"{folder}: expected every image in a class folder {root}/CLASS/, found it outside")
+            continue
+        files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != ".")
+        if not files:
+            raise DataError(f"{folder}: expected images ({' '.join(SUFFIXES)}) of class {folder.name!r}, found none")
+        classes[folder.name] = files
+    if len(classes) < 2:
+        raise DataError(f"{root}: expected two class folders or more, found {len(classes)}: {', '.join(classes)}")
+    return classes
+
+
+def folder(path: str, split: Literal["train", "test"]) -> Source:
+    """The images of a folder, labelled by their folder's name in alphabetical order.
+
+    Where root/train and root/test exist they are the splits; otherwise a fifth of each class is held out,
+    by a fixed seed.
+
+    Raises:
+      DataError: a file cannot be read, has another size or lies outside a class folder; a class is empty,
+        or known in one split only. The message names the file.
+    """
+    root = Path(path).expanduser()
+    name = f"folder:{path}"
+    if not root.is_dir():
+        raise DataError(f"{root}: expected a folder of class folders, found {'a file' if root.exists() else 'nothing'}")
+    parts = [part for part in ("train", "test") if (root / part).is_dir()]
+    if len(parts) == 1:
+        missing = "test" if parts == ["train"] else "train"
+        raise DataError(f"{root}: expected both train/ and test/ or neither, found no {missing}/")
+    if not parts:
+        whole = _source(name, _classes(root))
+        train, test = stratified_split(whole.labels, round(len(whole) * TEST_FRACTION))
+        return Subset(whole, train if split == "train" else test)
+    classes = {part: _classes(root / part) for part in parts}
+    for one, other in (("train", "test"), ("test", "train")):
+        if extra := sorted(set(classes[one]) - set(classes[other])):
+            raise DataError(f"{root / one / extra[0]}: expected the same classes in {other}/, found none so named")
+    # One source of both splits, so that their sizes and channels agree.
+    whole = _source(name, {c: classes["train"][c] + classes["test"][c] for c in classes["train"]})
+    is_test = np.array([file.parent.parent == root / "test" for file in whole.files])
+    return Subset(whole, np.flatnonzero(is_test == (split == "test")))
+
+
+def _source(name: str, classes: dict[str, list[Path]]) -> FolderSource:
+    files = [file for files in classes.values() for file in files]
+    labels = [label for label, files in enumerate(classes.values()) for _ in files]
+    return FolderSource(name, files, labels, tuple(classes))

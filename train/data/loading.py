@@ -1,0 +1,53 @@
+"""Sources by name: the one table from a recipe's `data.source` to its examples."""
+
+from typing import Literal
+
+from train.data.builtin import digits, rotated_digits
+from train.data.folder import folder
+from train.data.npz import npz
+from train.data.source import Source, balanced_subset
+from train.data.tfds import TfdsSource
+from zoo.names import unknown
+
+NAMES = ("digits", "rotated_digits", "tfds:NAME", "folder:PATH", "npz:PATH")
+
+
+def load(
+    source_name: str,
+    split: Literal["train", "test"],
+    data_dir: str | None = None,
+    limit: int | None = None,
+) -> Source:
+    """A source by name: digits, rotated_digits, tfds:NAME, folder:PATH or npz:PATH.
+
+    Args:
+      source_name: which, with what stands after the colon.
+      split: "train" or "test".
+      data_dir: where prepared TFDS data sets are; by default TFDS's own folder.
+      limit: keep this many examples of the training split, drawn evenly from the classes and always the
+        same ones; the test split is always whole, so that results compare.
+
+    Raises:
+      UnknownNameError: no such source, with the nearest names.
+      DataError: the data cannot be used; the message says where, what was expected and what came.
+
+    >>> source = load("digits", "train", limit=100)
+    >>> len(source), source.image_shape, source.class_names[:3]
+    (100, (8, 8, 1), ('0', '1', '2'))
+    """
+    if split not in ("train", "test"):
+        raise unknown("split", split, ("train", "test"))
+    match source_name.partition(":"):
+        case ("digits", "", ""):
+            source = digits(split)
+        case ("rotated_digits", "", ""):
+            source = rotated_digits(split)
+        case ("tfds", ":", name) if name:
+            source = TfdsSource(name, split, data_dir)
+        case ("folder", ":", path) if path:
+            source = folder(path, split)
+        case ("npz", ":", path) if path:
+            source = npz(path, split)
+        case _:
+            raise unknown("data source", source_name, NAMES)
+    return balanced_subset(source, limit) if limit is not None and split == "train" else source

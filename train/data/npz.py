@@ -1,0 +1,116 @@
+"""Numpy archives: arrays "image" with "label" or "target", and optionally "test_image" and so on."""
+
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from train.data.errors import DataError
+from train.data.source import Arrays, ArraySource, generator, stratified_split
+
+TEST_FRACTION = 0.2
+
+
+def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
+    """The examples of a numpy archive; nothing in it is ever unpickled.
+
+    Arrays: "image" (uint8, N H W C) with "label" (integers from 0) or "target" (finite numbers), or both;
+    the same names after "test_" are the test split, else a fifth is held out by a fixed seed. "train_image" may
+    stand for "image". "class_names" (text) names the labels, which are else numbered up to the largest.
+
+    Raises:
+      DataError: an array is missing, or has another shape, type or range than this.
+    """
+    file = Path(path).expanduser()
+    found = {name.removeprefix("train_"): array for name, array in _read(file).items()}
+    if "image" not in found:
+        raise DataError(f"{file}: expected an array 'image', found: {', '.join(found) or 'none'}")
+    train = _examples(file, found, "")
+    names = _class_names(file, found, train)
+    if "test_image" in found:
+        test = _examples(file, found, "test_")
+        _check_alike(file, train, test)
+    else:
+        train, test = _hold_out(train)
+    for prefix, arrays in (("", train), ("test_", test)):
+        if "label" in arrays:
+            _check_range(file, prefix + "label", arrays["label"], len(names))
+    return ArraySource(f"npz:{path}", train if split == "train" else test, names)
+
+
+def _read(file: Path) -> Arrays:
+    if not file.is_file():
+        raise DataError(f"{file}: expected a numpy archive (.npz), found {'a folder' if file.exists() else 'nothing'}")
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile, AttributeError, TypeError, EOFError) as error:
+        raise DataError(f"{file}: expected a numpy archive (.npz) of plain arrays: {error}") from error
+
+
+def _examples(file: Path, found: Arrays, prefix: str) -> Arrays:
+    image = found[f"{prefix}image"]
+    if image.dtype != np.uint8 or image.ndim != 4 or 0 in image.shape:
+        hint = "; a grey image has one channel: image[..., None]" if image.ndim == 3 else ""
+        raise DataError(
+            f"{file}: expected {prefix}image as uint8 (examples, height, width, channels),"
+            f" found {image.dtype} {image.shape}{hint}"
+        )
+    arrays = {"image": image}
+    for name, kinds in (("label", "iu"), ("target", "iuf")):
+        if (array := found.get(prefix + name)) is None:
+            continue
+        if array.shape != (len(image),) or array.dtype.kind not in kinds:
+            wanted = "integers" if name == "label" else "numbers"
+            raise DataError(
+                f"{file}: expected {prefix}{name} as {len(image)} {wanted}, found {array.dtype} {array.shape}"
+            )
+        arrays[name] = array
+    if len(arrays) == 1:
+        raise DataError(f"{file}: expected {prefix}label or {prefix}target beside {prefix}image, found neither")
+    if "target" in arrays:
+        arrays["target"] = arrays["target"].astype(np.float32)
+        if (bad := np.flatnonzero(~np.isfinite(arrays["target"]))).size:
+            raise DataError(
+                f"{file}: expected finite numbers in {prefix}target,"
+                f" found {arrays['target'][bad[0]]} in row {bad[0]} ({bad.size} rows)"
+            )
+    return arrays
+
+
+def _class_names(file: Path, found: Arrays, train: Arrays) -> tuple[str, ...]:
+    if "label" not in train:
+        return ()
+    if "class_names" not in found:
+        return tuple(str(label) for label in range(int(train["label"].max()) + 1))
+    names = found["class_names"]
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise DataError(f"{file}: expected class_names as a list of text, found {names.dtype} {names.shape}")
+    return tuple(names.tolist())
+
+
+def _check_range(file: Path, name: str, labels: np.ndarray, classes: int) -> None:
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
+    if outside.size:
+        row = outside[0]
+        raise DataError(f"{file}: expected {name} in 0..{classes - 1}, found {labels[row]} in row {row}")
+
+
+def _check_alike(file: Path, train: Arrays, test: Arrays) -> None:
+    if train.keys() != test.keys():
+        raise DataError(f"{file}: expected the same arrays in both splits, found {[*train]} and test {[*test]}")
+    if train["image"].shape[1:] != test["image"].shape[1:]:
+        shapes = f"{train['image'].shape[1:]} and test {test['image'].shape[1:]}"
+        raise DataError(f"{file}: expected images of one shape, found {shapes}")
+
+
+def _hold_out(arrays: Arrays) -> tuple[Arrays, Arrays]:
+    count = len(arrays["image"])
+    held_out = round(count * TEST_FRACTION)
+    if "label" in arrays:
+        train, test = stratified_split(arrays["label"], held_out)
+    else:
+        order = generator(0).permutation(count)
+        test, train = np.sort(order[:held_out]), np.sort(order[held_out:])
+    return {k: v[train] for k, v in arrays.items()}, {k: v[test] for k, v in arrays.items()}

@@ -1,0 +1,121 @@
+"""Batches of a set too large for memory, read by Grain in worker processes; deterministic and resumable."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from train.data.pipeline_memory import local_batch_size
+from train.data.source import Arrays, Source
+
+_READ_THREADS = 4
+_READ_AHEAD = 4  # batches that each process holds ready
+
+
+class GrainPipeline:
+    """Training batches of numpy arrays, read ahead by threads or, with `workers`, by processes.
+
+    Each epoch visits a new permutation, and what is left after its last full batch is dropped. The order is a
+    function of the seed and the step alone: the number of workers does not change it, and a state is one
+    number. `batch_size` counts the examples of all processes, and each reads its part.
+
+    Workers are spawned: a script that uses them guards its entry with `if __name__ == "__main__":`. They start
+    with the first batch and end with `close`, or with this process.
+
+    Raises:
+      ValueError: the source has fewer examples than a batch, or the processes cannot share one evenly.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        seed: int,
+        workers: int = 0,
+        process_index: int = 0,
+        process_count: int = 1,
+    ) -> None:
+        import grain  # it takes a second to import, and only large sets need it
+
+        local = local_batch_size(source, batch_size, process_count)
+        self.steps_per_epoch = len(source) // batch_size
+        order = grain.MapDataset.range(len(source)).shuffle(seed=_shuffle_seed(seed))
+        steps = order[: self.steps_per_epoch * batch_size].batch(batch_size).repeat()
+        self._rows = steps.map(functools.partial(_part, process_index * local, local))
+        self._batches = self._rows.map(functools.partial(_read, source))
+        self._workers = workers
+        self._step = 0
+        self._iterator: Any = None
+
+    def indices(self, step: int) -> Int[np.ndarray, "batch"]:
+        """The rows of this process's part of a step's batch."""
+        return self._rows[step]
+
+    def next(self) -> Arrays:
+        """The next batch.
+
+        Raises:
+          DataError: an example cannot be read; also when that happens in a worker.
+        """
+        if self._iterator is None:
+            self._iterator = self._start()
+        batch = next(self._iterator)
+        self._step += 1
+        return batch
+
+    def state(self) -> dict[str, int]:
+        """The position, for a checkpoint; it does not depend on the number of workers."""
+        return {"step": self._step}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Goes on from a position that `state` gave; what was read ahead is thrown away."""
+        self.close()
+        self._step = int(state["step"])
+
+    def close(self) -> None:
+        """Ends the workers; `next` would start new ones where these stopped."""
+        if self._iterator is not None:
+            self._iterator.close()
+            self._iterator = None
+
+    def _start(self) -> Any:
+        import grain
+        from absl import flags
+
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # Grain hands its absl flags on to the workers
+        rest = self._batches[self._step :]
+        ahead = rest.to_iter_dataset(grain.ReadOptions(num_threads=_READ_THREADS, prefetch_buffer_size=_READ_AHEAD))
+        if self._workers:
+            options = grain.MultiprocessingOptions(num_workers=self._workers, per_worker_buffer_size=_READ_AHEAD)
+            ahead = ahead.mp_prefetch(options, worker_init_fn=_begin_worker)
+        return iter(ahead)
+
+
+def _shuffle_seed(seed: int) -> int:
+    # Grain shuffles epoch e with seed + e, so that neighbouring seeds would share all orders but one.
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
+def _part(first: int, count: int, rows: np.ndarray) -> np.ndarray:
+    return rows[first : first + count].astype(np.int32)
+
+
+def _read(source: Source, rows: np.ndarray) -> Arrays:
+    return {**source.read(rows), "index": rows, "mask": np.ones(len(rows), bool)}
+
+
+def _begin_worker(worker: int, workers: int) -> None:
+    # Ctrl-C is the main process's to handle, and a worker must not outlive one that was killed.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,145 @@
+"""Data sets of TensorFlow Datasets, read from ArrayRecord files without TensorFlow, which only `prepare` needs."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Int
+from PIL import Image
+
+from train.data.errors import DataError
+from train.data.source import Arrays, Source
+from zoo.names import unknown
+
+_SPLITS = {"train": ("train",), "test": ("test", "validation")}  # ImageNet's test labels are not public
+
+
+def default_data_dir() -> Path:
+    """Where TFDS itself keeps its data: the variable TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+
+
+class TfdsSource(Source):
+    """A prepared TFDS data set whose features include "image" and "label"; the others are left out."""
+
+    def __init__(self, name: str, split: Literal["train", "test"], data_dir: str | Path | None = None) -> None:
+        self.name = f"tfds:{name}"
+        self._directory, self._dataset = Path(data_dir or default_data_dir()).expanduser(), name
+        builder = self._builder()
+        self.class_names, self.image_shape = _check_features(self.name, builder.info.features)
+        found = [s for s in _SPLITS[split] if s in builder.info.splits]
+        if not found:
+            splits = ", ".join(builder.info.splits)
+            raise DataError(f"{self.name}: expected a split {' or '.join(_SPLITS[split])}, found: {splits}")
+        self._split = found[0]
+        self._records = self._open(builder)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, row: int) -> Arrays:
+        return self._decode(self._records[row], row)
+
+    def label(self, row: int) -> int:
+        """The label of one example, without decoding its image."""
+        return int(self._records[row]["label"])
+
+    def read(self, rows: Sequence[int] | Int[np.ndarray, "batch"]) -> Arrays:
+        """The examples of some rows, stacked; one request for all records."""
+        rows = [int(row) for row in rows]
+        examples = [self._decode(*pair) for pair in zip(self._records.__getitems__(rows), rows, strict=True)]
+        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_records"}  # open files
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+        self._records = self._open(self._builder())
+
+    def _builder(self) -> Any:
+        import tensorflow_datasets as tfds
+        from absl import flags
+
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # array_record reads its numbers of threads from absl's flags
+        try:
+            return tfds.core.read_only_builder.builder_from_files(self._dataset, data_dir=self._directory)
+        except tfds.core.DatasetNotFoundError as error:
+            if self._dataset.split("/")[0].split(":")[0] not in (known := tfds.list_builders()):
+                raise unknown("TFDS data set", self._dataset, known) from error
+            raise DataError(
+                f"{self.name} is not prepared in {self._directory}; run: python -m train prepare {self._dataset}"
+                f" --data-dir {self._directory}, or give the folder that has it with --data.data-dir"
+            ) from error
+
+    def _open(self, builder: Any) -> Any:
+        import tensorflow_datasets as tfds
+
+        if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+            raise DataError(
+                f"{self.name} in {builder.data_dir}: expected file format array_record, which is read without"
+                f" TensorFlow, found {builder.info.file_format.value}; prepare it again in another folder:"
+                f" python -m train prepare {self._dataset} --data-dir FOLDER"
+            )
+        # Pillow does here what TFDS would do, in two thirds of the time and without asking for OpenCV.
+        return builder.as_data_source(self._split, decoders={"image": tfds.decode.SkipDecoding()})
+
+    def _decode(self, record: dict[str, Any], row: int) -> Arrays:
+        try:
+            with Image.open(io.BytesIO(record["image"])) as image:
+                pixels = np.asarray(image)
+        except OSError as error:
+            raise DataError(f"{self.name}, {self._split} row {row}: the image is damaged: {error}") from error
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        if pixels.shape != self.image_shape or pixels.dtype != np.uint8:
+            raise DataError(
+                f"{self.name}, {self._split} row {row}: expected uint8 {self.image_shape},"
+                f" found {pixels.dtype} {pixels.shape}"
+            )
+        return {"image": pixels, "label": np.int32(record["label"])}
+
+
+def _check_features(name: str, features: Any) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+    missing = [key for key in ("image", "label") if key not in features]
+    if missing:
+        raise DataError(f"{name}: expected features image and label, found: {', '.join(features)}")
+    if not hasattr(features["label"], "names"):
+        raise DataError(f"{name}: expected a class label, found {features['label']}")
+    shape = tuple(features["image"].shape)
+    if len(shape) != 3 or None in shape:
+        raise DataError(f"{name}: expected images of one size, found shape {shape}; resize them into a folder")
+    return tuple(features["label"].names), shape
+
+
+def prepare(name: str, data_dir: str | Path | None = None, manual_dir: str | Path | None = None) -> Path:
+    """Downloads a TFDS data set and writes it as ArrayRecord; returns its folder. Needs TensorFlow.
+
+    Args:
+      name: a TFDS name, such as "mnist".
+      data_dir: where to; by default TFDS's own folder.
+      manual_dir: where archives that were fetched by hand lie; those are not downloaded again.
+
+    Raises:
+      DataError: TensorFlow is not installed.
+      UnknownNameError: TFDS has no such data set.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        import tensorflow as tf  # noqa: F401
+    except ImportError as error:
+        raise DataError(
+            "preparing a data set needs TensorFlow (reading it afterwards does not): "
+            'pip install -e ".[prepare]"'
+        ) from error
+    if name.split("/")[0].split(":")[0] not in (known := tfds.list_builders()):
+        raise unknown("TFDS data set", name, known)
+    data_dir = Path(data_dir or default_data_dir()).expanduser()
+    builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
+    manual = None if manual_dir is None else Path(manual_dir).expanduser().resolve()
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual))
+    return Path(builder.data_dir)

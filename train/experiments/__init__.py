@@ -1,0 +1,66 @@
+"""The lecture's tables and figures, one command each: `python -m train experiment NAME --scale quick`."""
+
+import dataclasses
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from zoo.names import unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What the table of experiments says of one."""
+
+    summary: str
+    module: str
+    """Has `run(options: Options) -> int`."""
+
+
+EXPERIMENTS = {
+    "residual": Experiment(
+        "plain against residual networks of 20 and 56 layers on CIFAR-10 (lecture row L39)",
+        "train.experiments.residual",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of every experiment."""
+
+    scale: Literal["quick", "paper"] = "quick"
+    """quick: minutes on a small machine, with part of the data; paper: as published."""
+    workdir: Path | None = None
+    """Where runs, table and figure are written; by default runs/experiment-NAME-SCALE."""
+    data_dir: str | None = None
+    """Where prepared TFDS data sets are."""
+    seed: int = 0
+    """Decides everything random."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the experiment that is named first.
+
+    Raises:
+      UnknownNameError: there is no such experiment.
+    """
+    name = arguments[0] if arguments else ""
+    if name in ("", "-h", "--help"):
+        names = ", ".join(EXPERIMENTS)
+        print(f"usage: python -m train experiment NAME [--scale quick|paper] ...\nNAME is one of: {names}")
+        return 0 if name else 2
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    options = tyro.cli(
+        Annotated[Options, tyro.conf.arg(name="")],
+        args=list(arguments[1:]),
+        prog=f"python -m train experiment {name}",
+        description=EXPERIMENTS[name].summary,
+    )
+    if options.workdir is None:
+        options = dataclasses.replace(options, workdir=Path("runs") / f"experiment-{name}-{options.scale}")
+    return importlib.import_module(EXPERIMENTS[name].module).run(options)

@@ -1,0 +1,230 @@
+"""The recipe: everything that decides a run, as one frozen dataclass of plain values.
+
+Two runs of one recipe, with the same versions on the same platform, give bit-identical parameters.
+"""
+
+import ast
+import dataclasses
+import json
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+from train.data.augment import Augment
+from zoo.names import unknown
+
+
+class RecipeError(ValueError):
+    """A recipe asks for something impossible; the message says what."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """Which network."""
+
+    name: str = "cifar_resnet20"
+    """A name of `python -m zoo list`."""
+    options: tuple[str, ...] = ()
+    """Fields of the model to set, each as name=value: unit=full_preactivation depth=32."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute type; parameters and batch statistics stay float32."""
+    remat: bool = False
+    """Recompute each block's activations in the backward pass: less memory, more time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Which examples, and how they become batches."""
+
+    source: str = "digits"
+    """digits, rotated_digits, tfds:NAME, folder:PATH or npz:PATH."""
+    data_dir: str | None = None
+    """Where prepared TFDS data sets are; by default TFDS's own folder."""
+    limit: int | None = None
+    """Train on this many examples only, drawn evenly from the classes."""
+    pipeline: Literal["auto", "memory", "grain"] = "auto"
+    """memory keeps the whole set on the device, grain reads it with workers; auto: memory up to 1 GiB."""
+    workers: int = 0
+    """Worker processes of the grain pipeline; 0 reads in the main process."""
+    batch_size: int = 128
+    """Training examples a step, over all devices."""
+    eval_batch_size: int = 500
+    """Evaluation examples a step, over all devices."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is learned."""
+
+    name: Literal["classification", "regression"] = "classification"
+    """classification of labels, or regression of one number."""
+    label_smoothing: float = 0.0
+    """Share of the target spread evenly over all classes, in [0, 1)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """How parameters move."""
+
+    name: Literal["sgd", "adam", "adamw", "lars", "lamb", "muon"] = "sgd"
+    """The optimiser, from optax."""
+    learning_rate: float = 0.1
+    """The peak learning rate; the schedule scales it."""
+    momentum: float = 0.9
+    """Momentum of sgd, lars and muon; 0 is none."""
+    nesterov: bool = False
+    """Nesterov's form of the momentum."""
+    b1: float = 0.9
+    """First-moment decay of adam, adamw and lamb."""
+    b2: float = 0.999
+    """Second-moment decay of adam, adamw and lamb."""
+    weight_decay: float = 1e-4
+    """Pull towards zero: decoupled for adamw, lamb and muon, added to the gradient for the others."""
+    decay_all: bool = False
+    """Decay biases and norm parameters too; by default only matrices and kernels."""
+    clip_norm: float | None = None
+    """Largest global norm of the gradient."""
+    accumulate: int = 1
+    """Steps whose gradients are averaged into one update."""
+    ema: float | None = None
+    """Decay of an exponential moving average of the parameters, evaluated beside them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How the learning rate moves over the run; times are fractions of all updates."""
+
+    name: Literal["constant", "step", "cosine", "one_cycle"] = "cosine"
+    """constant, step (times `factor` at each milestone), cosine (to zero) or one_cycle."""
+    warmup: float = 0.0
+    """Linear warm-up from zero over this fraction of the run."""
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    """Where `step` multiplies the learning rate."""
+    factor: float = 0.1
+    """What `step` multiplies it by."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run."""
+
+    name: str = "custom"
+    """The recipe's name; runs are kept under runs/NAME."""
+    model: Model = Model()
+    data: Data = Data()
+    augment: Augment = Augment()
+    task: Task = Task()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    epochs: int = 10
+    """Passes over the training examples."""
+    steps: int | None = None
+    """Training steps; overrides epochs."""
+    seed: int = 0
+    """Decides initialisation, order of the data, augmentation and dropout."""
+    placement: Literal["jit", "fsdp", "pmap"] = "jit"
+    """jit: data parallel over a mesh; fsdp: parameters sharded too; pmap: one replica a device."""
+    steps_per_dispatch: int = 0
+    """Steps that one call of the device runs; 0 chooses: more for dense networks and accelerators."""
+    eval_every: int = 1
+    """Epochs between evaluations."""
+    checkpoint_every: int = 0
+    """Steps between checkpoints; 0 is once an epoch. The end of an epoch that is evaluated saves too."""
+    log_every: int = 50
+    """Steps between lines of metrics."""
+    early_stop: int = 0
+    """Stop after this many evaluations without a better result; 0 never stops early."""
+    on_nan: Literal["stop", "skip"] = "stop"
+    """A loss or gradient that is not finite stops the run, or its update is skipped and counted."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "epochs": self.epochs >= 1,
+            "steps": self.steps is None or self.steps >= 1,
+            "data.batch_size": self.data.batch_size >= 1,
+            "data.eval_batch_size": self.data.eval_batch_size >= 1,
+            "data.workers": self.data.workers >= 0,
+            "data.limit": self.data.limit is None or self.data.limit >= 1,
+            "task.label_smoothing": 0 <= self.task.label_smoothing < 1,
+            "optimizer.learning_rate": self.optimizer.learning_rate >= 0,
+            "optimizer.accumulate": self.optimizer.accumulate >= 1,
+            "optimizer.ema": self.optimizer.ema is None or 0 <= self.optimizer.ema < 1,
+            "optimizer.clip_norm": self.optimizer.clip_norm is None or self.optimizer.clip_norm > 0,
+            "schedule.warmup": 0 <= self.schedule.warmup < 1,
+            "schedule.milestones": all(0 < m < 1 for m in self.schedule.milestones),
+            "seed": self.seed >= 0,
+            "steps_per_dispatch": self.steps_per_dispatch >= 0,
+            "eval_every": self.eval_every >= 1,
+            "checkpoint_every": self.checkpoint_every >= 0,
+            "log_every": self.log_every >= 1,
+            "early_stop": self.early_stop >= 0,
+        }
+        values = flatten(self)
+        bad = [f"{field}={values[field]!r}" for field, fine in checks.items() if not fine]
+        if bad:
+            raise RecipeError(f"recipe {self.name}: out of range: {', '.join(bad)}")
+
+
+def model_options(recipe: Recipe) -> dict[str, Any]:
+    """The model's options as Python values.
+
+    >>> model_options(Recipe(model=Model(options=("depth=8", "unit=original"))))
+    {'depth': 8, 'unit': 'original'}
+    """
+    options = {}
+    for text in recipe.model.options:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise RecipeError(f"model.options: expected name=value, got {text!r}")
+        try:
+            options[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[name] = value  # a plain word, such as unit=original
+    return options
+
+
+def flatten(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as one level of dotted names: {"model.name": ..., "optimizer.learning_rate": ...}."""
+
+    def walk(prefix: str, node: Any) -> dict[str, Any]:
+        flat = {}
+        for field in dataclasses.fields(node):
+            value = getattr(node, field.name)
+            if dataclasses.is_dataclass(value):
+                flat |= walk(f"{prefix}{field.name}.", value)
+            else:
+                flat[prefix + field.name] = value
+        return flat
+
+    return walk("", recipe)
+
+
+def differences(one: Recipe, other: Recipe) -> list[str]:
+    """The fields in which two recipes differ, as lines "field: one -> other"."""
+    left, right = flatten(one), flatten(other)
+    return [f"{name}: {left[name]!r} -> {right[name]!r}" for name in left if left[name] != right[name]]
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as nested dictionaries that json can write."""
+    return dataclasses.asdict(recipe)
+
+
+def from_dict(values: dict[str, Any], kind: type = Recipe) -> Any:
+    """The recipe that `to_dict` wrote; a field that does not exist is an error with the nearest name."""
+    hints = typing.get_type_hints(kind)
+    arguments = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise unknown(f"field of {kind.__name__}", name, hints)
+        if dataclasses.is_dataclass(hints[name]):
+            value = from_dict(value, hints[name])
+        elif isinstance(value, list):
+            value = tuple(value)
+        arguments[name] = value
+    return kind(**arguments)
+
+
+def load(path: Path) -> Recipe:
+    """The recipe that a run wrote to `recipe.json`."""
+    return from_dict(json.loads(path.read_text())["recipe"])

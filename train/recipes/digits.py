@@ -1,0 +1,42 @@
+"""The main job: a residual network on scikit-learn's handwritten digits, which come with the package.
+
+python -m train
+python -m train fit digits_mlp
+python -m train fit rotation
+"""
+
+from train.data.augment import Augment
+from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Task
+
+_DATA = Data(source="digits", batch_size=64, eval_batch_size=360)
+
+DIGITS = Recipe(
+    name="digits",
+    model=Model("cifar_resnet20"),
+    data=_DATA,
+    augment=Augment(pad_crop=1),
+    optimizer=Optimizer(learning_rate=0.1, weight_decay=5e-4, nesterov=True),
+    schedule=Schedule("one_cycle", warmup=0.25),
+    epochs=15,
+    log_every=22,
+)
+
+DIGITS_MLP = Recipe(
+    name="digits_mlp",
+    model=Model("mlp", options=("hidden=(256, 128)",)),
+    data=_DATA,
+    optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-2),
+    epochs=30,
+    eval_every=5,
+)
+
+ROTATION = Recipe(
+    name="rotation",
+    model=Model("cifar_resnet8"),
+    data=Data(source="rotated_digits", batch_size=64, eval_batch_size=360),
+    task=Task("regression"),
+    optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=1e-2),
+    epochs=15,
+)
+
+RECIPES = (DIGITS, DIGITS_MLP, ROTATION)

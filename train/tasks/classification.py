@@ -1,0 +1,75 @@
+"""Classification: softmax cross entropy, accuracy and top-5 accuracy. Lecture row L17, erratum E5."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from train.tasks.protocol import Batch, Sums
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification:
+    """One label an example: int32 `batch["label"]`."""
+
+    class_names: tuple[str, ...]
+    label_smoothing: float = 0.0
+    best: str = "accuracy"
+    higher_is_better: bool = True
+
+    @property
+    def num_outputs(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    def inputs(self, batch: Batch) -> tuple[Array]:
+        """The images."""
+        return (batch["image"],)
+
+    def loss(self, outputs: Float[Array, "batch classes"], batch: Batch) -> tuple[Float[Array, ""], Sums]:
+        """Mean cross entropy; mixed images (`mixup`, `cutmix`) share it between their two labels."""
+        losses = self._cross_entropy(outputs, batch["label"])
+        if "mix" in batch:  # the share of the first image
+            other = self._cross_entropy(outputs, batch["label_b"])
+            losses = batch["mix"] * losses + (1 - batch["mix"]) * other
+        return jnp.mean(losses), {}
+
+    def metrics(self, outputs: Float[Array, "batch classes"], batch: Batch) -> Sums:
+        """Sums of the plain cross entropy, of right answers and of right answers among the best five."""
+        mask = batch["mask"].astype(jnp.float32)
+        outputs = outputs.astype(jnp.float32)
+        label = batch["label"]
+        losses = optax.softmax_cross_entropy_with_integer_labels(outputs, label)
+        label_score = jnp.take_along_axis(outputs, label[:, None], axis=-1)
+        earlier = jnp.arange(outputs.shape[-1]) < label[:, None]
+        above = (outputs > label_score) | ((outputs == label_score) & earlier)  # argmax takes the first of a tie
+        rank = jnp.sum(above, axis=-1)
+        sums = {
+            "count": jnp.sum(mask),
+            "loss": jnp.sum(losses * mask),
+            "correct": jnp.sum((rank == 0) * mask),
+        }
+        if self.num_outputs > 10:
+            sums["correct5"] = jnp.sum((rank < 5) * mask)
+        return sums
+
+    def summarise(self, sums: dict[str, float]) -> dict[str, float]:
+        """Mean loss, accuracy and, of more than ten classes, top-5 accuracy, each in [0, 1]."""
+        count = max(sums["count"], 1)
+        summary = {"loss": sums["loss"] / count, "accuracy": sums["correct"] / count}
+        if "correct5" in sums:
+            summary["top5"] = sums["correct5"] / count
+        return summary
+
+    def predict(self, outputs: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
+        """The logits, in float32."""
+        return outputs.astype(jnp.float32)
+
+    def _cross_entropy(self, outputs: Array, label: Array) -> Float[Array, "batch"]:
+        outputs = outputs.astype(jnp.float32)
+        plain = optax.softmax_cross_entropy_with_integer_labels(outputs, label)
+        if not self.label_smoothing:
+            return plain
+        uniform = optax.softmax_cross_entropy(outputs, jnp.full_like(outputs, 1 / self.num_outputs))
+        return (1 - self.label_smoothing) * plain + self.label_smoothing * uniform

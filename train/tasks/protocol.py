@@ -1,0 +1,38 @@
+"""What the engine asks of a task. Detection, dense prediction and video keep to the same five functions."""
+
+from typing import Any, Protocol
+
+from jaxtyping import Array, Float, PyTree
+
+Batch = dict[str, Array]
+Sums = dict[str, Float[Array, ""]]
+
+
+class Task(Protocol):
+    """A task as pure functions of a model's outputs and a batch.
+
+    Metrics are sums over examples, with "count" among them, so that they add up across batches, devices
+    and hosts; a mean of means would be wrong when the last batch is partial.
+    """
+
+    num_outputs: int
+    """How many numbers the model's head gives; the model's `num_classes`."""
+    best: str
+    """The summary by which checkpoints are ranked."""
+    higher_is_better: bool
+    """Whether more of `best` is better."""
+
+    def inputs(self, batch: Batch) -> tuple[Any, ...]:
+        """The model's positional arguments."""
+
+    def loss(self, outputs: PyTree[Array], batch: Batch) -> tuple[Float[Array, ""], Sums]:
+        """The scalar to minimise, a mean over the batch, and further sums to log (often none)."""
+
+    def metrics(self, outputs: PyTree[Array], batch: Batch) -> Sums:
+        """Sums over the batch's real examples (its "mask"), with "count" and "loss" among them."""
+
+    def summarise(self, sums: dict[str, float]) -> dict[str, float]:
+        """The metrics a person reads, from sums over any number of batches."""
+
+    def predict(self, outputs: PyTree[Array]) -> PyTree[Array]:
+        """The outputs in the units a person reads."""

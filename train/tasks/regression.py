@@ -1,0 +1,56 @@
+"""Regression of one number an example: squared error of the standardised value, mean absolute error as metric."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from train.tasks.protocol import Batch, Sums
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression:
+    """One value an example: float32 `batch["target"]`, which the network sees standardised."""
+
+    mean: float
+    std: float
+    num_outputs: int = 1
+    best: str = "mae"
+    higher_is_better: bool = False
+
+    @classmethod
+    def of_targets(cls, targets: np.ndarray) -> "Regression":
+        """The task whose values are standardised by the training targets' mean and deviation."""
+        return cls(float(np.mean(targets)), float(np.std(targets)) or 1.0)
+
+    def inputs(self, batch: Batch) -> tuple[Array]:
+        """The images."""
+        return (batch["image"],)
+
+    def loss(self, outputs: Float[Array, "batch 1"], batch: Batch) -> tuple[Float[Array, ""], Sums]:
+        """Mean squared error in standard deviations of the target."""
+        return jnp.mean(self._squared(outputs, batch)), {}
+
+    def metrics(self, outputs: Float[Array, "batch 1"], batch: Batch) -> Sums:
+        """Sums of the squared standardised error and of the absolute error in the target's units."""
+        mask = batch["mask"].astype(jnp.float32)
+        absolute = jnp.abs(self.predict(outputs) - batch["target"])
+        return {
+            "count": jnp.sum(mask),
+            "loss": jnp.sum(self._squared(outputs, batch) * mask),
+            "absolute": jnp.sum(absolute * mask),
+        }
+
+    def summarise(self, sums: dict[str, float]) -> dict[str, float]:
+        """Mean loss, and mean absolute error in the target's units."""
+        count = max(sums["count"], 1)
+        return {"loss": sums["loss"] / count, "mae": sums["absolute"] / count}
+
+    def predict(self, outputs: Float[Array, "batch 1"]) -> Float[Array, "batch"]:
+        """The values in the target's units."""
+        return self.mean + self.std * outputs[:, 0].astype(jnp.float32)
+
+    def _squared(self, outputs: Array, batch: Batch) -> Float[Array, "batch"]:
+        standardised = (batch["target"] - self.mean) / self.std
+        return jnp.square(outputs[:, 0].astype(jnp.float32) - standardised)

@@ -1,0 +1,41 @@
+"""`python -m zoo list|describe|summary`: the catalog and its models at the command line."""
+
+import argparse
+import sys
+
+import zoo
+from zoo import tables
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns 0, or 2 for a name that does not exist."""
+    parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="the catalog, or the part of it that matches a pattern")
+    listing.add_argument("pattern", nargs="?", default="*", help='a shell pattern, such as "*resnet*"')
+    listing.add_argument("--task", help="only models of this task")
+    for command, what in (
+        ("describe", "what the catalog says of a model"),
+        ("summary", "output shape and parameters by stage, FLOPs and bytes"),
+    ):
+        one = commands.add_parser(command, help=what)
+        one.add_argument("name", help="a name that `list` shows")
+        if command == "summary":
+            one.add_argument("--input-shape", type=int, nargs="+", metavar="N", help="of one example")
+    chosen = parser.parse_args(arguments)
+    try:
+        match chosen.command:
+            case "list":
+                tables.print_list(chosen.pattern, chosen.task)
+            case "describe":
+                tables.print_description(chosen.name)
+            case "summary":
+                tables.print_summary(chosen.name, tuple(chosen.input_shape or ()))
+    except (zoo.UnknownNameError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,81 @@
+"""LeNet-5: convolution, pooling, convolution, pooling, three dense layers.
+
+LeCun, Bottou, Bengio and Haffner, 1998, Gradient-Based Learning Applied to Document Recognition, section II.B.
+Lecture row L37.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from zoo.nn import Conv, max_pool
+from zoo.nn.checks import check_images
+
+
+class LeNet5(nn.Module):
+    """The common variant of LeNet-5, 61,706 parameters for grey images and ten classes.
+
+    It differs from the paper as most implementations do: pooling has no weights, the second convolution sees
+    all six maps, and the output is a dense layer. For the paper's tanh and mean pooling set
+    `activation=nn.tanh, pool=zoo.nn.avg_pool`. Images are 32 x 32, or 28 x 28, which are padded to that.
+    """
+
+    num_classes: int = 10
+    """Outputs; 0 gives the 84 features before the last layer instead of logits."""
+    activation: Callable[[Array], Array] = nn.relu
+    pool: Callable[[Array, int], Array] = max_pool
+    """Called with (maps, 2): halves the resolution."""
+    remat: bool = False
+    """Compute each stage's activations again in the backward pass: less memory, more time."""
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+        """Logits, float32; with `features` all named features: stage1, stage2, pre_logits and logits.
+
+        Raises:
+          ValueError: the images are not 28 x 28 or 32 x 32.
+        """
+        del train  # nothing in LeNet behaves otherwise while it trains
+        check_images(images, "LeNet5")
+        if images.shape[1:3] not in ((28, 28), (32, 32)):
+            raise ValueError(f"LeNet5 expected images of 28 x 28 or 32 x 32 pixels, got shape {images.shape}")
+        padding = (32 - images.shape[1]) // 2
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        stage = nn.remat(LeNetStage) if self.remat else LeNetStage
+        shared = {"activation": self.activation, "pool": self.pool, **types}
+        named = {}
+        named["stage1"] = x = stage(6, padding, **shared, name="stage1")(images)
+        named["stage2"] = x = stage(16, 0, **shared, name="stage2")(x)
+        x = x.reshape(x.shape[0], -1)
+        x = self.activation(nn.Dense(120, **types, name="dense1")(x))
+        x = self.activation(nn.Dense(84, **types, name="dense2")(x))
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        named["pre_logits"] = x = x.astype(wide)
+        if self.num_classes:
+            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, name="head")
+            named["logits"] = x = head(x)
+        return named if features else x
+
+
+class LeNetStage(nn.Module):
+    """A 5x5 convolution, the activation, and pooling over 2x2. Submodule `conv`."""
+
+    features: int
+    padding: int
+    activation: Callable[[Array], Array]
+    pool: Callable[[Array, int], Array]
+    dtype: Any
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 features"]:
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        x = Conv(self.features, (5, 5), padding=self.padding, **types, name="conv")(x)
+        return self.pool(self.activation(x), 2)

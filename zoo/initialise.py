@@ -1,0 +1,38 @@
+"""Initial variables of a model, computed under one `jit`."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+
+def init(model: nn.Module, key: PRNGKeyArray, input_shape: tuple[int, ...], **call_options: Any) -> PyTree[Array]:
+    """The model's initial variables: `{"params": ..., "batch_stats": ...}`.
+
+    The forward pass is traced and then discarded by the compiler, so the cost is that of drawing the
+    numbers. For shapes alone, `jax.eval_shape(lambda: zoo.init(...))` computes nothing.
+
+    Args:
+      model: a Flax module, such as `zoo.create` returns.
+      key: a typed random key, `jax.random.key(seed)`.
+      input_shape: the shape of one example without the batch axis, such as (32, 32, 3).
+      **call_options: further arguments of the model's `__call__`.
+
+    Raises:
+      ValueError: the shape is empty or has an axis that is not positive.
+
+    >>> import zoo
+    >>> variables = zoo.init(zoo.create("lenet5"), jax.random.key(0), (28, 28, 1))
+    >>> sorted(variables)
+    ['params']
+    """
+    if not input_shape or any(size < 1 for size in input_shape):
+        raise ValueError(f"input_shape: expected positive sizes of one example, got {input_shape}")
+
+    @jax.jit
+    def initial(key: PRNGKeyArray) -> PyTree[Array]:
+        return model.init(key, jnp.zeros((1, *input_shape)), **call_options)
+
+    return initial(key)

@@ -1,0 +1,206 @@
+"""Convolution over channels-last images, computed in the form that is fastest where it runs.
+
+Lecture rows L30-L33, L37. On GPU and TPU every form is one `lax.conv_general_dilated`. On CPU, XLA's own
+form is slow in two places, and there the same sum is arranged differently (`tests/benchmarks/layers.py`):
+a 1x1 convolution is a matrix product over channels, and the weight gradient of a convolution of many images
+with few channels is a sum over pieces of the batch. The platform is decided at lowering, so exported
+programs are right everywhere, and the parameters do not depend on it.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jax import lax
+from jaxtyping import Array, Float
+
+from zoo.nn.window import Padding, explicit_padding, output_sizes, per_axis
+
+PIECES = 8
+"""Into how many pieces the weight gradient on CPU splits a batch."""
+
+MANY_IMAGES = 32
+"""From this batch size on the weight gradient is split."""
+
+FEW_CHANNELS = 64
+"""Up to this many input and output channels the weight gradient is split; with more XLA's own is as fast."""
+
+
+class Geometry(NamedTuple):
+    """Everything about a convolution but its two arrays; hashable."""
+
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+
+def convolution(
+    images: Float[Array, "batch *space channels"],
+    kernel: Float[Array, "*window channels_per_group features"],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Float[Array, "batch *places features"]:
+    """Cross-correlates images with a bank of filters, over one, two or three axes of space.
+
+    Differentiable any number of times in both modes; under a mesh the batch may be sharded.
+
+    Args:
+      images: channels last.
+      kernel: window, then input channels of one group, then filters ("HWIO").
+      strides: step of the window, for all axes or each.
+      padding: zeros around the image, see `zoo.nn.window.Padding`.
+      dilation: distance between the window's taps, for all axes or each.
+      groups: input and output channels are cut in so many groups, each convolved by itself.
+
+    Raises:
+      ValueError: ranks, channels or groups that do not fit, or a window larger than the padded image.
+
+    >>> convolution(jnp.ones((1, 7, 7, 1)), jnp.ones((3, 3, 1, 1))).shape
+    (1, 5, 5, 1)
+    """
+    axes = kernel.ndim - 2
+    if axes < 1 or images.ndim != axes + 2:
+        raise ValueError(
+            f"convolution with a kernel of shape {kernel.shape} expected images of rank {kernel.ndim} "
+            f"(batch, space, channels), got shape {images.shape}"
+        )
+    if images.shape[-1] != groups * kernel.shape[-2] or kernel.shape[-1] % groups:
+        raise ValueError(
+            f"convolution with a kernel of shape {kernel.shape} in {groups} group(s) expected "
+            f"{groups * kernel.shape[-2]} channels and filters divisible by {groups}, got images of shape "
+            f"{images.shape}"
+        )
+    steps, gaps = per_axis(strides, axes, "strides"), per_axis(dilation, axes, "dilation")
+    window = tuple(gap * (size - 1) + 1 for size, gap in zip(kernel.shape[:axes], gaps, strict=True))
+    pads = explicit_padding(padding, images.shape[1:-1], window, steps)
+    output_sizes(images.shape[1:-1], window, steps, pads, "convolution")
+    geometry = Geometry(steps, pads, gaps, groups)
+    if math.prod(window) == 1 and groups == 1 and not any(map(any, pads)):
+        return lax.platform_dependent(
+            images, kernel, cpu=_pointwise(geometry), default=functools.partial(_plain, geometry)
+        )
+    if _splits_well(images, kernel, geometry):
+        return _with_split_gradient(geometry, images, kernel)
+    return _plain(geometry, images, kernel)
+
+
+def _plain(geometry: Geometry, images: Array, kernel: Array) -> Array:
+    space = "DHW"[3 - len(geometry.strides) :]
+    return lax.conv_general_dilated(
+        images,
+        kernel,
+        geometry.strides,
+        geometry.padding,
+        rhs_dilation=geometry.dilation,
+        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
+        feature_group_count=geometry.groups,
+    )
+
+
+@functools.cache  # one function a geometry, so that JAX's caches of traces find it again
+def _pointwise(geometry: Geometry) -> Callable[[Array, Array], Array]:
+    """A 1x1 convolution as a matrix product over channels."""
+
+    def form(images: Array, kernel: Array) -> Array:
+        steps = (slice(None), *(slice(None, None, step) for step in geometry.strides))
+        return lax.dot_general(images[steps], kernel.reshape(kernel.shape[-2:]), (((images.ndim - 1,), (0,)), ((), ())))
+
+    return form
+
+
+def _splits_well(images: Array, kernel: Array, geometry: Geometry) -> bool:
+    batch = images.shape[0]
+    return (
+        isinstance(batch, int)  # a batch of symbolic size (`jax.export`) stays whole
+        and batch >= MANY_IMAGES
+        and batch % PIECES == 0
+        and geometry.groups == 1
+        and kernel.ndim == 4
+        and max(kernel.shape[-2:]) <= FEW_CHANNELS
+        and images.dtype == jnp.float32
+    )
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _with_split_gradient(geometry: Geometry, images: Array, kernel: Array) -> Array:
+    return _plain(geometry, images, kernel)
+
+
+@functools.partial(_with_split_gradient.defjvp, symbolic_zeros=True)
+def _split_gradient(geometry: Geometry, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    """The derivative along the kernel is a convolution piece by piece: transposed, it sums weight gradients.
+
+    A rule for tangents, not for cotangents, keeps every order and both modes of differentiation.
+    """
+    images, kernel = primals
+    d_images, d_kernel = tangents
+    plain = functools.partial(_plain, geometry)
+    terms = []
+    if not _is_zero(d_images):
+        terms.append(plain(d_images, kernel))
+    if not _is_zero(d_kernel):
+        terms.append(
+            lax.platform_dependent(images, d_kernel, cpu=functools.partial(_in_pieces, geometry), default=plain)
+        )
+    value = _with_split_gradient(geometry, images, kernel)
+    return value, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(value)
+
+
+def _is_zero(tangent: Any) -> bool:
+    return isinstance(tangent, jax.custom_derivatives.SymbolicZero)
+
+
+def _in_pieces(geometry: Geometry, images: Array, kernel: Array) -> Array:
+    # Piece i holds every eighth image from i on: so it has an equal part of each shard of a sharded batch,
+    # and no device has to fetch images from another. Runs of neighbours would be whole shards.
+    batch = images.shape[0]
+    pieces = images.reshape(batch // PIECES, PIECES, *images.shape[1:])
+    results = [_plain(geometry, pieces[:, i], kernel) for i in range(PIECES)]
+    return jnp.stack(results, axis=1).reshape(batch, *results[0].shape[1:])
+
+
+class Conv(nn.Module):
+    """A convolution layer: `flax.linen.Conv` in the form that is fastest on each platform.
+
+    Parameters: `kernel`, (*window, channels per group, features), and `bias`, (features,).
+    """
+
+    features: int
+    """Number of filters."""
+    kernel_size: Sequence[int]
+    """The window, one number an axis of space: (3, 3) for images, (3, 3, 3) for video."""
+    strides: int | Sequence[int] = 1
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    feature_group_count: int = 1
+    kernel_dilation: int | Sequence[int] = 1
+    dtype: Any = None
+    """Compute type; None takes it from input and parameters."""
+    param_dtype: Any = jnp.float32
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
+    bias_init: Callable[..., Array] = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "batch *space channels"]) -> Float[Array, "batch *places features"]:
+        """Filters the images.
+
+        Raises:
+          ValueError: see `convolution`.
+        """
+        channels, groups = images.shape[-1], self.feature_group_count
+        if channels % groups:
+            raise ValueError(f"{channels} channels cannot be cut in {groups} equal groups")
+        shape = (*self.kernel_size, channels // groups, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
+        bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
+        images, kernel, bias = promote_dtype(images, kernel, bias, dtype=self.dtype)
+        result = convolution(images, kernel, self.strides, self.padding, self.kernel_dilation, groups)
+        return result if bias is None else result + bias

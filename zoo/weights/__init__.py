@@ -1,0 +1,11 @@
+"""Trained weights: files of this zoo and of other libraries, to the variables of a model and back.
+
+variables = zoo.load_weights("cifar_resnet20", "resnet20_cifar10.safetensors")
+logits = zoo.create("cifar_resnet20").apply(variables, images)
+zoo.save_weights(variables, "mine.safetensors")
+"""
+
+from zoo.weights.load import FAMILIES, WeightsError, load_weights, save_weights
+from zoo.weights.rules import Family, Rule
+
+__all__ = ["FAMILIES", "Family", "Rule", "WeightsError", "load_weights", "save_weights"]

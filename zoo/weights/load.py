@@ -1,0 +1,159 @@
+"""Loading and saving a model's variables, in this zoo's layout or another library's."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from zoo.catalog import CATALOG, Entry, create, describe
+from zoo.names import unknown
+from zoo.weights.cifar_resnet import FAMILY as CIFAR_RESNET
+from zoo.weights.files import read_arrays, write_arrays
+from zoo.weights.rules import Family, to_ours, to_theirs
+
+FAMILIES: Mapping[str, Family] = {"cifar_resnet": CIFAR_RESNET}
+"""Layouts of other libraries, by the names that `weights` has in the catalog."""
+
+HEAD = "params/head/"
+"""Where every model of the zoo keeps the layer whose size is the number of classes."""
+
+SHOWN = 12
+"""How many problems an error lists."""
+
+
+class WeightsError(ValueError):
+    """A file of weights does not fit the model; the message lists every entry that does not."""
+
+
+def load_weights(
+    model: str | nn.Module,
+    path: str | os.PathLike[str],
+    input_shape: tuple[int, ...] | None = None,
+    key: PRNGKeyArray | None = None,
+) -> PyTree[Array]:
+    """The variables of a model, from a file: `{"params": ..., "batch_stats": ...}`.
+
+    The file is `.safetensors`, or torch's `.pth`, `.pt` or `.th`; its names are this zoo's (as `save_weights`
+    writes them) or those of the model's row in `FAMILIES`. All of it fits, or nothing is loaded. Only the head
+    may differ in the number of classes: it is then drawn anew, with a warning; with `num_classes=0` it is
+    left out.
+
+    Args:
+      model: a name of `zoo.list_models()`, or a module of such a model's class, with other options.
+      path: the file.
+      input_shape: one example without the batch axis; by default the catalog's. Needed where the number of
+        channels differs.
+      key: for a head drawn anew; `jax.random.key(0)` by default.
+
+    Raises:
+      UnknownNameError: no such model.
+      FileNotFoundError: no such file.
+      WeightsError: entries that the model does not have, misses, or has in another shape.
+      ValueError: the file is damaged, of an unknown kind, or the model's class is not in the catalog.
+      ImportError: a torch file, and torch is not installed.
+    """
+    entry = describe(model) if isinstance(model, str) else _entry_of(model)
+    module = create(model) if isinstance(model, str) else model
+    shape = (1, *(input_shape or entry.input_shape))
+
+    def initial(key: PRNGKeyArray) -> PyTree[Array]:
+        return module.init(key, jnp.zeros(shape))
+
+    key = jax.random.key(0) if key is None else key
+    wanted = _flat(jax.eval_shape(initial, key))
+    found, origin, problems = _in_our_layout(read_arrays(Path(path)), entry)
+
+    # A head for other classes: not from the file.
+    heads = {name for name in wanted if name.startswith(HEAD)}
+    other = {name for name in heads & set(found) if _other_classes(found[name].shape, wanted[name].shape)}
+    drawn = heads if other and heads <= set(found) else set()
+    kept = {name: found[name] for name in found if not name.startswith(HEAD) or heads - drawn}
+
+    for name in sorted(set(kept) | (set(wanted) - drawn)):
+        if name not in wanted:
+            problems.append(f"{origin[name]}: the model has no {name}")
+        elif name not in kept:
+            problems.append(f"{name}: missing in the file")
+        elif kept[name].shape != wanted[name].shape:
+            problems.append(f"{origin[name]}: expected shape {wanted[name].shape}, got {kept[name].shape}")
+    if problems:
+        raise WeightsError(_report(f"{path} does not fit {entry.name} at input shape {shape[1:]}", problems))
+
+    values = {name: jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name not in drawn}
+    if drawn:
+        classes = found[next(iter(other))].shape[-1]
+        warnings.warn(
+            f"{path} holds a head for {classes} classes; the model's, for {wanted[next(iter(drawn))].shape[-1]}, "
+            f"was initialised anew: {', '.join(sorted(drawn))}",
+            stacklevel=2,
+        )
+        values |= jax.jit(lambda key: {k: v for k, v in _flat(initial(key)).items() if k in drawn})(key)
+    return unflatten_dict(values, sep="/")
+
+
+def save_weights(variables: PyTree[Array], path: str | os.PathLike[str], layout: str = "zoo") -> None:
+    """Writes a model's variables to a file that `load_weights` reads back bit by bit.
+
+    Args:
+      variables: `{"params": ..., "batch_stats": ...}`; other collections are refused.
+      path: `.safetensors`, or `.pth`, `.pt`, `.th` where torch is installed.
+      layout: "zoo" for names such as params/stage1/block1/conv1/kernel, or a name of `FAMILIES`.
+
+    Raises:
+      UnknownNameError: no such layout.
+      WeightsError: entries that the layout has no name for.
+      ValueError: another suffix.
+      ImportError: a torch file, and torch is not installed.
+    """
+    if layout != "zoo" and layout not in FAMILIES:
+        raise unknown("layout of weights", layout, ["zoo", *FAMILIES])
+    arrays = {name: np.asarray(value) for name, value in _flat(variables).items()}
+    problems = [f"{name}: neither params nor batch_stats" for name in arrays if not _is_ours(name)]
+    if layout != "zoo" and not problems:
+        arrays, problems = to_theirs(FAMILIES[layout], arrays)
+    if problems:
+        raise WeightsError(_report(f"variables do not fit the layout {layout}", problems))
+    write_arrays(arrays, Path(path))
+
+
+def _entry_of(model: nn.Module) -> Entry:
+    """The first row of the catalog that builds this class."""
+    builder = f"{type(model).__module__}:{type(model).__qualname__}"
+    for entry in CATALOG.values():
+        if entry.builder == builder:
+            return entry
+    raise ValueError(f"weights can be loaded for the models of the catalog, got a module of {builder}")
+
+
+def _in_our_layout(
+    arrays: Mapping[str, np.ndarray], entry: Entry
+) -> tuple[Mapping[str, np.ndarray], Mapping[str, str], list[str]]:
+    if arrays and all(map(_is_ours, arrays)):
+        return arrays, {name: name for name in arrays}, []
+    if entry.weights is None:
+        return {}, {}, [f"{name}: not one of this zoo's names, and {entry.name} has no other" for name in arrays]
+    return to_ours(FAMILIES[entry.weights], arrays)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(("params/", "batch_stats/"))
+
+
+def _other_classes(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
+    return len(theirs) == len(ours) and theirs[:-1] == ours[:-1] and theirs[-1] != ours[-1]
+
+
+def _flat(variables: PyTree) -> dict:
+    return flatten_dict(variables, sep="/")
+
+
+def _report(what: str, problems: list[str]) -> str:
+    more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+    return "\n  ".join([f"{what}:", *problems[:SHOWN], *more])
