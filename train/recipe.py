@@ -6,6 +6,8 @@ Two runs of one recipe, with the same versions on the same platform, give bit-id
 import ast
 import dataclasses
 import json
+import math
+import types
 import typing
 from pathlib import Path
 from typing import Any, Literal
@@ -73,11 +75,11 @@ class Optimizer:
     momentum: float = 0.9
     """Momentum of sgd, lars and muon; 0 is none."""
     nesterov: bool = False
-    """Nesterov's form of the momentum."""
+    """Nesterov's form of the momentum; lamb has none."""
     b1: float = 0.9
-    """First-moment decay of adam, adamw and lamb."""
+    """First-moment decay of adam, adamw, lamb and of muon's vectors, which adam moves."""
     b2: float = 0.999
-    """Second-moment decay of adam, adamw and lamb."""
+    """Second-moment decay of the same."""
     weight_decay: float = 1e-4
     """Pull towards zero: decoupled for adamw, lamb and muon, added to the gradient for the others."""
     decay_all: bool = False
@@ -87,7 +89,7 @@ class Optimizer:
     accumulate: int = 1
     """Steps whose gradients are averaged into one update."""
     ema: float | None = None
-    """Decay of an exponential moving average of the parameters, evaluated beside them."""
+    """Decay, an update, of an exponential moving average of the parameters, evaluated beside them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +99,8 @@ class Schedule:
     name: Literal["constant", "step", "cosine", "one_cycle"] = "cosine"
     """constant, step (times `factor` at each milestone), cosine (to zero) or one_cycle."""
     warmup: float = 0.0
-    """Linear warm-up from zero over this fraction of the run."""
+    """Linear warm-up from zero over this fraction of the run; one_cycle rises from a 25th of the peak along a
+    cosine, over 0.3 of the run where this is 0."""
     milestones: tuple[float, ...] = (0.5, 0.75)
     """Where `step` multiplies the learning rate."""
     factor: float = 0.1
@@ -125,7 +128,8 @@ class Recipe:
     placement: Literal["jit", "fsdp", "pmap"] = "jit"
     """jit: data parallel over a mesh; fsdp: parameters sharded too; pmap: one replica a device."""
     steps_per_dispatch: int = 0
-    """Steps that one call of the device runs; 0 chooses: more for dense networks and accelerators."""
+    """The most steps that one call of the device runs; 0 chooses: several for dense networks and on accelerators.
+    With pmap or the grain pipeline it is always one."""
     eval_every: int = 1
     """Epochs between evaluations."""
     checkpoint_every: int = 0
@@ -138,6 +142,10 @@ class Recipe:
     """A loss or gradient that is not finite stops the run, or its update is skipped and counted."""
 
     def __post_init__(self) -> None:
+        misfits = _misfits(self)
+        if misfits:
+            raise RecipeError(f"recipe {self.name}: {'; '.join(misfits)}")
+        optimizer = self.optimizer
         checks = {
             "epochs": self.epochs >= 1,
             "steps": self.steps is None or self.steps >= 1,
@@ -146,13 +154,18 @@ class Recipe:
             "data.workers": self.data.workers >= 0,
             "data.limit": self.data.limit is None or self.data.limit >= 1,
             "task.label_smoothing": 0 <= self.task.label_smoothing < 1,
-            "optimizer.learning_rate": self.optimizer.learning_rate >= 0,
-            "optimizer.accumulate": self.optimizer.accumulate >= 1,
-            "optimizer.ema": self.optimizer.ema is None or 0 <= self.optimizer.ema < 1,
-            "optimizer.clip_norm": self.optimizer.clip_norm is None or self.optimizer.clip_norm > 0,
+            "optimizer.learning_rate": 0 <= optimizer.learning_rate < math.inf,
+            "optimizer.momentum": 0 <= optimizer.momentum < 1,
+            "optimizer.b1": 0 <= optimizer.b1 < 1,
+            "optimizer.b2": 0 <= optimizer.b2 < 1,
+            "optimizer.weight_decay": 0 <= optimizer.weight_decay < math.inf,
+            "optimizer.accumulate": optimizer.accumulate >= 1,
+            "optimizer.ema": optimizer.ema is None or 0 <= optimizer.ema < 1,
+            "optimizer.clip_norm": optimizer.clip_norm is None or optimizer.clip_norm > 0,
             "schedule.warmup": 0 <= self.schedule.warmup < 1,
             "schedule.milestones": all(0 < m < 1 for m in self.schedule.milestones),
-            "seed": self.seed >= 0,
+            "schedule.factor": 0 <= self.schedule.factor < math.inf,
+            "seed": 0 <= self.seed < 2**32,  # more than 32 bits would be cut off
             "steps_per_dispatch": self.steps_per_dispatch >= 0,
             "eval_every": self.eval_every >= 1,
             "checkpoint_every": self.checkpoint_every >= 0,
@@ -165,17 +178,59 @@ class Recipe:
             raise RecipeError(f"recipe {self.name}: out of range: {', '.join(bad)}")
 
 
+def _misfits(node: Any, prefix: str = "") -> list[str]:
+    """The fields whose value is not of the declared type, or not among the declared choices."""
+    found = []
+    for name, hint in typing.get_type_hints(type(node)).items():
+        value = getattr(node, name)
+        if not _fits(value, hint):
+            expected = hint.__name__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
+            found.append(f"{prefix}{name}: expected {expected}, got {value!r}")
+        elif dataclasses.is_dataclass(hint):
+            found += _misfits(value, f"{prefix}{name}.")
+    return found
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    arguments = typing.get_args(hint)
+    match typing.get_origin(hint):
+        case typing.Literal:
+            return value in arguments
+        case types.UnionType:
+            return any(_fits(value, argument) for argument in arguments)
+        case builtin if builtin is tuple:
+            return isinstance(value, tuple) and all(_fits(element, arguments[0]) for element in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
+
+
+_SET_ELSEWHERE = {
+    "num_classes": "the task",
+    "dtype": "model.dtype",
+    "remat": "model.remat",
+    "axis_name": "placement",
+}
+
+
 def model_options(recipe: Recipe) -> dict[str, Any]:
-    """The model's options as Python values.
+    """The model's options as Python values; what is no Python literal is a word.
+
+    Raises:
+      RecipeError: an option is no name=value, comes twice, or is decided by another field of the recipe.
 
     >>> model_options(Recipe(model=Model(options=("depth=8", "unit=original"))))
     {'depth': 8, 'unit': 'original'}
     """
-    options = {}
+    options: dict[str, Any] = {}
     for text in recipe.model.options:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise RecipeError(f"model.options: expected name=value, got {text!r}")
+        if name in options:
+            raise RecipeError(f"model.options: {name!r} comes twice")
+        if name in _SET_ELSEWHERE:
+            raise RecipeError(f"model.options: {name!r} is decided by {_SET_ELSEWHERE[name]}")
         try:
             options[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -211,7 +266,14 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any], kind: type = Recipe) -> Any:
-    """The recipe that `to_dict` wrote; a field that does not exist is an error with the nearest name."""
+    """The recipe that `to_dict` wrote, also after a journey through json; what is left out has its default.
+
+    Raises:
+      UnknownNameError: a field does not exist; the message names the nearest.
+      RecipeError: a value is of the wrong type or out of range.
+    """
+    if not isinstance(values, dict):
+        raise RecipeError(f"{kind.__name__}: expected its fields, got {values!r}")
     hints = typing.get_type_hints(kind)
     arguments = {}
     for name, value in values.items():
@@ -226,5 +288,16 @@ def from_dict(values: dict[str, Any], kind: type = Recipe) -> Any:
 
 
 def load(path: Path) -> Recipe:
-    """The recipe that a run wrote to `recipe.json`."""
-    return from_dict(json.loads(path.read_text())["recipe"])
+    """The recipe that a run wrote to `recipe.json`.
+
+    Raises:
+      RecipeError: the file is not one that a run wrote, or its values are not a recipe's.
+      UnknownNameError: it has a field that recipes have not.
+    """
+    try:
+        card = json.loads(path.read_text())
+    except ValueError as error:
+        raise RecipeError(f"{path}: expected json ({error})") from error
+    if not isinstance(card, dict) or "recipe" not in card:
+        raise RecipeError(f"{path}: expected a run's card with a 'recipe'")
+    return from_dict(card["recipe"])

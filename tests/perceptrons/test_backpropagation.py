@@ -44,8 +44,8 @@ def by_hand(layers, x, activation):
 def test_backward_equals_jax_grad_and_finite_differences(activation):
     with jax.enable_x64(True):
         layers, x = network()
-        ours, unravel = ravel_pytree(jax.jit(by_hand, static_argnums=2)(layers, x, activation))
-        autodiff, _ = ravel_pytree(jax.grad(loss, argnums=(0, 1))(layers, x, activation))
+        ours, _ = ravel_pytree(jax.jit(by_hand, static_argnums=2)(layers, x, activation))
+        autodiff, _ = ravel_pytree(jax.jit(jax.grad(loss, argnums=(0, 1)), static_argnums=2)(layers, x, activation))
         np.testing.assert_allclose(ours, autodiff, rtol=1e-10, atol=1e-12)
 
         start, unravel = ravel_pytree((layers, x))
@@ -58,9 +58,9 @@ def test_any_pair_of_function_and_derivative_will_do():
     swish = Activation(jax.nn.silu, lambda z: jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z)))
     with jax.enable_x64(True):
         layers, x = network()
-        ours, _ = ravel_pytree(by_hand(layers, x, swish))
-        autodiff, _ = ravel_pytree(jax.grad(loss, argnums=(0, 1))(layers, x, jax.nn.silu))
-        np.testing.assert_allclose(ours, autodiff, rtol=1e-10, atol=1e-12)
+        ours = jax.jit(by_hand, static_argnums=2)(layers, x, swish)
+        autodiff = jax.jit(jax.grad(loss, argnums=(0, 1)), static_argnums=2)(layers, x, swish)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), ours, autodiff)
 
 
 def test_batch_gradient_is_the_sum_over_single_examples():
@@ -70,9 +70,10 @@ def test_batch_gradient_is_the_sum_over_single_examples():
         outputs, trace = forward(layers, x, "tanh")
         return backward(layers, trace, 2 * outputs, "tanh")
 
-    (batch, batch_inputs), (single, single_inputs) = gradients(x), jax.vmap(gradients)(x)
-    summed = jax.tree.map(lambda each: each.sum(0), single)
-    np.testing.assert_allclose(*(ravel_pytree(tree)[0] for tree in (batch, summed)), rtol=1e-4, atol=1e-4)
+    batch, batch_inputs = jax.jit(gradients)(x)
+    single, single_inputs = jax.jit(jax.vmap(gradients))(x)
+    summed = jax.tree.map(lambda each: np.sum(each, axis=0), single)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), batch, summed)
     np.testing.assert_allclose(batch_inputs, single_inputs, rtol=1e-4, atol=1e-5)
 
 
@@ -85,7 +86,7 @@ def test_forward_is_matrix_products_with_the_activation_between_them():
 
 
 def test_initial_weights_keep_the_scale_of_the_signal_through_rectifiers():
-    layers = init_layers(jax.random.key(0), (400, 300, 200))
+    layers = jax.jit(init_layers, static_argnums=1)(jax.random.key(0), (400, 300, 200))
     # He et al. (2015), equation 10: half of n Var[w] is 1
     np.testing.assert_allclose([0.5 * len(w) * np.var(w) for w, _ in layers], 1.0, rtol=0.02)
     assert [bias.tolist() for _, bias in layers] == [[0.0] * 300, [0.0] * 200]

@@ -69,13 +69,15 @@ def rotate(images: Images, degrees: Float[Array, "batch"]) -> Images:
     sine, cosine = jnp.sin(radians), jnp.cos(radians)
     turns = quadrant.astype(jnp.int32) % 4
     sine, cosine = (
-        jnp.select([turns == k for k in range(4)], [sine, cosine, -sine, -cosine])[:, None, None],
-        jnp.select([turns == k for k in range(4)], [cosine, -sine, -cosine, sine])[:, None, None],
+        jnp.select([turns == k for k in range(4)], [sine, cosine, -sine, -cosine]),
+        jnp.select([turns == k for k in range(4)], [cosine, -sine, -cosine, sine]),
     )
-    down = (jnp.arange(height) - (height - 1) / 2)[None, :, None]
-    right = (jnp.arange(width) - (width - 1) / 2)[None, None, :]
-    y = cosine * down + sine * right + (height - 1) / 2
-    x = cosine * right - sine * down + (width - 1) / 2
+    centre = jnp.array([(height - 1) / 2, (width - 1) / 2])
+    grid = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")) - centre[:, None, None]
+    turn = jnp.stack([jnp.stack([cosine, sine]), jnp.stack([-sine, cosine])])
+    # A matrix product, so that XLA keeps its result: it would compute sines anew for every use of a pixel.
+    source = jnp.einsum("ijb,jhw->ibhw", turn, grid, precision=jax.lax.Precision.HIGHEST)
+    y, x = source + centre[:, None, None, None]
     top, left = jnp.floor(y), jnp.floor(x)
     pixels = images.reshape(batch, height * width, channels)
     total = jnp.zeros(images.shape, jnp.float32)
