@@ -42,6 +42,21 @@ class Assembly:
         variables = self.model.init(init_key, example)
         return initial_state(variables, self.optimizer, run_key, self.recipe.optimizer.ema is not None)
 
+    def card(self) -> dict[str, Any]:
+        """What `recipe.json` says of model and data, so that predictions need neither the data nor a guess."""
+        params = jax.eval_shape(self.make_state).params
+        return {
+            "model": {"parameters": sum(leaf.size for leaf in jax.tree.leaves(params))},
+            "data": {
+                "train_examples": len(self.train),
+                "test_examples": len(self.test),
+                "image_shape": list(self.train.image_shape),
+            },
+            "task": dataclasses.asdict(self.task),
+            "steps_per_epoch": self.steps_per_epoch,
+            "total_steps": self.total_steps,
+        }
+
     def make_feed(self) -> Feed:
         """The training batches, bound to the step."""
         recipe, placement = self.recipe, self.placement

@@ -1,22 +1,33 @@
-"""Checkpoints of a run: orbax's, written asynchronously, the latest and the best kept, never trusted blindly."""
+"""Checkpoints of a run: orbax's, written while training goes on, sealed when complete, never trusted blindly."""
 
+import contextlib
 import dataclasses
 import logging
+import os
+import shutil
 import warnings
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import flax.serialization
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree
 from orbax.checkpoint import v1 as ocp
 
+from train import seal
+from train.errors import RunError
 from train.state import TrainState
 
 _policies = ocp.training.preservation_policies
-logging.getLogger("absl").setLevel(logging.ERROR)  # orbax logs every save
+_LATEST = 2
+_DIFFERENCES_SHOWN = 4
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs every save, and what we report better
 
 
-class CheckpointError(RuntimeError):
-    """No checkpoint could be read, or none could be written."""
+class CheckpointError(RunError):
+    """No checkpoint could be read, or the last could not be written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,66 +41,69 @@ class Restored:
 
 
 class Checkpoints:
-    """The checkpoints under one folder, a subfolder a step.
+    """The checkpoints under one folder, a subfolder a step; the latest two and the best are kept.
 
     Args:
       directory: where they are; made when the first is saved.
-      best: the metric that ranks them; the best one is kept beside the latest two.
+      best: the metric that ranks them.
       higher_is_better: whether more of that metric is better.
     """
 
     def __init__(self, directory: Path, best: str, higher_is_better: bool) -> None:
-        def rank(metrics: dict[str, float]) -> float:
-            return metrics[best]
-
-        keep_best = _policies.BestN(
-            get_metric_fn=rank, reverse=not higher_is_better, n=1, keep_checkpoints_without_metrics=False
-        )
-        self.directory = directory
-        self._rank, self._higher = rank, higher_is_better
-        self._unreadable: set[int] = set()
-        self._saving: int | None = None
-        self._saved: Any = None
-        self._manager = ocp.training.Checkpointer(
-            directory.absolute(),
-            preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(2), keep_best]),
-            cleanup_tmp_directories=True,
-        )
+        self.directory = directory.absolute()
+        self._best, self._sign = best, 1 if higher_is_better else -1
+        self._orbax: ocp.training.Checkpointer | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._saving: tuple[int, Future] | None = None
 
     def steps(self) -> list[int]:
-        """The steps that have a complete checkpoint, ascending."""
-        return [checkpoint.step for checkpoint in self._manager.checkpoints]
+        """The steps that have a finished checkpoint, ascending."""
+        return [step for step in self._folders() if seal.is_sealed(self._folder(step))]
 
     def best_step(self) -> int | None:
-        """The step with the best metric, or None when none was evaluated."""
-        ranked = [c for c in self._manager.checkpoints if c.metrics]
-        if not ranked:
-            return None
-        choose = max if self._higher else min
-        return choose(ranked, key=lambda checkpoint: self._rank(checkpoint.metrics)).step
+        """The step with the best metric, the earliest of equals; None when none was evaluated."""
+        values = {}
+        for step in self.steps():
+            with contextlib.suppress(seal.DamagedError):
+                metrics = seal.read(self._folder(step)).metrics or {}
+                value = metrics.get(self._best, np.nan)
+                if np.isfinite(value):
+                    values[step] = self._sign * value
+        return max(values, key=values.get, default=None)
 
-    def save(self, step: int, state: TrainState, progress: dict[str, Any], metrics: dict[str, float] | None) -> None:
+    def save(
+        self, step: int, state: TrainState, progress: dict[str, Any], metrics: dict[str, float] | None = None
+    ) -> None:
         """Starts writing a checkpoint in the background; arrays may be donated as soon as this returns.
 
-        A failure of the save *before* (a full disk, say) is reported as a warning: the run goes on,
-        and the older checkpoints stay as they are.
+        A save that fails, on a full disk say, leaves the older checkpoints as they are and takes its own
+        files away. The run goes on in the hope of a better next time: the failure is a warning of the next
+        `save`, and only when nothing follows an error, raised by `wait`. The disk has to hold four
+        checkpoints: the latest two, the best, and the one in writing.
         """
         try:
             self.wait()
         except CheckpointError as error:
-            warnings.warn(str(error), stacklevel=2)
+            warnings.warn(f"{error}; the run goes on", stacklevel=2)
+        arrays = _named(state)
         try:
-            self._saved = self._manager.save_checkpointables_async(
-                step,
-                {"state": flax.serialization.to_state_dict(state)},
-                force=True,
-                overwrite=step in self._unreadable,
-                metrics=metrics,
-                custom_metadata=progress,
-            )
-            self._saving = step
-        except OSError as error:
-            warnings.warn(self._failure(step, error), stacklevel=2)
+            response = self._manager().save_checkpointables_async(step, {"state": arrays}, force=True)
+        except Exception as error:  # whatever the file system gave; `wait` reports it
+            failed: Future = Future()
+            failed.set_exception(error)
+            self._saving = step, failed
+            return
+        kinds = {name: _kind(leaf) for name, leaf in arrays.items()}
+
+        def finish() -> None:
+            response.result()
+            seal.seal(self._folder(step), kinds, progress, metrics)
+
+        self._saving = step, self._writer.submit(finish)
+
+    def amend(self, step: int, progress: dict[str, Any], metrics: dict[str, float]) -> None:
+        """Adds to a finished checkpoint an evaluation that was made only after it was saved."""
+        seal.amend(self._folder(step), progress, metrics)
 
     def wait(self) -> None:
         """Blocks until the checkpoint in writing is complete.
@@ -97,86 +111,195 @@ class Checkpoints:
         Raises:
           CheckpointError: it could not be written; says which older one is usable.
         """
-        saved, step = self._saved, self._saving
-        self._saved = self._saving = None
-        if saved is None:
+        saving, self._saving = self._saving, None
+        if saving is None:
             return
+        step, future = saving
         try:
-            saved.result()
+            future.result()
         except Exception as error:  # whatever the file system gave
-            raise CheckpointError(self._failure(step, error)) from error
+            self._discard(step)
+            usable = self.steps()
+            last = f"step {usable[-1]} is there and usable" if usable else "there is no older one"
+            raise CheckpointError(
+                f"the checkpoint of step {step} could not be written to {self.directory} ({_brief(error)}); {last}"
+            ) from error
 
-    def restore(self, abstract: TrainState, step: int | None = None) -> Restored | None:
-        """The newest checkpoint that can be read, or None when there is none at all.
+    def restore(self, abstract: TrainState) -> Restored | None:
+        """The newest checkpoint that can be read, or None when none was ever finished.
 
-        One that cannot be read is skipped with a warning for the one before it.
+        Those after it that cannot be read are moved aside, to the folder "unreadable" beside this one,
+        with a warning each, so that the run can save at their steps again.
 
         Args:
           abstract: shapes, types and shardings of the state, from `Placement.abstract`.
-          step: only this step.
 
         Raises:
-          CheckpointError: there are checkpoints, but none can be read, or `step` is not among them.
+          CheckpointError: there are checkpoints but none can be read; they stay where they are.
         """
-        steps = self.steps()
-        if step is not None and step not in steps:
-            raise CheckpointError(f"no checkpoint at step {step} in {self.directory}; there are {steps}")
-        candidates = list(reversed(steps)) if step is None else [step]
-        reasons = []
-        for candidate in candidates:
-            try:
-                return self._read(candidate, abstract)
-            except Exception as error:  # orbax, tensorstore, json and numpy each raise their own
-                reason = f"step {candidate}: {_first_line(error)}"
-                reasons.append(reason)
-                self._unreadable.add(candidate)
-                warnings.warn(f"checkpoint of {reason}; skipped", stacklevel=2)
-        if not candidates:
-            stray = sorted(path.name for path in self.directory.glob("*")) if self.directory.exists() else []
-            if stray:
-                raise CheckpointError(f"{self.directory} holds no complete checkpoint, but: {', '.join(stray)}")
-            return None
-        raise CheckpointError(
-            f"no checkpoint in {self.directory} can be read by this recipe:\n  " + "\n  ".join(reasons)
-        )
+        restored, reasons = self._newest(lambda step: self._read(step, abstract))
+        if restored is None and any(seal.is_sealed(self._folder(step)) for step in reasons):
+            raise CheckpointError(_none_readable(self.directory, reasons))
+        for step, reason in reasons.items():
+            aside = self._move_aside(step)
+            warnings.warn(f"checkpoint of step {step} skipped: {reason}; moved to {aside}", stacklevel=2)
+        return restored
 
-    def load_variables(self, step: int | None = None) -> tuple[int, dict[str, Any]]:
-        """Step and model variables of one checkpoint (by default the newest), for inference.
+    def load_variables(self, step: int | None = None) -> tuple[int, dict[str, Any], dict[str, Any] | None]:
+        """Step, model variables and, if kept, their moving average, on one device, for inference.
+
+        Args:
+          step: which; by default the newest that can be read, with a warning for each that cannot.
 
         Raises:
           CheckpointError: there is no such checkpoint, or it cannot be read.
         """
-        steps = self.steps()
-        if not steps or (step is not None and step not in steps):
-            raise CheckpointError(f"{self.directory}: expected a checkpoint, found steps {steps}")
-        step = steps[-1] if step is None else step
-        try:
-            tree = self._manager.load_checkpointables(step)["state"]
-        except Exception as error:  # see restore
-            raise CheckpointError(f"{self.directory}: step {step} cannot be read ({_first_line(error)})") from error
-        return step, {"params": tree["params"], **tree["model_state"]}
+        if step is not None and step not in self.steps():
+            raise CheckpointError(f"{self.directory}: no checkpoint of step {step}, only of {self.steps()}")
+        found, reasons = self._newest(self._read_variables, self.steps() if step is None else [step])
+        if found is None:
+            raise CheckpointError(_none_readable(self.directory, reasons))
+        for skipped, reason in reasons.items():
+            warnings.warn(f"checkpoint of step {skipped} skipped: {reason}", stacklevel=2)
+        return found
 
     def close(self) -> None:
-        """Waits for the checkpoint in writing, then lets go of the folder."""
+        """Waits for the checkpoint in writing, then lets go of the folder; a failure is a warning."""
         try:
             self.wait()
-        finally:
-            self._manager.close()
+        except CheckpointError as error:
+            warnings.warn(str(error), stacklevel=2)
+        self._writer.shutdown()
+        if self._orbax is not None:
+            self._orbax.close()
+
+    def _newest(self, read: Callable[[int], Any], steps: list[int] | None = None) -> tuple[Any, dict[int, str]]:
+        """What `read` makes of the newest step it can read, and why it could not of those after it."""
+        reasons = {}
+        for step in reversed(self._folders() if steps is None else steps):
+            try:
+                return read(step), reasons
+            except Exception as error:  # orbax, tensorstore, json and numpy each raise their own
+                reasons[step] = _brief(error)
+        return None, reasons
 
     def _read(self, step: int, abstract: TrainState) -> Restored:
-        target = {"state": flax.serialization.to_state_dict(abstract)}
-        tree = self._manager.load_checkpointables(step, target)["state"]
-        metadata = self._manager.checkpointables_metadata(step)
-        state = flax.serialization.from_state_dict(abstract, tree)
-        return Restored(step, state, metadata.custom_metadata or {})
+        sealed = seal.verify(self._folder(step))
+        wanted = _named(abstract)
+        _check_kinds(sealed.arrays, {name: _kind(leaf) for name, leaf in wanted.items()})
+        arrays = self._load(step, wanted)
+        state = jax.tree.structure(abstract).unflatten([arrays[name] for name in wanted])
+        return Restored(step, state, sealed.progress)
 
-    def _failure(self, step: int | None, error: Exception) -> str:
-        self._manager.reload()
-        usable = [s for s in self.steps() if s != step]
-        last = f"the newest usable one is step {usable[-1]}" if usable else "there is no older one"
-        return f"the checkpoint of step {step} could not be written ({_first_line(error)}); {last}"
+    def _read_variables(self, step: int) -> tuple[int, dict[str, Any], dict[str, Any] | None]:
+        sealed = seal.verify(self._folder(step))
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        wanted = {name: _parse_kind(kind, device) for name, kind in sealed.arrays.items()}
+        tree = _nested(self._load(step, wanted))
+        return step, {"params": tree["params"], **tree.get("model_state", {})}, tree.get("ema")
+
+    def _load(self, step: int, wanted: dict[str, jax.ShapeDtypeStruct]) -> dict[str, Array]:
+        return ocp.load_checkpointables(self._folder(step), {"state": wanted})["state"]
+
+    def _manager(self) -> "ocp.training.Checkpointer":
+        if self._orbax is None:
+            keep = _policies.AnyPreservationPolicy([_policies.LatestN(_LATEST), _KeepBest(self)])
+            # Made only now: it cleans up after an interrupted save, which a mere reader must not do.
+            self._orbax = ocp.training.Checkpointer(
+                self.directory, preservation_policy=keep, cleanup_tmp_directories=True
+            )
+        return self._orbax
+
+    def _folder(self, step: int) -> Path:
+        return self.directory / str(step)
+
+    def _folders(self) -> list[int]:
+        """All steps that have a folder, finished or not, ascending."""
+        if not self.directory.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.directory.iterdir() if path.name.isdecimal())
+
+    def _discard(self, step: int) -> None:
+        """Takes away what a failed save left, which would fill the disk even more."""
+        for path in [self._folder(step), *self.directory.glob(f"{step}.*")]:
+            if not seal.is_sealed(path):
+                shutil.rmtree(path, ignore_errors=True)
+        if self._orbax is not None:
+            self._orbax.reload()
+
+    def _move_aside(self, step: int) -> Path:
+        aside = self.directory.with_name("unreadable")
+        try:
+            aside.mkdir(exist_ok=True)
+            target, number = aside / str(step), 1
+            while target.exists():
+                number += 1
+                target = aside / f"{step}-{number}"
+            os.replace(self._folder(step), target)
+        except OSError as error:
+            raise CheckpointError(f"{self._folder(step)} cannot be read, nor moved aside ({_brief(error)})") from error
+        return target
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+class _KeepBest:
+    """Orbax's protocol for which checkpoints to keep: here the best of those that are finished."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
+
+    def should_preserve(self, checkpoints: list[Any], *, context: Any) -> list[bool]:
+        best = self._checkpoints.best_step()
+        return [checkpoint.step == best for checkpoint in checkpoints]
+
+
+def _named(state: PyTree[Any]) -> dict[str, Any]:
+    """The leaves of a state by their path: {"params/output/bias": ...}."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def _nested(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `_named` for nested dictionaries."""
+    tree: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *parents, last = name.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = array
+    return tree
+
+
+def _kind(leaf: Any) -> str:
+    """Such as "float32[3,3,16,32]"."""
+    return f"{np.dtype(leaf.dtype).name}[{','.join(map(str, leaf.shape))}]"
+
+
+def _parse_kind(kind: str, sharding: jax.sharding.Sharding) -> jax.ShapeDtypeStruct:
+    name, _, shape = kind.removesuffix("]").partition("[")
+    return jax.ShapeDtypeStruct(tuple(map(int, shape.split(","))) if shape else (), name, sharding=sharding)
+
+
+def _check_kinds(found: dict[str, str], expected: dict[str, str]) -> None:
+    names = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+    if names:
+        lines = [
+            f"{name}: expected {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}"
+            for name in names[:_DIFFERENCES_SHOWN]
+        ]
+        more = f", and {len(names) - len(lines)} more" if len(names) > len(lines) else ""
+        raise CheckpointError(f"it is of another model or optimiser ({'; '.join(lines)}{more})")
+
+
+def _none_readable(directory: Path, reasons: dict[int, str]) -> str:
+    if not reasons:
+        return f"{directory} holds no finished checkpoint yet"
+    listed = "".join(f"\n  step {step}: {reason}" for step, reason in reasons.items())
+    return f"none of the checkpoints in {directory} can be read:{listed}"
+
+
+def _brief(error: Exception) -> str:
+    """The first line of an error, which orbax's fill pages with."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    named = isinstance(error, CheckpointError | seal.DamagedError | OSError)
+    return lines[0][:300] if named else f"{type(error).__name__}: {lines[0][:300]}"

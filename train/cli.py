@@ -1,39 +1,47 @@
 """The command line: `python -m train [command]`. Without a command it runs the default recipe."""
 
 import dataclasses
+import importlib
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
-from train import recipe as recipes
-from zoo.names import UnknownNameError, unknown
+# What is heavy (jax, orbax) is imported by the command that needs it: help has to come at once.
 
 DEFAULT_RECIPE = "digits"
 Arguments = Sequence[str]
 
 
-def fit(arguments: Arguments) -> int:
-    """Train a recipe: fit RECIPE [--workdir DIR] [--field value ...]"""
-    from train.loop import fit as run
-    from train.recipes import get
-    from train.workdir import free_workdir
+class UsageError(ValueError):
+    """The command itself is wrong."""
 
-    name = arguments[0] if arguments and not arguments[0].startswith("-") else DEFAULT_RECIPE
-    rest = arguments[1:] if arguments and arguments[0] == name else arguments
+
+def fit(arguments: Arguments) -> int:
+    """Trains a recipe."""
+    from train.recipe import Recipe
+    from train.recipes import get
+
+    named = bool(arguments) and not arguments[0].startswith("-")
+    name, rest = (arguments[0], arguments[1:]) if named else (DEFAULT_RECIPE, arguments)
+    recipe = get(name)
 
     @dataclasses.dataclass(frozen=True)
     class Fit:
-        recipe: Annotated[recipes.Recipe, tyro.conf.arg(name="")]
+        recipe: Annotated[Recipe, tyro.conf.arg(name="")]
         workdir: Path | None = None
         """The run's folder; by default the first free one of runs/NAME, runs/NAME-2, ..."""
 
-    chosen = _parse(Fit, rest, f"fit {name}", default=Fit(get(name)))
+    about = f"Trains {recipe.model.name} on {recipe.data.source}. Other recipes: python -m train list."
+    chosen = _parse(Fit, rest, f"fit {name}", description=about, default=Fit(recipe))
+    from train.loop import fit as run
+    from train.workdir import free_workdir
+
     workdir = chosen.workdir or free_workdir(Path("runs"), chosen.recipe.name)
     return run(chosen.recipe, workdir).exit_code
 
@@ -45,72 +53,80 @@ class _OfRun:
 
 
 def resume(arguments: Arguments) -> int:
-    """Go on with an interrupted run: resume WORKDIR"""
+    """Goes on with an interrupted run, from its last checkpoint, as if it had never stopped."""
+    path = _parse(_OfRun, arguments, "resume", description=resume.__doc__).workdir
     from train.console import Console
     from train.loop import fit as run
     from train.workdir import Workdir
 
-    files = Workdir(_parse(_OfRun, arguments, "resume").workdir)
+    files = Workdir(path)
     recipe = files.read_recipe()
     if files.finished:
-        Console().say(f"{files.path} is finished: nothing to resume; see {files.path / 'report.html'}")
+        Console().say(f"{path} is finished: nothing to resume; see {files.report}")
         return 0
-    return run(recipe, files.path, resume=True).exit_code
+    return run(recipe, path, resume=True).exit_code
 
 
 def evaluate(arguments: Arguments) -> int:
-    """Measure a run on its held-out split: evaluate WORKDIR [--best]"""
-    from train.inference import evaluate_run
+    """Measures a run on the whole held-out split."""
 
     @dataclasses.dataclass(frozen=True)
     class Evaluate(_OfRun):
         best: bool = False
         """The best checkpoint instead of the last."""
 
-    chosen = _parse(Evaluate, arguments, "evaluate")
+    chosen = _parse(Evaluate, arguments, "evaluate", description=evaluate.__doc__)
+    from train.inference import evaluate_run
+
     evaluate_run(chosen.workdir, chosen.best)
     return 0
 
 
 def predict(arguments: Arguments) -> int:
-    """Predict images: predict WORKDIR IMAGE [IMAGE ...]"""
-    from train.inference import predict_images
+    """Predicts images with a run's model."""
 
     @dataclasses.dataclass(frozen=True)
     class Predict(_OfRun):
         images: Positional[tuple[Path, ...]]
-        """Image files; they are resized to what the model was trained on."""
+        """Image files of any size; they are resized to what the model was trained on."""
         best: bool = False
         """The best checkpoint instead of the last."""
+        ema: bool = False
+        """The moving average of the parameters, of a run that keeps one."""
 
-    chosen = _parse(Predict, arguments, "predict")
-    predict_images(chosen.workdir, chosen.images, chosen.best)
+    chosen = _parse(Predict, arguments, "predict", description=predict.__doc__)
+    if not chosen.images:
+        raise UsageError(f"predict {chosen.workdir}: expected one or more image files")
+    from train.inference import predict_images
+
+    predict_images(chosen.workdir, chosen.images, chosen.best, chosen.ema)
     return 0
 
 
 def rerun(arguments: Arguments) -> int:
-    """Repeat a finished run and compare, bit for bit: rerun WORKDIR"""
+    """Repeats a finished run in a folder beside it, and compares the final parameters bit for bit."""
+    path = _parse(_OfRun, arguments, "rerun", description=rerun.__doc__).workdir
     from train.rerun import rerun as run
 
-    return run(_parse(_OfRun, arguments, "rerun").workdir)
+    return run(path)
 
 
 def list_recipes(arguments: Arguments) -> int:
-    """List the recipes and experiments."""
+    """Lists the recipes and experiments."""
+    _parse(_Nothing, arguments, "list", description=list_recipes.__doc__)
     from train.recipes import print_table
 
-    @dataclasses.dataclass(frozen=True)
-    class List:
-        pass
-
-    _parse(List, arguments, "list")
     print_table()
     return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class _Nothing:
+    pass
+
+
 def prepare(arguments: Arguments) -> int:
-    """Build a TFDS data set once, for reading without TensorFlow: prepare NAME [--data-dir DIR]"""
-    from train.data.tfds import prepare as build
+    """Builds a TFDS data set once, so that reading it needs no TensorFlow."""
 
     @dataclasses.dataclass(frozen=True)
     class Prepare:
@@ -121,90 +137,110 @@ def prepare(arguments: Arguments) -> int:
         manual_dir: str | None = None
         """Where archives that were fetched by hand are, for data sets that cannot be downloaded."""
 
-    chosen = _parse(Prepare, arguments, "prepare")
-    build(chosen.name, chosen.data_dir, chosen.manual_dir)
+    chosen = _parse(Prepare, arguments, "prepare", description=prepare.__doc__)
+    from train.data.tfds import prepare as build
+
+    print(build(chosen.name, chosen.data_dir, chosen.manual_dir))
     return 0
 
 
 def experiment(arguments: Arguments) -> int:
-    """Reproduce a table or figure of the lecture: experiment NAME [--scale quick|paper]"""
+    """Reproduces a table or figure of the lecture."""
     from train.experiments import run
 
     return run(arguments)
 
 
-COMMANDS: dict[str, Callable[[Arguments], int]] = {
-    "fit": fit,
-    "resume": resume,
-    "evaluate": evaluate,
-    "predict": predict,
-    "rerun": rerun,
-    "list": list_recipes,
-    "prepare": prepare,
-    "experiment": experiment,
+COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
+    "fit": (fit, "fit [RECIPE] [--FIELD VALUE ...]"),
+    "resume": (resume, "resume WORKDIR"),
+    "evaluate": (evaluate, "evaluate WORKDIR [--best]"),
+    "predict": (predict, "predict WORKDIR IMAGE ..."),
+    "rerun": (rerun, "rerun WORKDIR"),
+    "list": (list_recipes, "list"),
+    "prepare": (prepare, "prepare NAME [--data-dir DIR]"),
+    "experiment": (experiment, "experiment NAME [--scale SCALE]"),
 }
+"""What each command runs, and how it is typed."""
+
+_WITHOUT_JAX = ("list", "prepare")
 
 
 def main(arguments: Arguments | None = None) -> int:
     """Runs one command.
 
     Returns:
-      the exit code: 0 for success, 1 when a run failed, 2 when the command itself is wrong.
+      the exit code: 0 for success, 1 when a run failed, 2 when the command itself is wrong, 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments and arguments[0] in ("-h", "--help"):
-        print(_help())
+        print(usage())
         return 0
-    command, rest = (arguments[0], arguments[1:]) if arguments else ("fit", [])
-    if command.startswith("-"):  # options of the default recipe
-        command, rest = "fit", arguments
+    named = bool(arguments) and not arguments[0].startswith("-")  # else options of the default recipe
+    command, rest = (arguments[0], arguments[1:]) if named else ("fit", arguments)
     try:
-        if command not in COMMANDS:
-            raise unknown("command", command, COMMANDS)
-        _settle()
-        return COMMANDS[command](rest)
-    except (UnknownNameError, recipes.RecipeError) as error:
-        return _fail(error, 2)
-    except _run_errors() as error:
-        return _fail(error, 1)
+        return _run(command, rest)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:  # a fault of the program: it has to be seen
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return code
 
 
-def _help() -> str:
-    lines = "\n".join(f"  {name:<11}{(command.__doc__ or '').strip()}" for name, command in COMMANDS.items())
-    return (
-        f"usage: python -m train [command] ...\n\nWithout a command: fit {DEFAULT_RECIPE}.\n\n{lines}\n\n"
-        "Each command has its own --help; `fit RECIPE --help` lists every field of the recipe."
+def usage() -> str:
+    """What `python -m train --help` says."""
+    width = max(len(form) for _, form in COMMANDS.values()) + 2
+    lines = [f"  {form:<{width}}{(command.__doc__ or '').split('.')[0]}" for command, form in COMMANDS.values()]
+    return "\n".join(
+        [
+            "usage: python -m train [COMMAND] ...",
+            "",
+            f"Without a command it trains the recipe {DEFAULT_RECIPE}: fit {DEFAULT_RECIPE}.",
+            "",
+            *lines,
+            "",
+            "Each command has its own --help; fit RECIPE --help lists every field of the recipe.",
+        ]
     )
 
 
-def _parse(kind: type, arguments: Arguments, command: str, **options):
+def _run(command: str, arguments: Arguments) -> int:
+    if command not in COMMANDS:
+        from zoo.names import unknown
+
+        raise unknown("command", command, COMMANDS)
+    warnings.showwarning = _show_warning
+    if command not in _WITHOUT_JAX and not {"-h", "--help"} & set(arguments):
+        _keep_compiled_programs()
+    return COMMANDS[command][0](arguments)
+
+
+def _parse(kind: type, arguments: Arguments, command: str, **options: Any) -> Any:
     return tyro.cli(kind, args=list(arguments), prog=f"python -m train {command}", **options)
 
 
-def _settle() -> None:
-    """Keeps compiled programs between runs, and shows warnings as one line."""
+def _keep_compiled_programs() -> None:
+    """Turns on jax's cache on the disk, so that the next run starts at once."""
     import jax
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lecture-vision-zoo" / "xla"
         jax.config.update("jax_compilation_cache_dir", str(cache))
-    warnings.showwarning = _show_warning
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
-def _run_errors() -> tuple[type[Exception], ...]:
-    """What can go wrong in a run that is not a fault of the program (imported late: orbax is heavy)."""
-    from train.checkpoint import CheckpointError
-    from train.data.errors import DataError
-    from train.loop import NonFiniteError
-    from train.workdir import WorkdirError
-
-    return (CheckpointError, DataError, NonFiniteError, WorkdirError)
-
-
-def _fail(error: Exception, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return code
+def _exit_code(error: Exception) -> int | None:
+    """2 for a wrong command, 1 for a run that cannot go on, None for anything else."""
+    if isinstance(error, UsageError):
+        return 2
+    names, recipe, errors = map(importlib.import_module, ("zoo.names", "train.recipe", "train.errors"))
+    if isinstance(error, names.UnknownNameError | recipe.RecipeError):
+        return 2
+    return 1 if isinstance(error, errors.RunError | OSError) else None

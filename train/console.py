@@ -5,10 +5,13 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 _PERCENT = ("accuracy", "top5", "ema_accuracy", "ema_top5")
+_ON_BAR = ("loss", "accuracy", "mae", "images_per_second")
+_SECONDS_BETWEEN_MOVES = 0.1
 
 
 class Console:
@@ -19,13 +22,14 @@ class Console:
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        self.rich = RichConsole(quiet=quiet, highlight=False, soft_wrap=True)
+        self.rich = RichConsole(quiet=quiet, highlight=False, markup=False, soft_wrap=True)
         self._progress: Progress | None = None
-        self._task = None
+        self._task: TaskID | None = None
+        self._next_move = 0.0
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str | None = None) -> None:
         """Prints a line above the progress bar."""
-        self.rich.print(text)
+        self.rich.print(text, style=style)
 
     @contextlib.contextmanager
     def progress(self, total: int, done: int) -> Iterator[None]:
@@ -34,38 +38,52 @@ class Console:
             yield
             return
         columns = (
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[metrics]}"),
+            TextColumn("{task.fields[shown]}", markup=False),
             TimeRemainingColumn(compact=True),
         )
-        with Progress(*columns, console=self.rich, transient=True) as self._progress:
-            self._task = self._progress.add_task("", total=total, completed=done, metrics="")
-            yield
-        self._progress = None
+        # A bar that is redrawn more often costs a small machine a percent of its time.
+        with Progress(*columns, console=self.rich, transient=True, refresh_per_second=4, expand=True) as bar:
+            self._progress, self._task = bar, bar.add_task("", total=total, completed=done, shown="")
+            try:
+                yield
+            finally:
+                self._progress = self._task = None
 
-    def step(self, step: int, metrics: dict[str, float] | None = None) -> None:
-        """Moves the bar; with metrics, shows them beside it."""
+    def move(self, step: int) -> None:
+        """Moves the bar; cheap enough to call after every dispatch."""
+        if self._progress is not None and time.perf_counter() >= self._next_move:
+            self._progress.update(self._task, completed=step)
+            self._next_move = time.perf_counter() + _SECONDS_BETWEEN_MOVES
+
+    def show(self, step: int, metrics: dict[str, float]) -> None:
+        """Moves the bar and shows metrics beside it."""
         if self._progress is not None:
-            fields = {"metrics": describe(metrics)} if metrics else {}
-            self._progress.update(self._task, completed=step, **fields)
+            shown = {name: metrics[name] for name in _ON_BAR if name in metrics}
+            self._progress.update(self._task, completed=step, shown=describe(shown))
 
     @contextlib.contextmanager
-    def timed(self, what: str) -> Iterator[None]:
-        """Says that something slow begins, and how long it took if that was over a second."""
-        started = time.perf_counter()
+    def timed(self, what: str, say_after: float = 1.0) -> Iterator[None]:
+        """Shows beside the bar what is going on, and says how long it took if that was `say_after` seconds."""
+        before, started = "", time.perf_counter()
         if self._progress is not None:
-            self._progress.update(self._task, metrics=f"[dim]{what} ...")
+            before = self._progress.tasks[self._task].fields["shown"]
+            self._progress.update(self._task, shown=f"{what} ...", refresh=True)
         yield
+        if self._progress is not None:
+            self._progress.update(self._task, shown=before)
         seconds = time.perf_counter() - started
-        if seconds > 1:
-            self.say(f"[dim]{what}: {seconds:.1f} s")
+        if seconds >= say_after:
+            self.say(f"{what}: {seconds:.1f} s", style="dim")
 
     def table(self, title: str, rows: list[tuple[str, str]]) -> None:
         """Prints a table of two columns."""
-        table = Table(title=title, show_header=False, title_justify="left", title_style="bold")
+        table = Table(title=Text(title), show_header=False, title_justify="left", title_style="bold")
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
         for name, value in rows:
-            table.add_row(name, value)
+            table.add_row(Text(name), Text(value))
         self.rich.print(table)
 
 
@@ -81,8 +99,6 @@ def describe(metrics: dict[str, float]) -> str:
             parts.append(f"{name.replace('_', ' ')} {100 * value:.2f} %")
         elif name == "images_per_second":
             parts.append(f"{value:,.0f} images/s")
-        elif name == "learning_rate":
-            parts.append(f"lr {value:.2g}")
         else:
             parts.append(f"{name.replace('_', ' ')} {value:.3g}")
     return "  ".join(parts)

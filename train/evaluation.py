@@ -1,6 +1,7 @@
 """Evaluation on the held-out split: exact sums over every example, each counted once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,29 +23,37 @@ class Evaluator:
         self._evaluate = assembly.make_evaluate()
         self._decoded: list[Arrays] | None = None
 
-    def summary(self, state: TrainState) -> dict[str, float]:
-        """The metrics of the parameters and, as ema_..., of their moving average."""
+    def summary(self, state: TrainState, stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
+        """The metrics of the variables and, as ema_..., of their moving average; None if `stop` said so."""
         state = self._assembly.placement.to_portable(state)
-        summary = self.of_variables(state.variables())
-        if state.ema is not None:
-            averaged = self.of_variables(state.ema)
-            summary |= {f"ema_{name}": value for name, value in averaged.items()}
-        return summary
+        return self.of_variables(state.variables(), state.ema, stop)
 
-    def of_variables(self, variables: PyTree[Array]) -> dict[str, float]:
-        """The task's metrics on the held-out split."""
-        total = None
-        for batch in self._each_batch():
-            sums, _ = self._evaluate(variables, self._assembly.placement.shard_global(batch))
-            total = sums if total is None else jax.tree.map(jax.numpy.add, total, sums)
-        return self._assembly.task.summarise({k: float(v) for k, v in jax.device_get(total).items()})
+    def of_variables(
+        self, variables: PyTree[Array], ema: PyTree[Array] | None = None, stop: Callable[[], bool] = lambda: False
+    ) -> dict[str, float] | None:
+        """The task's metrics on the held-out split, and those of a moving average of the variables.
+
+        Args:
+          variables: what the model applies.
+          ema: their moving average, if there is one.
+          stop: asked before each batch; when true, the evaluation is given up.
+        """
+        summary = {}
+        for prefix, these in (("", variables), ("ema_", ema)):
+            if these is None:
+                continue
+            sums = self._sums(these, stop)
+            if sums is None:
+                return None
+            summary |= {prefix + name: value for name, value in self._assembly.task.summarise(sums).items()}
+        return summary
 
     def predictions(self, state: TrainState) -> Predictions:
         """Every held-out example with its prediction, for the report."""
         variables = self._assembly.placement.to_portable(state).variables()
         parts: dict[str, list[np.ndarray]] = {"image": [], "truth": [], "output": []}
         truth = "label" if self._assembly.recipe.task.name == "classification" else "target"
-        for batch in self._each_batch():
+        for batch in self._batches():
             _, outputs = self._evaluate(variables, self._assembly.placement.shard_global(batch))
             mask = batch["mask"]
             parts["image"].append(batch["image"][mask])
@@ -59,7 +68,26 @@ class Evaluator:
             kind=self._assembly.recipe.task.name,
         )
 
-    def _each_batch(self) -> Iterable[Arrays]:
+    def _sums(self, variables: PyTree[Array], stop: Callable[[], bool]) -> dict[str, float] | None:
+        """The sums over the split, added in double precision on the host, one batch late."""
+        total: dict[str, float] = {}
+
+        def add(sums: dict[str, Array]) -> None:
+            for name, value in jax.device_get(sums).items():
+                total[name] = total.get(name, 0.0) + float(value)
+
+        running = None
+        for batch in self._batches():
+            if stop():
+                return None
+            sums, _ = self._evaluate(variables, self._assembly.placement.shard_global(batch))
+            if running is not None:
+                add(running)
+            running = sums
+        add(running)
+        return total
+
+    def _batches(self) -> Iterable[Arrays]:
         test = self._assembly.test
         if self._decoded is not None:
             return self._decoded
@@ -68,3 +96,10 @@ class Evaluator:
             return batches
         self._decoded = list(batches)
         return self._decoded
+
+
+def first_kernel(params: PyTree[Any]) -> np.ndarray | None:
+    """The kernel of the first convolution that sees the image, (height, width, channels, filters), if any."""
+    kernels = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim == 4]
+    images = [kernel for kernel in kernels if kernel.shape[2] in (1, 3) and kernel.shape[0] > 1]
+    return np.asarray(images[0]) if images else None

@@ -1,10 +1,11 @@
 """Feeds: how batches reach the step. Small sets stay on the device; large ones arrive batch by batch."""
 
+import functools
 from typing import Any, Protocol
 
 import jax
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Int, PyTree
 
 from train.data import GrainPipeline, MemoryPipeline, gather
 from train.placement import Augment, MeshPlacement
@@ -19,26 +20,32 @@ class Feed(Protocol):
     steps_per_dispatch: int
     """The most steps that one call of `advance` runs."""
 
-    def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, np.ndarray]:
-        """Runs `count` steps from `step` on.
+    def advance(
+        self, state: TrainState, step: int, count: int
+    ) -> tuple[TrainState, Sums, Int[np.ndarray, "count batch"]]:
+        """Runs `count` steps from `step` on, without waiting for them; `state` is donated.
 
         Returns:
-          the new state, the metric sums of each step (a leading axis of `count`, or scalars for one
-          step), and the examples' rows in the source, (count, batch), for error messages.
+          the new state, the metric sums of each step (a leading axis of `count`, or scalars where a dispatch
+          is one step), and the rows in the source of this process's examples, for error messages.
         """
 
     def state(self, step: int) -> dict[str, Any]:
         """What a checkpoint after `step` steps must hold to go on with the same batches."""
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Goes back to what `state` returned."""
+        """Goes back to what `state` returned.
+
+        Raises:
+          ValueError: another kind of feed wrote it.
+        """
 
     def close(self) -> None:
-        """Stops workers."""
+        """Stops workers, and lets go of the examples."""
 
 
 class MemoryFeed:
-    """All examples on the device; a step gathers its batch there, and several steps may share one dispatch."""
+    """All examples on every device; a step gathers its batch there, and several steps may share one dispatch."""
 
     def __init__(
         self,
@@ -51,16 +58,23 @@ class MemoryFeed:
         self.steps_per_dispatch = steps_per_dispatch
         self._pipeline, self._placement = pipeline, placement
         self._arrays = placement.replicate(pipeline.arrays)
-        self._one = placement.step(gather, augment, update)
-        self._many = placement.step(gather, augment, update, scan=True) if steps_per_dispatch > 1 else None
+        compiled = placement.steps if steps_per_dispatch > 1 else placement.step
+        self._step = compiled(gather, augment, update)
 
-    def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, np.ndarray]:
-        indices = np.stack([self._pipeline.indices(step + offset) for offset in range(count)])
-        if count == 1:
-            state, sums = self._one(state, self._arrays, indices[0])
-        else:
-            state, sums = self._many(state, self._arrays, indices)
-        return state, sums, indices
+    def advance(
+        self, state: TrainState, step: int, count: int
+    ) -> tuple[TrainState, Sums, Int[np.ndarray, "count batch"]]:
+        """See `Feed`."""
+        rows = np.stack([self._pipeline.indices(step + offset) for offset in range(count)])
+        # Everything is put on the devices explicitly: nothing is transferred behind the step's back.
+        if self.steps_per_dispatch == 1:
+            state, sums = self._step(state, self._arrays, self._placement.shard(rows[0]))
+            return state, sums, rows
+        padded = np.zeros((self.steps_per_dispatch, rows.shape[1]), rows.dtype)
+        padded[:count] = rows
+        stepped, number = self._placement.shard(padded, axis=1), self._placement.replicate(np.int32(count))
+        state, sums = self._step(state, self._arrays, stepped, number)
+        return state, _first(sums, count), rows
 
     def state(self, step: int) -> dict[str, Any]:
         return {"pipeline": "memory", "step": step}
@@ -81,7 +95,10 @@ class GrainFeed:
         self._pipeline, self._placement = pipeline, placement
         self._step = placement.step(lambda batch: batch, augment, update)
 
-    def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, np.ndarray]:
+    def advance(
+        self, state: TrainState, step: int, count: int
+    ) -> tuple[TrainState, Sums, Int[np.ndarray, "count batch"]]:
+        """See `Feed`."""
         batch = self._pipeline.next()
         state, sums = self._step(state, self._placement.shard(batch))
         return state, sums, batch["index"][None]
@@ -98,17 +115,29 @@ class GrainFeed:
 
 
 def choose_steps_per_dispatch(requested: int, placement: MeshPlacement, params: PyTree[Any]) -> int:
-    """How many steps one dispatch runs, where the recipe leaves it open.
+    """How many steps one dispatch of a memory feed runs at most; `requested` 0 leaves the choice open.
 
-    On CPU a convolution's gradient is up to 40 times slower inside `lax.scan`, so only dense networks
-    take several steps a dispatch there; accelerators always gain.
+    On CPU a convolution's gradient is up to 40 times slower inside a loop, so only dense networks take
+    several steps a dispatch there; accelerators always gain.
+
+    Args:
+      requested: the recipe's `steps_per_dispatch`.
+      placement: `pmap` always runs one.
+      params: the model's parameters, or their shapes.
     """
-    if requested or placement.axis_name is not None:
-        return requested or 1
+    if placement.axis_name is not None:
+        return 1
+    if requested:
+        return requested
     dense = all(leaf.ndim <= 2 for leaf in jax.tree.leaves(params))
-    if jax.default_backend() == "cpu":
+    if placement.mesh.devices.flat[0].platform == "cpu":
         return 32 if dense else 1
     return 8
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _first(sums: Sums, count: int) -> Sums:
+    return jax.tree.map(lambda x: x[:count], sums)
 
 
 def _check_kind(saved: dict[str, Any], kind: str) -> None:

@@ -74,11 +74,11 @@ def contact_sheet(
     theme: Theme = LIGHT,
     colours: Sequence[str] | None = None,
 ) -> Figure:
-    """Images in rows of `columns`, each under its title; grey, RGB or RGBA.
+    """Images in rows of `columns`, each over its title; grey, RGB or RGBA.
 
     Args:
         images: grey for one channel; for two, or more than four, the mean over channels is shown as grey.
-        titles: one an image, drawn as plain text.
+        titles: one an image, drawn as plain text; may have several lines.
         columns: images a row, at least 1.
         theme: colours.
         colours: one an image, for its title; by default the ink of the theme.
@@ -91,15 +91,22 @@ def contact_sheet(
             f"expected images (n, height, width, channels), n titles and columns >= 1; "
             f"got images {images.shape}, {len(titles)} titles and columns={columns}"
         )
-    rows = max(math.ceil(len(images) / columns), 1)
+    side, gap = 1.0, 0.15  # inches; a line of text is as high as a gap
     lines = max((title.count("\n") + 1 for title in titles), default=1)
-    figure = new_figure(1.15 * columns, (1.1 + 0.16 * lines) * rows, theme)
+    width, pitch = columns * (side + gap) + gap, side + (lines + 1.5) * gap
+    height = max(math.ceil(len(images) / columns), 1) * pitch + gap
+    figure = new_figure(width, height, theme)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left corner
+    axes.set_axis_off()
     for index, (image, title) in enumerate(zip(images, titles, strict=True)):
-        axes = figure.add_subplot(rows, columns, index + 1)
-        axes.set_axis_off()
-        axes.imshow(viewable(image), **_image_scale(image))
+        row, column = divmod(index, columns)
+        left, top = gap + column * (side + gap), gap + row * pitch
+        down, across = side * np.array(image.shape[:2]) / max(image.shape[:2])
+        axes.imshow(viewable(image), extent=(left, left + across, top + down, top), **_image_scale(image))
         colour = colours[index] if colours is not None else theme.ink
-        axes.set_title(title, fontsize=8, color=colour, pad=3, linespacing=1.25, parse_math=False)
+        axes.text(left, top + side + gap / 3, title, color=colour, fontsize=8, va="top", parse_math=False)
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     return figure
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import Array, Float, PyTree, UInt8
 
 from train import tasks
 from train.assemble import assemble, make_model
@@ -13,68 +13,93 @@ from train.checkpoint import CheckpointError, Checkpoints
 from train.console import Console, describe
 from train.data import DataError, preprocess
 from train.evaluation import Evaluator
-from train.step import make_evaluate
 from train.workdir import Workdir
 
+_BATCH = 64
+_CLASSES_SHOWN = 3
 
-def load_variables(files: Workdir, task: tasks.Task, best: bool = False) -> tuple[int, PyTree[Array]]:
-    """Step and model variables of a run's last (or best) checkpoint.
+
+def load_variables(
+    files: Workdir, task: tasks.Task, best: bool = False
+) -> tuple[int, PyTree[Array], PyTree[Array] | None]:
+    """Step, model variables and, if kept, their moving average, of a run's last (or best) checkpoint.
 
     Raises:
       CheckpointError: there is none, or it cannot be read.
     """
     checkpoints = Checkpoints(files.checkpoints, task.best, task.higher_is_better)
-    try:
-        step = checkpoints.best_step() if best else None
-        if best and step is None:
-            raise CheckpointError(f"{files.checkpoints}: no checkpoint was evaluated yet; leave out --best")
-        return checkpoints.load_variables(step)
-    finally:
-        checkpoints.close()
+    step = checkpoints.best_step() if best else None
+    if best and step is None:
+        raise CheckpointError(f"{files.checkpoints}: no checkpoint was evaluated yet; leave out --best")
+    return checkpoints.load_variables(step)
 
 
 def evaluate_run(path: Path, best: bool = False, console: Console | None = None) -> dict[str, float]:
-    """The metrics of a run's last (or best) checkpoint on the whole held-out split; also prints them."""
+    """The metrics of a run's last (or best) checkpoint on the whole held-out split; also prints them.
+
+    Raises:
+      WorkdirError: there is no run here.
+      CheckpointError: it has no checkpoint, or none that can be read.
+    """
     files = Workdir(path)
     assembly = assemble(files.read_recipe())
-    step, variables = load_variables(files, assembly.task, best)
-    summary = Evaluator(assembly).of_variables(variables)
+    step, variables, ema = load_variables(files, assembly.task, best)
+    replicate = assembly.placement.replicate
+    summary = Evaluator(assembly).of_variables(replicate(variables), None if ema is None else replicate(ema))
     rows = [(name, describe({name: value})) for name, value in summary.items()]
     (console or Console()).table(f"{path}, step {step}, {len(assembly.test)} held-out examples", rows)
     return summary
 
 
-def predict_images(path: Path, images: tuple[Path, ...], best: bool = False) -> list[dict[str, Any]]:
+def predict_images(
+    path: Path, images: tuple[Path, ...], best: bool = False, ema: bool = False, console: Console | None = None
+) -> list[dict[str, Any]]:
     """Predicts image files with a run's model; prints a table and returns a record an image.
 
     The data set is not needed: class names and image shape were written down when the run began.
 
+    Args:
+      path: the run's folder.
+      images: files of any size and mode; they are resized to what the model was trained on.
+      best: use the best checkpoint instead of the last.
+      ema: use the moving average of the variables.
+      console: where the table is printed.
+
     Raises:
       DataError: a file is not an image.
-      CheckpointError: the run has no checkpoint yet.
+      WorkdirError: there is no run here.
+      CheckpointError: the run has no checkpoint, or no moving average.
     """
     files = Workdir(path)
     recipe, card = files.read_recipe(), files.read_card()
     task = tasks.from_card(recipe.task, card["task"])
-    batch = np.stack([read_image(image, tuple(card["data"]["image_shape"])) for image in images])
-    _, variables = load_variables(files, task, best)
-    model = make_model(recipe, task)
-    zeros = np.zeros(len(images), np.int32)
-    arrays = preprocess(recipe.augment)(
-        {"image": jax.numpy.asarray(batch), "label": zeros, "target": zeros, "mask": zeros == 0}
-    )
-    _, outputs = jax.jit(make_evaluate(model, task))(variables, arrays)
+    pixels = np.stack([read_image(image, tuple(card["data"]["image_shape"])) for image in images])
+    step, variables, average = load_variables(files, task, best)
+    if ema and average is None:
+        raise CheckpointError(f"{path} keeps no moving average; leave out --ema")
+    model, prepare = make_model(recipe, task), preprocess(recipe.augment)
+
+    @jax.jit
+    def predict(variables: PyTree[Array], batch: UInt8[Array, "batch height width channels"]) -> Array:
+        return task.predict(model.apply(variables, *task.inputs(prepare({"image": batch})), train=False))
+
+    outputs = []
+    for first in range(0, len(pixels), _BATCH):
+        rows = np.minimum(np.arange(first, first + min(_BATCH, len(pixels))), len(pixels) - 1)
+        outputs.append(np.asarray(predict(average if ema else variables, pixels[rows])))
     records = [
-        {"image": str(image), **_record(task, np.asarray(output))}
-        for image, output in zip(images, outputs, strict=True)
+        {"image": str(image), **_record(task, output)}
+        for image, output in zip(images, np.concatenate(outputs)[: len(images)], strict=True)
     ]
     rows = [(record["image"], record["text"]) for record in records]
-    Console().table(f"{path}: {recipe.model.name}", rows)
+    (console or Console()).table(f"{recipe.model.name} of {path}, step {step}", rows)
     return records
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "height width channels"]:
-    """An image file as the training data had it: grey or colour, resized (bilinear) to `shape`.
+    """An image file as the training data had it: 8 bits, grey or colour, resized (bilinear) to `shape`.
+
+    Transparency is dropped, 16 bits are scaled to 8.
 
     Raises:
       DataError: the file is missing or is not an image.
@@ -84,19 +109,31 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "he
     height, width, channels = shape
     try:
         with Image.open(path) as image:
+            image.load()
+            if image.mode.startswith("I"):  # Pillow would cut off at 255 instead of scaling
+                image = Image.fromarray(_to_bytes(np.asarray(image)))
             image = image.convert("L" if channels == 1 else "RGB")
             if image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
             return np.asarray(image, np.uint8).reshape(shape)
-    except OSError as error:
-        raise DataError(f"{path}: expected an image file ({error})") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: expected an image: {error}") from error
 
 
-def _record(task: tasks.Task, output: np.ndarray) -> dict[str, Any]:
+def _to_bytes(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    if grey.min() < 0 or grey.max() >= 2**16:
+        raise ValueError(f"expected grey values of 16 bits, found {grey.min()} to {grey.max()}")
+    return np.rint(grey / 257).astype(np.uint8)
+
+
+def _record(task: tasks.Task, output: Float[np.ndarray, "..."]) -> dict[str, Any]:
     if not isinstance(task, tasks.Classification):
         return {"value": float(output), "text": f"{float(output):.4g}"}
     scores = np.exp(output - output.max())
     scores /= scores.sum()
-    order = np.argsort(-scores, kind="stable")[:5]
+    order = np.argsort(-scores, kind="stable")
     named = [(task.class_names[i], float(scores[i])) for i in order]
-    return {"scores": named, "text": ", ".join(f"{name} {100 * score:.1f} %" for name, score in named)}
+    shown = ", ".join(f"{name} {100 * score:.1f} %" for name, score in named[:_CLASSES_SHOWN])
+    return {"scores": named, "text": shown}

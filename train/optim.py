@@ -2,9 +2,10 @@
 
 import jax
 import optax
-from jaxtyping import PyTree
+from jaxtyping import Array, Bool, PyTree
 
 from train import recipe as recipes
+from zoo.names import unknown
 
 
 def make_schedule(schedule: recipes.Schedule, peak: float, updates: int) -> optax.Schedule:
@@ -13,19 +14,31 @@ def make_schedule(schedule: recipes.Schedule, peak: float, updates: int) -> opta
     Args:
       schedule: its shape; times are fractions of `updates`.
       peak: the largest learning rate.
-      updates: how many updates the whole run makes.
+      updates: how many updates the whole run makes, at least 1.
+
+    Raises:
+      UnknownNameError: there is no such schedule.
+
+    >>> rate = make_schedule(recipes.Schedule("step", milestones=(0.5,)), peak=1.0, updates=10)
+    >>> [round(float(rate(update)), 3) for update in (0, 4, 5, 9)]
+    [1.0, 1.0, 0.1, 0.1]
     """
     warmup = round(schedule.warmup * updates)
-    rest = max(updates - warmup, 1)
-    if schedule.name == "one_cycle":  # warm-up and annealing in one (Smith and Topin, 2018)
-        return optax.cosine_onecycle_schedule(updates, peak, pct_start=schedule.warmup or 0.3)
-    if schedule.name == "cosine":
-        after = optax.cosine_decay_schedule(peak, rest)
-    elif schedule.name == "step":
-        at = {round(m * updates) - warmup: schedule.factor for m in schedule.milestones}
-        after = optax.piecewise_constant_schedule(peak, at)
-    else:
-        after = optax.constant_schedule(peak)
+    match schedule.name:
+        case "one_cycle":  # warm-up and annealing in one (Smith and Topin, 2018)
+            return optax.cosine_onecycle_schedule(updates, peak, pct_start=schedule.warmup or 0.3)
+        case "cosine":
+            after = optax.cosine_decay_schedule(peak, max(updates - warmup, 1))
+        case "step":
+            factors: dict[int, float] = {}
+            for milestone in schedule.milestones:  # of a short run several may round to one update
+                at = round(milestone * updates) - warmup
+                factors[at] = factors.get(at, 1.0) * schedule.factor
+            after = optax.piecewise_constant_schedule(peak, factors)
+        case "constant":
+            after = optax.constant_schedule(peak)
+        case name:
+            raise unknown("schedule", name, ("constant", "step", "cosine", "one_cycle"))
     if not warmup:
         return after
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), after], [warmup])
@@ -37,37 +50,50 @@ def decay_mask(params: PyTree) -> PyTree[bool]:
 
 
 def make_optimizer(config: recipes.Optimizer, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """The gradient transformation that a recipe asks for: clip, decay, move, and accumulate."""
+    """The gradient transformation that a recipe asks for: accumulate, clip, decay, move.
+
+    Weight decay is coupled for sgd, adam and lars (added to the gradient, as in torch), decoupled for the
+    others (Loshchilov and Hutter, 2019). LARS: You et al., 2017; LAMB: You et al., 2020; Muon: Jordan, 2024.
+
+    Raises:
+      UnknownNameError: there is no such optimiser.
+    """
     mask = None if config.decay_all else decay_mask
-    decay, momentum = config.weight_decay, config.momentum or None
+    decay, momentum, nesterov = config.weight_decay, config.momentum, config.nesterov
+    b1, b2 = config.b1, config.b2
     coupled = optax.add_decayed_weights(decay, mask) if decay else optax.identity()
     match config.name:
         case "sgd":
-            moves = optax.chain(coupled, optax.sgd(schedule, momentum, config.nesterov))
+            moves = optax.chain(coupled, optax.sgd(schedule, momentum or None, nesterov))
         case "adam":
-            moves = optax.chain(coupled, optax.adam(schedule, config.b1, config.b2, nesterov=config.nesterov))
+            moves = optax.chain(coupled, optax.adam(schedule, b1, b2, nesterov=nesterov))
         case "adamw":
-            moves = optax.adamw(schedule, config.b1, config.b2, weight_decay=decay, mask=mask)
+            moves = optax.adamw(schedule, b1, b2, weight_decay=decay, mask=mask, nesterov=nesterov)
         case "lars":
             moves = optax.lars(
                 schedule,
                 weight_decay=decay,
                 weight_decay_mask=mask or True,
                 trust_ratio_mask=mask or True,
-                momentum=config.momentum,
-                nesterov=config.nesterov,
+                momentum=momentum,
+                nesterov=nesterov,
             )
         case "lamb":
-            moves = optax.lamb(schedule, config.b1, config.b2, weight_decay=decay, mask=mask)
+            moves = optax.lamb(schedule, b1, b2, weight_decay=decay, mask=mask)
         case "muon":
             moves = optax.contrib.muon(
                 schedule,
-                beta=config.momentum,
-                nesterov=config.nesterov,
+                beta=momentum,
+                nesterov=nesterov,
                 weight_decay=decay,
                 weight_decay_mask=mask,
+                adam_b1=b1,
+                adam_b2=b2,
+                adam_weight_decay=decay if config.decay_all else 0.0,  # adam moves the vectors
                 muon_weight_dimension_numbers=_muon_dimensions,
             )
+        case name:
+            raise unknown("optimizer", name, ("sgd", "adam", "adamw", "lars", "lamb", "muon"))
     if config.clip_norm is not None:
         moves = optax.chain(optax.clip_by_global_norm(config.clip_norm), moves)
     if config.accumulate > 1:
@@ -75,13 +101,17 @@ def make_optimizer(config: recipes.Optimizer, schedule: optax.Schedule) -> optax
     return moves
 
 
+def has_moved(opt_state: optax.OptState) -> Bool[Array, ""] | bool:
+    """Whether the step that left this state moved the parameters; with `accumulate` only every so many do."""
+    return opt_state.mini_step == 0 if isinstance(opt_state, optax.MultiStepsState) else True
+
+
 def _muon_dimensions(params: PyTree) -> PyTree:
     """Muon orthogonalises matrices; a kernel (height, width, in, out) is one of (height*width*in, out)."""
-    from optax.contrib import MuonDimensionNumbers
 
-    def dimensions(leaf: jax.Array) -> MuonDimensionNumbers | None:
+    def dimensions(leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
         if leaf.ndim < 2:
             return None  # adam's part
-        return MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)
+        return optax.contrib.MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)
 
     return jax.tree.map(dimensions, params)

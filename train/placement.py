@@ -4,16 +4,19 @@ All three run the same `update` (see `train.step`); only what is sharded differs
 single-device result up to the order of floating-point sums.
 """
 
-from collections.abc import Callable
+import functools
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
 from train.state import TrainState
-from train.step import Update, step_key
+from train.step import AUGMENTATION, Update, step_key
 from train.tasks.protocol import Batch, Sums
 from zoo.names import unknown
 
@@ -26,12 +29,19 @@ _FSDP_SMALLEST = 2**12  # elements; smaller arrays cost more to gather than to k
 
 
 class MeshPlacement:
-    """Data parallel over all devices; with `shard_parameters`, each device keeps a slice of the large arrays."""
+    """Data parallel over all devices; with `shard_parameters`, each device keeps a slice of the large arrays.
 
-    axis_name = None  # the compiler inserts the collectives
+    Args:
+      shard_parameters: fully sharded data parallelism (Rajbhandari et al., 2020, ZeRO, stage 3): parameters
+        and what the optimiser remembers of them are spread over the devices.
+      devices: which devices; by default all of all processes.
+    """
 
-    def __init__(self, shard_parameters: bool = False) -> None:
-        self.mesh = Mesh(np.array(jax.devices()), (AXIS,), axis_types=(AxisType.Auto,))
+    axis_name: str | None = None  # the compiler inserts the collectives
+
+    def __init__(self, shard_parameters: bool = False, devices: Sequence[jax.Device] | None = None) -> None:
+        devices = jax.devices() if devices is None else devices
+        self.mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
         self.shard_parameters = shard_parameters
 
     @property
@@ -42,20 +52,18 @@ class MeshPlacement:
     @property
     def batched(self) -> NamedSharding:
         """The first axis split over the devices."""
-        return NamedSharding(self.mesh, PartitionSpec(AXIS))
+        return self._split(0)
 
     def state_shardings(self, state: PyTree[Any]) -> PyTree[NamedSharding]:
         """How each array of the state (or of its shapes) is laid out."""
 
         def sharding(leaf: Any) -> NamedSharding:
-            devices = self.mesh.size
-            if not self.shard_parameters or np.prod(leaf.shape) < _FSDP_SMALLEST:
+            if not self.shard_parameters or math.prod(leaf.shape) < _FSDP_SMALLEST:
                 return self.replicated
-            divisible = [axis for axis, size in enumerate(leaf.shape) if size % devices == 0]
+            divisible = [axis for axis, size in enumerate(leaf.shape) if size % self.mesh.size == 0]
             if not divisible:
                 return self.replicated
-            largest = max(divisible, key=lambda axis: leaf.shape[axis])
-            return NamedSharding(self.mesh, PartitionSpec(*[None] * largest, AXIS))
+            return self._split(max(divisible, key=lambda axis: leaf.shape[axis]))
 
         return jax.tree.map(sharding, state)
 
@@ -64,35 +72,57 @@ class MeshPlacement:
         shardings = self.state_shardings(jax.eval_shape(make_state))
         return jax.jit(make_state, out_shardings=shardings)()
 
-    def step(self, fetch: Fetch, augment: Augment, update: Update, scan: bool = False) -> Step:
-        """Compiles `step(state, *arrays)`: fetch a batch, augment it, update the state (which is donated).
+    def step(self, fetch: Fetch, augment: Augment, update: Update) -> Step:
+        """Compiles `step(state, *arrays)`: fetch a batch, augment it, update the state (which is donated)."""
+        return jax.jit(self._one(fetch, augment, update), donate_argnums=0)
 
-        With `scan`, the last of the arrays has a leading axis of several steps, run in one dispatch.
+    def steps(self, fetch: Fetch, augment: Augment, update: Update) -> Step:
+        """Compiles `steps(state, *arrays, stepped, count)`: several steps in one dispatch.
+
+        Each step fetches from `arrays` and from its own row of `stepped`, whose leading axis is the longest
+        dispatch. Only the first `count` rows are run: one program serves any number of steps. The sums have
+        the same leading axis, with zeros for the steps that were not run.
         """
+        one = self._one(fetch, augment, update)
 
+        def many(state: TrainState, *arguments: PyTree[Array]) -> tuple[TrainState, Sums]:
+            *arrays, stepped, count = arguments
+            length = jax.tree.leaves(stepped)[0].shape[0]
+
+            def row(i: Array | int) -> PyTree[Array]:
+                return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), stepped)
+
+            def body(i: Array, carry: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
+                state, all_sums = carry
+                state, sums = one(state, *arrays, row(i))
+                return state, jax.tree.map(lambda each, value: each.at[i].set(value), all_sums, sums)
+
+            _, shapes = jax.eval_shape(one, state, *arrays, row(0))
+            zeros = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), shapes)
+            return jax.lax.fori_loop(0, count, body, (state, zeros))
+
+        return jax.jit(many, donate_argnums=0)
+
+    def _one(self, fetch: Fetch, augment: Augment, update: Update) -> Step:
         def one(state: TrainState, *arrays: PyTree[Array]) -> tuple[TrainState, Sums]:
             batch = jax.lax.with_sharding_constraint(fetch(*arrays), self.batched)
-            batch = augment(step_key(state.key, state.step, 0), batch)
+            batch = augment(step_key(state.key, state.step, AUGMENTATION), batch)
             state, sums = update(state, batch)
             return jax.lax.with_sharding_constraint(state, self.state_shardings(state)), sums
 
-        def many(state: TrainState, *arrays: PyTree[Array]) -> tuple[TrainState, Sums]:
-            *constant, stepped = arrays
-            return jax.lax.scan(lambda state, x: one(state, *constant, x), state, stepped)
-
-        return jax.jit(many if scan else one, donate_argnums=0)
+        return one
 
     def evaluate(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compiles `function(variables, batch)`."""
         return jax.jit(function, out_shardings=self.replicated)
 
-    def replicate(self, tree: PyTree[np.ndarray]) -> PyTree[Array]:
-        """Puts host arrays on every device."""
+    def replicate(self, tree: PyTree[Any]) -> PyTree[Array]:
+        """Puts host arrays, which all processes hold alike, on every device."""
         return jax.device_put(tree, self.replicated)
 
-    def shard(self, batch: PyTree[np.ndarray]) -> PyTree[Array]:
-        """Puts this process's part of a batch on its devices."""
-        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self.batched, x), batch)
+    def shard(self, batch: PyTree[np.ndarray], axis: int = 0) -> PyTree[Array]:
+        """Puts this process's part of a batch, whose examples lie along `axis`, on its devices."""
+        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self._split(axis), x), batch)
 
     def shard_global(self, batch: PyTree[np.ndarray]) -> PyTree[Array]:
         """Splits a batch that every process holds whole over all devices."""
@@ -117,59 +147,86 @@ class MeshPlacement:
         """The inverse of `to_portable`."""
         return state
 
+    def _split(self, axis: int) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, AXIS))
+
 
 class PmapPlacement(MeshPlacement):
-    """One replica a device, with explicit collectives: every array of the state has a leading device axis."""
+    """One replica a device, with explicit collectives: every array of the state has a leading device axis.
+
+    Dropout draws from a key a device, so a network with dropout has other (as good) masks than under a mesh.
+
+    Raises:
+      ValueError: there are several processes; their state would not be one array.
+    """
 
     axis_name = AXIS
+
+    def __init__(self, devices: Sequence[jax.Device] | None = None) -> None:
+        if jax.process_count() > 1:
+            raise ValueError(f"placement pmap runs in one process, found {jax.process_count()}: use jit or fsdp")
+        super().__init__(devices=devices)
 
     def initialise(self, make_state: Callable[[], TrainState]) -> TrainState:
         """Computes the initial state once, and copies it to every device."""
         return self.from_portable(super().initialise(make_state))
 
-    def step(self, fetch: Fetch, augment: Augment, update: Update, scan: bool = False) -> Step:
+    def step(self, fetch: Fetch, augment: Augment, update: Update) -> Step:
         """As `MeshPlacement.step`; the batch is augmented as a whole first, so that it is the same batch."""
-        if scan:
-            raise ValueError("placement pmap runs one step a dispatch: set steps_per_dispatch to 1")
         devices = self.mesh.size
 
         def prepare(key_data: Array, step: Array, *arrays: PyTree[Array]) -> Batch:
-            batch = augment(step_key(key_data[0], step[0], 0), fetch(*arrays))
+            batch = augment(step_key(key_data[0], step[0], AUGMENTATION), fetch(*arrays))
             return jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
 
         prepare = jax.jit(prepare, out_shardings=self.batched)
-        update = jax.pmap(update, axis_name=AXIS, donate_argnums=0)
+        # The sums are the same on every device after their psum: one copy is enough.
+        update = jax.pmap(update, AXIS, devices=self.mesh.devices.tolist(), donate_argnums=0, out_axes=(0, None))
 
         def one(state: TrainState, *arrays: PyTree[Array]) -> tuple[TrainState, Sums]:
-            state, sums = update(state, prepare(state.key, state.step, *arrays))
-            return state, jax.tree.map(lambda x: x[0], sums)
+            return update(state, prepare(state.key, state.step, *arrays))
 
         return one
 
+    def steps(self, fetch: Fetch, augment: Augment, update: Update) -> Step:
+        """Not there: `pmap` is one dispatch a step.
+
+        Raises:
+          ValueError: always.
+        """
+        raise ValueError("placement pmap runs one step a dispatch: set steps_per_dispatch to 1")
+
     def to_portable(self, state: TrainState) -> TrainState:
         """The first replica."""
-        return jax.tree.map(lambda x: x[0], state)
+        return self._first_replica(state)
 
     def from_portable(self, state: TrainState) -> TrainState:
         """A replica a device."""
-        devices = self.mesh.size
-        return jax.jit(
-            lambda tree: jax.tree.map(lambda x: jax.numpy.broadcast_to(x, (devices, *x.shape)), tree),
-            out_shardings=self.batched,
-        )(state)
+        return self._replicas(state)
+
+    @functools.cached_property
+    def _first_replica(self) -> Callable[[TrainState], TrainState]:
+        return jax.jit(lambda tree: jax.tree.map(lambda x: x[0], tree), out_shardings=self.replicated)
+
+    @functools.cached_property
+    def _replicas(self) -> Callable[[TrainState], TrainState]:
+        def copies(x: Array) -> Array:
+            return jnp.broadcast_to(x, (self.mesh.size, *x.shape))
+
+        return jax.jit(lambda tree: jax.tree.map(copies, tree), out_shardings=self.batched)
 
 
-def make_placement(name: str) -> MeshPlacement:
-    """The placement of a recipe: "jit", "fsdp" or "pmap", over all devices of all processes.
+def make_placement(name: str, devices: Sequence[jax.Device] | None = None) -> MeshPlacement:
+    """The placement of a recipe: "jit", "fsdp" or "pmap", over all devices of all processes unless told.
 
     Raises:
       UnknownNameError: there is no such placement.
     """
     match name:
         case "jit":
-            return MeshPlacement()
+            return MeshPlacement(devices=devices)
         case "fsdp":
-            return MeshPlacement(shard_parameters=True)
+            return MeshPlacement(shard_parameters=True, devices=devices)
         case "pmap":
-            return PmapPlacement()
+            return PmapPlacement(devices)
     raise unknown("placement", name, ("jit", "fsdp", "pmap"))

@@ -192,15 +192,14 @@ def _misfits(node: Any, prefix: str = "") -> list[str]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    arguments = typing.get_args(hint)
-    match typing.get_origin(hint):
-        case typing.Literal:
-            return value in arguments
-        case types.UnionType:
-            return any(_fits(value, argument) for argument in arguments)
-        case builtin if builtin is tuple:
-            return isinstance(value, tuple) and all(_fits(element, arguments[0]) for element in value)
-    if isinstance(value, bool):
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return value in arguments
+    if origin is types.UnionType:
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(element, arguments[0]) for element in value)
+    if isinstance(value, bool):  # to Python a bool is an int
         return hint is bool
     return isinstance(value, (int, float) if hint is float else hint)
 
@@ -211,6 +210,7 @@ _SET_ELSEWHERE = {
     "remat": "model.remat",
     "axis_name": "placement",
 }
+"""Fields of a model that are not options, and what decides them."""
 
 
 def model_options(recipe: Recipe) -> dict[str, Any]:

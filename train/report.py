@@ -74,7 +74,7 @@ class Results:
     label: str
     detail: str
     sections: list[str]
-    pictures: dict[str, "Figure"]
+    pictures: dict[str, bytes]  # PNGs by file name
     notes: list[str]
 
 
@@ -96,7 +96,7 @@ def write_report(workdir: Path, predictions: Predictions, filters: np.ndarray | 
         raise FileNotFoundError(f"expected the work directory of a run, found none at {workdir}")
     run = read_run(workdir)
     results = _classification(predictions) if predictions.kind == "classification" else _regression(predictions)
-    pictures = {"curves.png": figures.curves(run.records), **results.pictures}
+    pictures = {"curves.png": png(figures.curves(run.records)), **results.pictures}
     body = [
         report_page.headline(f"Run {run.part('recipe').get('name') or ''}".strip(), run.title,
                              results.value, results.label, results.detail),
@@ -106,11 +106,11 @@ def write_report(workdir: Path, predictions: Predictions, filters: np.ndarray | 
         *results.sections,
     ]  # fmt: skip
     if filters is not None and np.ndim(filters) == 4:
-        pictures["filters.png"] = figures.filter_grid(filters)
-        body.append(_filters(filters))
+        block, pictures["filters.png"] = _filters(filters)
+        body.append(block)
     body += [_recipe(run), _repeat(run)]
-    for name, figure in pictures.items():
-        replace_file(workdir / name, png(figure))
+    for name, content in pictures.items():
+        replace_file(workdir / name, content)
     return replace_file(workdir / "report.html", report_page.document(run.title, body).encode())
 
 
@@ -186,19 +186,20 @@ def _classification(predictions: Predictions) -> Results:
     low, high = wilson_interval(len(right), count)
     interval = f"95{NARROW}% interval {100 * low:.1f} to {100 * high:.1f}{NARROW}%"
     sample, broken = _spread(right, RIGHT_SHOWN), int((predicted < 0).sum())
+    block, confusion = _classes(matrix, np.bincount(targets, minlength=classes), names)
     return Results(
         value=percent(len(right), count),
         label="test accuracy",
         detail=f"{grouped(len(wrong))} wrong of {grouped(count)}, {interval}",
         sections=[
-            _classes(matrix, np.bincount(targets, minlength=classes), names),
+            block,
             _examples("Wrong predictions", predictions.images, wrong[:WRONG_SHOWN], caption,
                       f"most confident first, {grouped(len(wrong))} in all", wrong=True),
             _examples("Right predictions", predictions.images, sample, caption,
                       f"spread evenly over the {grouped(len(right))} right ones"),
         ],
         pictures={
-            "confusion.png": figures.confusion_matrix(matrix, names),
+            "confusion.png": confusion,
             "predictions.png": _sheet(predictions.images, wrong[:RIGHT_SHOWN], sample, caption),
         },
         notes=[f"Outputs that are not finite, counted as wrong: {grouped(broken)}."] if broken else [],
@@ -218,35 +219,35 @@ def _regression(predictions: Predictions) -> Results:
     def caption(i: int) -> tuple[str, ...]:
         return f"{outputs[i]:.{digits}f}", f"true {targets[i]:.{digits}f}", f"off by {errors[i]:+.{digits}f}"
 
-    def draw(theme: Theme) -> "Figure":
-        return figures.residuals(targets, outputs, predictions.unit, theme)
-
     measures, broken = "", count - len(finite)
     if len(finite):
         root, median = np.sqrt(np.mean(kept**2)), np.median(np.abs(kept))
         measures = f"root mean square {root:.3g}{unit}, median {median:.3g}{unit}"
         spread = np.sum((targets[finite] - targets[finite].mean()) ** 2)
         measures += f", R² {1 - np.sum(kept**2) / spread:.3f}" if spread > 0 else ""
+    block, residuals = _themed(
+        lambda theme: figures.residuals(targets, outputs, predictions.unit, theme),
+        "Predicted against true values, and the distribution of their differences.",
+    )
     return Results(
         value=f"{np.abs(kept).mean():.3g}{unit}" if len(finite) else "not finite",
         label="test mean absolute error" + ("" if unit else ", in units of the target"),
         detail=f"{grouped(count)} examples, {measures}",
         sections=[
-            section("Predicted and true values", _themed(draw, "Predicted against true values; residuals."),
-                    text="On the dashed lines a prediction is exact."),
+            section("Predicted and true values", block, text="On the dashed lines a prediction is exact."),
             _examples("Largest errors", predictions.images, worst, caption, "largest first", wrong=True),
             _examples("Examples", predictions.images, sample, caption, "spread evenly over the test set"),
         ],
         pictures={
-            "residuals.png": draw(LIGHT),
+            "residuals.png": residuals,
             "predictions.png": _sheet(predictions.images, worst[:RIGHT_SHOWN], sample, caption),
         },
         notes=[f"Outputs that are not finite, left out: {grouped(broken)}."] if broken else [],
     )  # fmt: skip
 
 
-def _classes(matrix: np.ndarray, support: np.ndarray, names: Sequence[str]) -> str:
-    """Confusion matrix and accuracy of each class; of many classes the lowest, and the top confusions."""
+def _classes(matrix: np.ndarray, support: np.ndarray, names: Sequence[str]) -> tuple[str, bytes]:
+    """Confusion matrix, also as a PNG, and accuracy of each class; of many the lowest, and the top confusions."""
     rows = [
         (name, right / count, percent(right, count, 1), f"{right} of {count}") if count else (name, None, "–", "none")
         for name, right, count in zip(names, matrix.diagonal(), support, strict=True)
@@ -256,7 +257,7 @@ def _classes(matrix: np.ndarray, support: np.ndarray, names: Sequence[str]) -> s
     if len(names) <= NUMBERED_CLASSES:
         table, bars = report_page.matrix(matrix, names), report_page.bars(rows)
         blocks = [f"<h3>Confusion matrix</h3>{table}", f"<h3>Accuracy by class</h3>{bars}"]
-        return section("Classes", report_page.row(*blocks), text=text)
+        return section("Classes", report_page.row(*blocks), text=text), png(figures.confusion_matrix(matrix, names))
     rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
     pairs = [(matrix[t, p], t, p) for t, p in np.argwhere(matrix) if t != p]
     pairs.sort(key=lambda pair: -pair[0])
@@ -269,8 +270,8 @@ def _classes(matrix: np.ndarray, support: np.ndarray, names: Sequence[str]) -> s
         f"<h3>Most frequent confusions</h3>{confusions if pairs else 'None.'}",
         f"<h3>Lowest accuracies</h3>{report_page.bars(rows[:TOP])}{others}",
     ]
-    chart = _themed(lambda theme: figures.confusion_matrix(matrix, names, theme), "Confusion matrix.")
-    return section("Classes", chart, report_page.row(*blocks), text=text)
+    chart, light = _themed(lambda theme: figures.confusion_matrix(matrix, names, theme), "Confusion matrix.")
+    return section("Classes", chart, report_page.row(*blocks), text=text), light
 
 
 def _examples(
@@ -292,12 +293,12 @@ def _examples(
 
 def _sheet(
     images: np.ndarray, wrong: Sequence[int], right: Sequence[int], caption: Callable[[int], tuple[str, ...]]
-) -> "Figure":
-    """Wrong predictions and then right ones, as one figure."""
+) -> bytes:
+    """Wrong predictions and then right ones, as one PNG."""
     chosen = [*wrong, *right]
     titles = ["\n".join(shorten(line, 16) for line in caption(i)) for i in chosen]
     colours = [LIGHT.orange] * len(wrong) + [LIGHT.ink] * len(right)
-    return figures.contact_sheet(images[chosen], titles, columns=6, colours=colours)
+    return png(figures.contact_sheet(images[chosen], titles, columns=6, colours=colours))
 
 
 def _spread(rows: np.ndarray, number: int) -> np.ndarray:
@@ -307,23 +308,24 @@ def _spread(rows: np.ndarray, number: int) -> np.ndarray:
 
 def _curves(run: Run) -> str:
     def panel(name: str) -> str:
-        return _themed(lambda theme: figures.curves(run.records, (name,), theme), f"{TITLES[name]} by step.")
+        return _themed(lambda theme: figures.curves(run.records, (name,), theme), f"{TITLES[name]} by step.")[0]
 
     panels = [panel(name) for name in panels_of(run.records)]
     return section("Curves", report_page.row(*panels), text="" if panels else "No metrics were recorded.")
 
 
-def _filters(kernel: np.ndarray) -> str:
+def _filters(kernel: np.ndarray) -> tuple[str, bytes]:
     zero = "Mid-grey is zero." if kernel.shape[2] == 3 else "Blue is negative, red positive."
-    picture = _themed(lambda theme: figures.filter_grid(kernel, theme), "The filters of the first layer.")
-    return section("First-layer filters", picture, text=f"All on one scale. {zero}")
+    block, light = _themed(lambda theme: figures.filter_grid(kernel, theme), "The filters of the first layer.")
+    return section("First-layer filters", block, text=f"All on one scale. {zero}"), light
 
 
-def _themed(draw: Callable[[Theme], "Figure"], description: str) -> str:
-    """A figure for light and for dark."""
-    light, dark = draw(LIGHT), draw(DARK)
-    width = round(96 * light.get_figwidth())  # CSS pixels an inch: text keeps the size it was drawn for
-    return report_page.picture(png(light), png(dark), description, width)
+def _themed(draw: Callable[[Theme], "Figure"], description: str) -> tuple[str, bytes]:
+    """A figure for light and for dark pages as one block, and the light one as a PNG."""
+    figure = draw(LIGHT)
+    width = round(96 * figure.get_figwidth())  # CSS pixels an inch: text keeps the size it was drawn for
+    light, dark = png(figure), png(draw(DARK))
+    return report_page.picture(light, dark, description, width), light
 
 
 def _recipe(run: Run) -> str:

@@ -5,34 +5,31 @@ from pathlib import Path
 
 from train.console import Console
 from train.loop import fit
-from train.workdir import Workdir, WorkdirError, devices, free_workdir, versions
+from train.workdir import Workdir, WorkdirError, free_workdir
 
 
-def rerun(path: Path) -> int:
+def rerun(path: Path, console: Console | None = None) -> int:
     """Trains the run's recipe again in a folder of its own.
 
     Returns:
-      0 when the parameters are bit-identical, 1 when not, 130 when interrupted; says which versions or
-      devices differ.
+      0 when the parameters are bit-identical, 1 when not, and says which versions or devices differ;
+      130 after Ctrl-C, 1 after another signal: then nothing was compared.
 
     Raises:
       WorkdirError: the run is not finished.
     """
-    files, console = Workdir(path), Console()
-    recipe, card = files.read_recipe(), files.read_card()
+    files, console = Workdir(path), console or Console()
+    recipe = files.read_recipe()
     if not files.finished:
         raise WorkdirError(f"{path} is not finished; a run can be compared with once it is")
-    expected = json.loads(files.fingerprint.read_text())["fingerprint"]
-    outcome = fit(recipe, free_workdir(path.parent, f"{path.name}-rerun"), console=console)
+    expected = json.loads(files.fingerprint.read_text(encoding="utf-8"))["fingerprint"]
+    outcome = fit(recipe, free_workdir(path.resolve().parent, f"{path.resolve().name}-rerun"), console=console)
     if outcome.fingerprint is None:
-        return outcome.exit_code
+        return outcome.exit_code or 1
     if outcome.fingerprint == expected:
         console.say(f"identical, bit for bit: {expected}")
         return 0
     console.say(f"different: {expected} was, {outcome.fingerprint} is")
-    now = {**versions(), "devices": ", ".join(devices())}
-    then = {**card["versions"], "devices": ", ".join(card["devices"])}
-    for name in now:
-        if now[name] != then.get(name):
-            console.say(f"  {name}: {then.get(name)} then, {now[name]} now")
+    for change in files.changes():
+        console.say(f"  {change}")
     return 1

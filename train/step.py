@@ -6,16 +6,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Bool, Int, Key, PyTree, UInt32
 
+from train.optim import has_moved
 from train.state import TrainState
 from train.tasks.protocol import Batch, Sums, Task
 
 Update = Callable[[TrainState, Batch], tuple[TrainState, Sums]]
 
+AUGMENTATION, DROPOUT = 0, 1
+"""What a step draws random numbers for."""
 
-def step_key(key_data: Array, step: Array, purpose: int) -> Array:
-    """The random key of one step for one purpose: 0 augmentation, 1 dropout."""
+
+def step_key(key_data: UInt32[Array, "..."], step: Int[Array, ""], purpose: int) -> Key[Array, ""]:
+    """The random key of one step for one purpose, `AUGMENTATION` or `DROPOUT`."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key_data), step), purpose)
 
 
@@ -34,14 +38,14 @@ def make_update(
       model: a Flax module, called as `model(*task.inputs(batch), train=True)`.
       task: its loss and metrics.
       optimizer: from `train.optim`.
-      ema: decay of the moving average; the state must have been made with one.
+      ema: decay of the moving average, for each time that the parameters move; the state must have one.
       skip_nonfinite: leave the state as it was, but for the step count, when the loss or a gradient is
         not finite. The sums hold "finite" either way.
       axis_name: the `pmap` axis, over which gradients are averaged and sums added.
     """
 
     def update(state: TrainState, batch: Batch) -> tuple[TrainState, Sums]:
-        dropout_key = step_key(state.key, state.step, 1)
+        dropout_key = step_key(state.key, state.step, DROPOUT)
         if axis_name is not None:
             dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
 
@@ -63,7 +67,7 @@ def make_update(
         if axis_name is not None:
             grads = jax.lax.pmean(grads, axis_name)
             sums = jax.lax.psum(sums, axis_name)
-        norm = optax.global_norm(grads)
+        norm = optax.tree.norm(grads)
         finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(norm)
 
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -72,9 +76,9 @@ def make_update(
         )
         if ema is not None:
             average = optax.incremental_update(new.variables(), state.ema, 1 - ema)
-            new = new.replace(ema=average)
+            new = new.replace(ema=_select(has_moved(opt_state), average, state.ema))
         if skip_nonfinite:
-            new = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, state)
+            new = _select(finite, new, state)
             sums = {name: jnp.where(finite, value, 0) for name, value in sums.items()}
         sums["finite"] = finite.astype(jnp.float32)
         return new.replace(step=state.step + 1), sums
@@ -90,3 +94,9 @@ def make_evaluate(model: nn.Module, task: Task) -> Callable[[PyTree[Array], Batc
         return task.metrics(outputs, batch), task.predict(outputs)
 
     return evaluate
+
+
+def _select(condition: Bool[Array, ""] | bool, new: PyTree[Array], old: PyTree[Array]) -> PyTree[Array]:
+    if condition is True:  # known while tracing
+        return new
+    return jax.tree.map(lambda after, before: jnp.where(condition, after, before), new, old)

@@ -1,22 +1,28 @@
 """A run's folder: what was run, with what, how far it came; and the refusal to overwrite any of it."""
 
+import contextlib
 import dataclasses
+import fcntl
 import importlib.metadata
 import json
 import os
 import platform
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from train import recipe as recipes
+from train.errors import RunError
+from train.files import write_json
 from train.recipe import Recipe
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "lecture-vision-zoo")
 
 
-class WorkdirError(RuntimeError):
+class WorkdirError(RunError):
     """The folder holds something that this run must not touch."""
 
 
@@ -42,26 +48,81 @@ class Workdir:
         return self.path / "checkpoints"
 
     @property
+    def weights(self) -> Path:
+        """The final variables alone, for `zoo.load_weights`."""
+        return self.path / "model.safetensors"
+
+    @property
+    def average_weights(self) -> Path:
+        """The final moving average of the variables, of a recipe that asks for one."""
+        return self.path / "model_ema.safetensors"
+
+    @property
     def fingerprint(self) -> Path:
-        """Written last: a run that has one is finished."""
+        """A digest of the final variables, with the final metrics."""
         return self.path / "fingerprint.json"
 
     @property
+    def report(self) -> Path:
+        """The page about the run, the last file it writes."""
+        return self.path / "report.html"
+
+    @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
-        return self.fingerprint.exists()
+        """Whether the run came to its end and has its report."""
+        return self.fingerprint.exists() and self.report.exists()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder, and keeps other processes from running in it at the same time.
+
+        The lock ends with the process, however that ends. A folder that is still empty then is removed.
+
+        Raises:
+          WorkdirError: another process runs here.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise WorkdirError(f"{self.path} is in use by another process that trains there") from None
+            except OSError:
+                pass  # a file system without locks
+            yield
+        finally:
+            os.close(folder)
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     def read_recipe(self) -> Recipe:
         """The recipe of the run that is here.
 
         Raises:
-          WorkdirError: there is no run here.
+          WorkdirError: there is no run here, or its recipe cannot be read.
         """
-        return recipes.load(self._existing_card())
+        values = self.read_card().get("recipe")
+        try:
+            return recipes.from_dict(values)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise WorkdirError(f"{self.card} holds no recipe that this version can read: {error}") from error
 
     def read_card(self) -> dict[str, Any]:
-        """The whole of `recipe.json`."""
-        return json.loads(self._existing_card().read_text())
+        """The whole of `recipe.json`.
+
+        Raises:
+          WorkdirError: there is no run here, or the file is damaged.
+        """
+        if not self.card.exists():
+            raise WorkdirError(f"{self.path} holds no run: expected {self.card.name} in it")
+        try:
+            card = json.loads(self.card.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise WorkdirError(f"{self.card} is damaged: {error}") from error
+        if not isinstance(card, dict):
+            raise WorkdirError(f"{self.card} is damaged: expected an object, found {type(card).__name__}")
+        return card
 
     def claim(self, recipe: Recipe) -> None:
         """Refuses a folder that a fresh run of `recipe` must not write to.
@@ -73,30 +134,40 @@ class Workdir:
             return
         if not self.card.exists():
             raise WorkdirError(f"{self.path} is not empty and holds no run; choose another --workdir")
+        self.check(recipe)
+        if self.finished:
+            raise WorkdirError(f"{self.path} holds this run, finished; choose another --workdir to repeat it")
+        raise WorkdirError(f"{self.path} holds this run, unfinished; go on with: {resume_command(self.path)}")
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuses a recipe that is not the one of the run that is here.
+
+        Raises:
+          WorkdirError: it differs, and in which fields; or there is no run here.
+        """
         fields = recipes.differences(self.read_recipe(), recipe)
         if fields:
             listed = "\n  ".join(fields)
             raise WorkdirError(
                 f"{self.path} holds a run of a different recipe; choose another --workdir. It differs in\n  {listed}"
             )
-        if self.finished:
-            raise WorkdirError(f"{self.path} holds this run, finished; choose another --workdir to repeat it")
-        raise WorkdirError(f"{self.path} holds this run, unfinished; go on with: {resume_command(self.path)}")
 
     def write_card(self, recipe: Recipe, about: dict[str, Any]) -> None:
         """Writes `recipe.json`: the recipe, `about` the model and data, versions and devices."""
         card = {"recipe": recipes.to_dict(recipe), **about, "versions": versions(), "devices": devices()}
         write_json(self.card, card)
 
-    def _existing_card(self) -> Path:
-        if not self.card.exists():
-            raise WorkdirError(f"{self.path} holds no run: expected {self.card.name} in it")
-        return self.card
+    def changes(self) -> list[str]:
+        """What decides a result bit by bit and is not now what it was, as lines "jax: 0.10.2 -> 0.11.0"."""
+        card = self.read_card()
+        then = {**card.get("versions", {}), "devices": ", ".join(card.get("devices", ()))}
+        now = {**versions(), "devices": ", ".join(devices())}
+        return [f"{name}: {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
 
 
 def resume_command(path: Path) -> str:
     """What to type to go on with a run."""
-    return f"python -m train resume {path}"
+    return f"python -m train resume {shlex.quote(str(path))}"
 
 
 def free_workdir(root: Path, name: str) -> Path:
@@ -106,14 +177,6 @@ def free_workdir(root: Path, name: str) -> Path:
         number += 1
         path = root / f"{name}-{number}"
     return path
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a file as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(part, path)
 
 
 def versions() -> dict[str, str]:

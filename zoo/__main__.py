@@ -22,11 +22,14 @@ def main(arguments: list[str] | None = None) -> int:
         one.add_argument("name", help="a name that `list` shows")
         if command == "summary":
             one.add_argument("--input-shape", type=int, nargs="+", metavar="N", help="of one example")
+    commands.add_parser("markdown", help="the catalog as the README's table")
     chosen = parser.parse_args(arguments)
     try:
         match chosen.command:
             case "list":
                 tables.print_list(chosen.pattern, chosen.task)
+            case "markdown":
+                print(tables.catalog_markdown())
             case "describe":
                 tables.print_description(chosen.name)
             case "summary":

@@ -54,10 +54,10 @@ def test_parameters_read_like_the_layers_and_number_535818_on_mnist():
     assert shapes == {
         "hidden1": {"kernel": (784, 512), "bias": (512,)},
         "hidden2": {"kernel": (512, 256), "bias": (256,)},
-        "output": {"kernel": (256, 10), "bias": (10,)},
+        "head": {"kernel": (256, 10), "bias": (10,)},
     }
     linear = jax.eval_shape(MLP(hidden=(), num_classes=3).init, jax.random.key(0), IMAGES)
-    assert jax.tree.map(lambda leaf: leaf.shape, linear["params"]) == {"output": {"kernel": (90, 3), "bias": (3,)}}
+    assert jax.tree.map(lambda leaf: leaf.shape, linear["params"]) == {"head": {"kernel": (90, 3), "bias": (3,)}}
     assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == 785 * 512 + 513 * 256 + 257 * 10 == 535818
 
 
@@ -82,7 +82,8 @@ def test_module_equals_forward_and_backward_by_hand(activation):
     layers, x = layers_of(variables["params"]), IMAGES.reshape(4, -1)
     outputs, trace = forward(layers, x, activation)
     np.testing.assert_allclose(outputs, model.apply(variables, IMAGES), rtol=1e-5, atol=1e-5)
-    autodiff = jax.grad(lambda v: (model.apply(v, IMAGES) ** 2).sum())(variables)["params"]
+    again = small(activation=activation, remat=True)[0]  # computed twice, the same
+    autodiff = jax.jit(jax.grad(lambda v: (again.apply(v, IMAGES) ** 2).sum()))(variables)["params"]
     by_hand, _ = backward(layers, trace, 2 * outputs, activation)
     np.testing.assert_allclose(ravel_pytree(by_hand)[0], ravel_pytree(layers_of(autodiff))[0], rtol=1e-3, atol=1e-4)
 
@@ -122,11 +123,11 @@ def test_dropout_acts_in_training_alone_and_keeps_the_mean():
 
 def test_compute_type_and_storage_type_are_separate():
     model, variables = small(dtype=jnp.bfloat16)
-    logits = model.apply(variables, IMAGES)
-    assert logits.dtype == jnp.bfloat16
+    features = model.apply(variables, IMAGES, features=True)
+    assert [value.dtype.name for value in features.values()] == ["bfloat16", "bfloat16", "float32", "float32"]
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     reference = small()[0].apply(variables, IMAGES)
-    np.testing.assert_allclose(logits.astype(jnp.float32), reference, rtol=0.1, atol=0.1)
+    np.testing.assert_allclose(features["logits"], reference, rtol=0.1, atol=0.1)
 
 
 def test_a_function_serves_as_activation_as_its_name_does():
@@ -139,5 +140,11 @@ def test_a_function_serves_as_activation_as_its_name_does():
 def test_wrong_fields_and_inputs_name_what_was_expected():
     with pytest.raises(KeyError, match="no activation 'rely'; nearest: relu"):
         MLP(activation="rely").init(jax.random.key(0), IMAGES)
-    with pytest.raises(ValueError, match=r"expected images \(batch, .*got shape \(28,\)"):
+    with pytest.raises(ValueError, match=r"MLP expected images or vectors \(batch, .*got shape \(28,\)"):
         MLP().init(jax.random.key(0), jnp.zeros(28))
+    with pytest.raises(ValueError, match=r"0 <= dropout < 1, got hidden=\(4,\) and dropout=1"):
+        MLP(hidden=(4,), dropout=1).init(jax.random.key(0), IMAGES)
+    with pytest.raises(ValueError, match=r"positive widths .*got hidden=\(4, 0\)"):
+        MLP(hidden=(4, 0)).init(jax.random.key(0), IMAGES)
+    with pytest.raises(TypeError, match="floating-point images, got uint8"):
+        MLP().init(jax.random.key(0), jnp.zeros((1, 28), jnp.uint8))

@@ -116,7 +116,11 @@ def test_threshold_is_a_negative_bias_and_a_sum_on_it_does_not_fire():
 
 
 def test_wrong_inputs_name_what_was_expected():
-    with pytest.raises(ValueError, match=r"one label for each example, got shapes \(4, 2\) and \(3,\)"):
+    with pytest.raises(ValueError, match=r"one label for each example .*got shapes \(4, 2\), \(3,\) and \(2,\)"):
         rosenblatt(XOR_INPUTS, XOR_LABELS[:3])
+    with pytest.raises(ValueError, match=r"one weight for each feature, got shapes \(4, 2\), \(4,\) and \(3,\)"):
+        rosenblatt(XOR_INPUTS, XOR_LABELS, np.zeros(3))
+    with pytest.raises(ValueError, match=r"expected inputs \(examples, features\)"):
+        mistake_bound(XOR_INPUTS[0], XOR_LABELS[:2], np.zeros(2))
     with pytest.raises(ValueError, match=r"labels must be 0 or 1, got \[-1, 1\]"):
         rosenblatt(XOR_INPUTS, 2 * XOR_LABELS - 1)

@@ -43,23 +43,20 @@ def test_contact_sheet_shows_grey_from_black_at_0_to_white_at_255_and_keeps_tiny
     sheet = figures.contact_sheet(image[None], ["a"], columns=1)
     (shown,) = sheet.axes[0].get_images()
     np.testing.assert_array_equal(shown.get_array(), image[..., 0])
-    rendered = np.asarray(Image.open(io.BytesIO(png(sheet, dpi=100))).convert("L"))
-    position = sheet.axes[0].get_window_extent()
-    scale = rendered.shape[0] / sheet.bbox.height
-    rows = rendered.shape[0] - scale * (position.y0 + position.height * np.array([0.75, 0.25]))
-    columns = scale * (position.x0 + position.width * np.array([0.25, 0.75]))
-    # the four quarters of the drawing are the four pixels, each of one flat grey
-    for row, y in enumerate(rows.astype(int)):
-        for column, x in enumerate(columns.astype(int)):
-            np.testing.assert_array_equal(rendered[y - 8 : y + 8, x - 8 : x + 8], image[row, column, 0])
+    drawn = np.asarray(Image.open(io.BytesIO(png(sheet, dpi=100))).convert("L"))
+    left, right, bottom, top = (round(100 * inches) for inches in shown.get_extent())
+    assert right - left == bottom - top == 100
+    for row, y in enumerate((top, top + 50)):  # each quarter of the drawing is one pixel, of one flat grey
+        for column, x in enumerate((left, left + 50)):
+            np.testing.assert_array_equal(drawn[y + 2 : y + 48, x + 2 : x + 48], image[row, column, 0])
 
 
 def test_contact_sheet_shows_colours_as_they_are_and_other_channels_as_their_mean():
     rng = np.random.default_rng(0)
     for channels in (3, 4):
         images = rng.integers(0, 256, (2, 5, 4, channels), dtype=np.uint8)
-        shown = [axes.get_images()[0].get_array() for axes in figures.contact_sheet(images, ["", ""], 2).axes]
-        np.testing.assert_array_equal(shown, images)
+        shown = figures.contact_sheet(images, ["", ""], 2).axes[0].get_images()
+        np.testing.assert_array_equal([image.get_array() for image in shown], images)
     pair = np.array([10, 30], np.uint8).reshape(1, 1, 1, 2)
     assert figures.contact_sheet(pair, [""], 1).axes[0].get_images()[0].get_array().item() == 20
 
@@ -100,9 +97,10 @@ def test_curves_of_a_diverged_run_break_and_mark_the_first_step_that_is_not_fini
     assert png(figure, dpi=30)
 
 
-def test_curves_show_a_single_evaluation_as_a_dot_and_no_records_in_words():
-    one = figures.curves([{"kind": "eval", "step": 7, "accuracy": 0.9}])
-    assert _lines(one.axes[0], "evaluation").get_marker() == "o"
+def test_curves_show_a_single_value_as_a_dot_and_no_records_in_words():
+    records = [{"kind": "eval", "step": 7, "accuracy": 0.9}, {"kind": "train", "step": 7, "accuracy": 0.8}]
+    one = figures.curves(records)
+    assert [line.get_marker() for line in one.axes[0].get_lines()] == ["o", "o"]
     assert png(one, dpi=30)
     assert "no metrics were recorded" in _texts(figures.curves([]))
 
@@ -129,7 +127,7 @@ def test_confusion_matrix_of_a_hundred_classes_has_no_numbers():
 
 
 def test_names_are_drawn_as_plain_text_and_not_as_formulas():
-    names = [r"$\frac{", "猫"]  # half a formula, and a script that the font may lack
+    names = [r"$\frac{$", "猫"]  # half a formula, and a script that the font may lack
     assert png(figures.confusion_matrix(np.eye(2, dtype=int), names), dpi=30)
     assert png(figures.contact_sheet(np.zeros((1, 2, 2, 1), np.uint8), [names[0]], 1), dpi=30)
 
@@ -146,15 +144,16 @@ def test_filters_of_grey_images_keep_their_weights_on_a_scale_around_zero():
 
 def test_filters_of_colour_images_are_grey_at_zero_and_pure_at_the_largest_weight():
     kernel = np.zeros((1, 2, 3, 1))
-    kernel[0, 1, 0, 0], kernel[0, 1, 1, 0] = 2.0, -2.0
+    kernel[0, 1, :, 0] = 2.0, -2.0, 1.0
     shown = figures.filter_grid(kernel).axes[0].get_images()[0].get_array()
     np.testing.assert_allclose(shown[0, 0], [0.5, 0.5, 0.5])
-    np.testing.assert_allclose(shown[0, 8], [1.0, 0.0, 0.5])
+    np.testing.assert_allclose(shown[0, 8], [1.0, 0.0, 0.75])
 
 
 def test_filters_say_how_many_are_left_out_and_what_is_no_convolution():
     assert "filters of 5×5, the first 64 of 96" in _texts(figures.filter_grid(np.ones((5, 5, 3, 96))))
-    assert png(figures.filter_grid(np.full((3, 3, 1, 1), np.nan)), dpi=30)
+    broken = np.array([np.nan, np.inf, 2.0, 0.0]).reshape(2, 2, 1, 1)
+    assert figures.filter_grid(broken).axes[0].get_images()[0].get_clim() == (-2, 2)
     with pytest.raises(ValueError, match=r"expected a convolution kernel .* got shape \(64, 10\)"):
         figures.filter_grid(np.ones((64, 10)))
 

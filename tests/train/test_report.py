@@ -169,6 +169,7 @@ def test_a_run_without_errors_without_files_and_with_one_example_has_a_report(tm
     page = _Page(write_report(tmp_path, _classification([1], [[0.0, 3.0]])))
     assert "100.00%" in page.text
     assert "0 wrong of 1" in page.text
+    assert re.search(r"Wrong predictions\s*None\.\s*Right predictions\s*1 shown", page.text)
     assert "recipe.json is missing." in page.text
     assert "No metrics were recorded." in page.text
     assert tmp_path.name in page.text
@@ -184,6 +185,7 @@ def test_a_diverged_run_has_a_report_that_says_so(tmp_path):
     assert "not finite, first at step 2." in page.text
     assert "not finite, counted as wrong: 2." in page.text
     assert "33.33%" in page.text
+    assert "Example 1: predicted not finite, true 0" in [tag.get("title") for _, tag in page.tags]
     assert "recipe.json is not readable." in page.text
 
 

@@ -58,7 +58,7 @@ def augment(config: Augment) -> Callable[[Key[Array, ""], Batch], Batch]:
     they mix each image with another of the batch. Labels and targets stay as they are.
 
     >>> batch = {"image": jnp.zeros((2, 8, 8, 1), jnp.uint8), "label": jnp.array([3, 5])}
-    >>> mixed = augment(Augment(flip=True, mixup=0.2))(jax.random.key(0), batch)
+    >>> mixed = jax.jit(augment(Augment(flip=True, mixup=0.2)))(jax.random.key(0), batch)
     >>> mixed["image"].dtype, mixed["label_b"].tolist(), mixed["mix"].shape
     (dtype('float32'), [5, 3], (2,))
     """

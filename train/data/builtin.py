@@ -63,6 +63,7 @@ def enlarge_and_rotate(
     radians = np.deg2rad(degrees)
     rotation = np.array([[np.cos(radians), np.sin(radians)], [-np.sin(radians), np.cos(radians)]])
     matrix = rotation * np.sqrt(2) * image.shape[0] / size  # canvas pixel -> image pixel
-    offset = (image.shape[0] - 1) / 2 - matrix @ np.full(2, (size - 1) / 2)
-    turned = affine_transform(image.astype(np.float32), matrix, offset, output_shape=(size, size), order=3)
+    framed = np.pad(image.astype(np.float32), 2)  # strokes at the border fade out instead of breaking off
+    offset = (framed.shape[0] - 1) / 2 - matrix @ np.full(2, (size - 1) / 2)
+    turned = affine_transform(framed, matrix, offset, output_shape=(size, size), order=3)
     return np.clip(np.rint(turned), 0, 255).astype(np.uint8)

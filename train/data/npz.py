@@ -36,6 +36,7 @@ def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
     for prefix, arrays in (("", train), ("test_", test)):
         if "label" in arrays:
             _check_range(file, prefix + "label", arrays["label"], len(names))
+            arrays["label"] = arrays["label"].astype(np.int32)
     return ArraySource(f"npz:{path}", train if split == "train" else test, names)
 
 
@@ -43,7 +44,7 @@ def _read(file: Path) -> Arrays:
     if not file.is_file():
         raise DataError(f"{file}: expected a numpy archive (.npz), found {'a folder' if file.exists() else 'nothing'}")
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, zipfile.BadZipFile, AttributeError, TypeError, EOFError) as error:
         raise DataError(f"{file}: expected a numpy archive (.npz) of plain arrays: {error}") from error
@@ -83,7 +84,10 @@ def _class_names(file: Path, found: Arrays, train: Arrays) -> tuple[str, ...]:
     if "label" not in train:
         return ()
     if "class_names" not in found:
-        return tuple(str(label) for label in range(int(train["label"].max()) + 1))
+        largest = int(train["label"].max())
+        if largest >= len(train["label"]):
+            raise DataError(f"{file}: expected labels that count classes from 0, found {largest}; give class_names")
+        return tuple(str(label) for label in range(largest + 1))
     names = found["class_names"]
     if names.ndim != 1 or names.dtype.kind != "U":
         raise DataError(f"{file}: expected class_names as a list of text, found {names.dtype} {names.shape}")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,8 @@ class TfdsSource(Source):
 
     def __init__(self, name: str, split: Literal["train", "test"], data_dir: str | Path | None = None) -> None:
         self.name = f"tfds:{name}"
-        self._directory, self._dataset = Path(data_dir or default_data_dir()).expanduser(), name
+        self._dataset = name
+        self._data_dir = Path(data_dir or default_data_dir()).expanduser()
         builder = self._builder()
         self.class_names, self.image_shape = _check_features(self.name, builder.info.features)
         found = [s for s in _SPLITS[split] if s in builder.info.splits]
@@ -66,15 +68,8 @@ class TfdsSource(Source):
 
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # array_record reads its numbers of threads from absl's flags
-        try:
-            return tfds.core.read_only_builder.builder_from_files(self._dataset, data_dir=self._directory)
-        except tfds.core.DatasetNotFoundError as error:
-            if self._dataset.split("/")[0].split(":")[0] not in (known := tfds.list_builders()):
-                raise unknown("TFDS data set", self._dataset, known) from error
-            raise DataError(
-                f"{self.name} is not prepared in {self._directory}; run: python -m train prepare {self._dataset}"
-                f" --data-dir {self._directory}, or give the folder that has it with --data.data-dir"
-            ) from error
+        # Not `tfds.builder`, which falls back on the network and on TensorFlow where a set is missing.
+        return tfds.builder_from_directory(_directory(self._dataset, self._data_dir))
 
     def _open(self, builder: Any) -> Any:
         import tensorflow_datasets as tfds
@@ -100,7 +95,37 @@ class TfdsSource(Source):
                 f"{self.name}, {self._split} row {row}: expected uint8 {self.image_shape},"
                 f" found {pixels.dtype} {pixels.shape}"
             )
+        if not 0 <= record["label"] < len(self.class_names):
+            raise DataError(
+                f"{self.name}, {self._split} row {row}: expected a label in 0..{len(self.class_names) - 1},"
+                f" found {record['label']}"
+            )
         return {"image": pixels, "label": np.int32(record["label"])}
+
+
+def _directory(name: str, data_dir: Path) -> Path:
+    """Where the newest version of a prepared data set is: DATA_DIR/NAME[/CONFIG]/VERSION."""
+    folder = data_dir / name.replace(":", "/")
+    if (folder / "dataset_info.json").is_file():
+        return folder  # the name said which version
+    prepared = [path.parent for path in folder.glob("*/dataset_info.json")]
+    if prepared:
+        return max(prepared, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()])
+    if configs := sorted(path.parent.parent.name for path in folder.glob("*/*/dataset_info.json")):
+        raise DataError(f"tfds:{name}: expected one of its configurations: tfds:{name}/{configs[0]}, ...")
+    _check_name(name)
+    raise DataError(
+        f"tfds:{name} is not prepared in {data_dir}; run: python -m train prepare {name} --data-dir {data_dir},"
+        " or give the folder that has it with --data.data-dir"
+    )
+
+
+def _check_name(name: str) -> None:
+    import tensorflow_datasets as tfds
+
+    known = tfds.list_builders(with_community_datasets=False)
+    if re.split("[/:]", name)[0] not in known:
+        raise unknown("TFDS data set", name, known)
 
 
 def _check_features(name: str, features: Any) -> tuple[tuple[str, ...], tuple[int, int, int]]:
@@ -129,15 +154,13 @@ def prepare(name: str, data_dir: str | Path | None = None, manual_dir: str | Pat
     """
     import tensorflow_datasets as tfds
 
+    _check_name(name)
     try:
         import tensorflow as tf  # noqa: F401
     except ImportError as error:
         raise DataError(
-            "preparing a data set needs TensorFlow (reading it afterwards does not): "
-            'pip install -e ".[prepare]"'
+            'preparing a data set needs TensorFlow (reading it afterwards does not): pip install -e ".[prepare]"'
         ) from error
-    if name.split("/")[0].split(":")[0] not in (known := tfds.list_builders()):
-        raise unknown("TFDS data set", name, known)
     data_dir = Path(data_dir or default_data_dir()).expanduser()
     builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
     manual = None if manual_dir is None else Path(manual_dir).expanduser().resolve()

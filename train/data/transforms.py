@@ -63,21 +63,25 @@ def rotate(images: Images, degrees: Float[Array, "batch"]) -> Images:
 
     Multiples of 90 degrees are exact: the angle is reduced to a quadrant before its sine is taken.
     """
+    # XLA fuses nothing across a condition. Without it, each later use of a pixel computes the rotation anew:
+    # with cutout, erasing and mixup behind it a batch of 128 takes 70 ms on a CPU, like this 4.
+    return jax.lax.cond(jnp.any(degrees != 0), _rotate, lambda images, _: images, images, degrees)
+
+
+def _rotate(images: Images, degrees: Float[Array, "batch"]) -> Images:
     batch, height, width, channels = images.shape
     quadrant = jnp.round(degrees / 90)
     radians = jnp.deg2rad(degrees - 90 * quadrant)
     sine, cosine = jnp.sin(radians), jnp.cos(radians)
     turns = quadrant.astype(jnp.int32) % 4
     sine, cosine = (
-        jnp.select([turns == k for k in range(4)], [sine, cosine, -sine, -cosine]),
-        jnp.select([turns == k for k in range(4)], [cosine, -sine, -cosine, sine]),
+        jnp.select([turns == k for k in range(4)], [sine, cosine, -sine, -cosine])[:, None, None],
+        jnp.select([turns == k for k in range(4)], [cosine, -sine, -cosine, sine])[:, None, None],
     )
-    centre = jnp.array([(height - 1) / 2, (width - 1) / 2])
-    grid = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")) - centre[:, None, None]
-    turn = jnp.stack([jnp.stack([cosine, sine]), jnp.stack([-sine, cosine])])
-    # A matrix product, so that XLA keeps its result: it would compute sines anew for every use of a pixel.
-    source = jnp.einsum("ijb,jhw->ibhw", turn, grid, precision=jax.lax.Precision.HIGHEST)
-    y, x = source + centre[:, None, None, None]
+    down = (jnp.arange(height) - (height - 1) / 2)[None, :, None]
+    right = (jnp.arange(width) - (width - 1) / 2)[None, None, :]
+    y = cosine * down + sine * right + (height - 1) / 2
+    x = cosine * right - sine * down + (width - 1) / 2
     top, left = jnp.floor(y), jnp.floor(x)
     pixels = images.reshape(batch, height * width, channels)
     total = jnp.zeros(images.shape, jnp.float32)
@@ -120,7 +124,9 @@ def cutout(key: Key[Array, ""], images: Images, size: int) -> Images:
     """
     batch, height, width, _ = images.shape
     draws = uniform(key, batch, 2)
-    centre_row, centre_column = (jnp.floor(d * side).astype(jnp.int32) for d, side in zip(draws, (height, width), strict=True))
+    centre_row, centre_column = (
+        jnp.floor(d * side).astype(jnp.int32) for d, side in zip(draws, (height, width), strict=True)
+    )
     hole = box_mask(images, centre_row - size // 2, centre_column - size // 2, size, size)
     return jnp.where(hole, jnp.zeros((), images.dtype), images)
 

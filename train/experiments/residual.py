@@ -17,10 +17,11 @@ from train import journal
 from train.console import Console
 from train.data.augment import Augment
 from train.experiments import Options
+from train.files import write_json
 from train.loop import fit
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule
 from train.recipes import cifar10
-from train.workdir import Workdir, write_json
+from train.workdir import Workdir
 
 ARMS = {
     "plain-20": "cifar_plain20",
@@ -73,7 +74,7 @@ def run(options: Options) -> int:
         if files.finished and files.read_recipe() == recipe:
             console.say(f"{arm}: finished before")
             continue
-        console.say(f"[bold]{arm}")
+        console.say(arm, style="bold")
         outcome = fit(recipe, files.path, resume=files.card.exists() and files.read_recipe() == recipe)
         if outcome.fingerprint is None:
             return outcome.exit_code

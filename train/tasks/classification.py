@@ -4,9 +4,9 @@ import dataclasses
 
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from train.tasks.protocol import Batch, Sums
+from train.tasks.protocol import Batch, Sums, mean_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,10 @@ class Classification:
         return (batch["image"],)
 
     def loss(self, outputs: Float[Array, "batch classes"], batch: Batch) -> tuple[Float[Array, ""], Sums]:
-        """Mean cross entropy; mixed images (`mixup`, `cutmix`) share it between their two labels."""
+        """Mean cross entropy; mixed images (`mixup`, `cutmix`) share it between their two labels.
+
+        Szegedy et al., 2016, Rethinking the Inception Architecture, section 7, for label smoothing.
+        """
         losses = self._cross_entropy(outputs, batch["label"])
         if "mix" in batch:  # the share of the first image
             other = self._cross_entropy(outputs, batch["label_b"])
@@ -36,37 +39,37 @@ class Classification:
         return jnp.mean(losses), {}
 
     def metrics(self, outputs: Float[Array, "batch classes"], batch: Batch) -> Sums:
-        """Sums of the plain cross entropy, of right answers and of right answers among the best five."""
-        mask = batch["mask"].astype(jnp.float32)
-        outputs = outputs.astype(jnp.float32)
-        label = batch["label"]
+        """Sums of the plain cross entropy, of right answers and of right answers among the best five.
+
+        Of equal outputs the first ranks first, as in argmax. An output that is not a number is no right answer.
+        """
+        mask, label, outputs = batch["mask"], batch["label"], outputs.astype(jnp.float32)
         losses = optax.softmax_cross_entropy_with_integer_labels(outputs, label)
-        label_score = jnp.take_along_axis(outputs, label[:, None], axis=-1)
-        earlier = jnp.arange(outputs.shape[-1]) < label[:, None]
-        above = (outputs > label_score) | ((outputs == label_score) & earlier)  # argmax takes the first of a tie
-        rank = jnp.sum(above, axis=-1)
+        own = jnp.take_along_axis(outputs, label[:, None], axis=-1)
+        from_own_on = jnp.arange(outputs.shape[-1]) >= label[:, None]
+        not_above = (outputs < own) | ((outputs == own) & from_own_on)
+        rank = jnp.sum(~not_above, axis=-1)
         sums = {
-            "count": jnp.sum(mask),
-            "loss": jnp.sum(losses * mask),
-            "correct": jnp.sum((rank == 0) * mask),
+            "count": jnp.sum(mask, dtype=jnp.float32),
+            "loss": jnp.sum(losses, where=mask),
+            "correct": jnp.sum(rank == 0, where=mask, dtype=jnp.float32),
         }
         if self.num_outputs > 10:
-            sums["correct5"] = jnp.sum((rank < 5) * mask)
+            sums["correct5"] = jnp.sum(rank < 5, where=mask, dtype=jnp.float32)
         return sums
 
     def summarise(self, sums: dict[str, float]) -> dict[str, float]:
-        """Mean loss, accuracy and, of more than ten classes, top-5 accuracy, each in [0, 1]."""
-        count = max(sums["count"], 1)
-        summary = {"loss": sums["loss"] / count, "accuracy": sums["correct"] / count}
+        """Mean loss, accuracy and, of more than ten classes, top-5 accuracy, each of these in [0, 1]."""
+        summary = {"loss": mean_of(sums, "loss"), "accuracy": mean_of(sums, "correct")}
         if "correct5" in sums:
-            summary["top5"] = sums["correct5"] / count
+            summary["top5"] = mean_of(sums, "correct5")
         return summary
 
     def predict(self, outputs: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
         """The logits, in float32."""
         return outputs.astype(jnp.float32)
 
-    def _cross_entropy(self, outputs: Array, label: Array) -> Float[Array, "batch"]:
+    def _cross_entropy(self, outputs: Float[Array, "batch classes"], label: Int[Array, "batch"]) -> Float[Array, "batch"]:
         outputs = outputs.astype(jnp.float32)
         plain = optax.softmax_cross_entropy_with_integer_labels(outputs, label)
         if not self.label_smoothing:

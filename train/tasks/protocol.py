@@ -1,5 +1,6 @@
-"""What the engine asks of a task. Detection, dense prediction and video keep to the same five functions."""
+"""What the engine asks of a task. Outputs and batches may be any dictionaries, so every kind of task fits."""
 
+import math
 from typing import Any, Protocol
 
 from jaxtyping import Array, Float, PyTree
@@ -36,3 +37,12 @@ class Task(Protocol):
 
     def predict(self, outputs: PyTree[Array]) -> PyTree[Array]:
         """The outputs in the units a person reads."""
+
+
+def mean_of(sums: dict[str, float], name: str) -> float:
+    """A sum over the number of examples; of no examples (every update was skipped, say) it is nan.
+
+    >>> mean_of({"count": 4.0, "loss": 2.0}, "loss")
+    0.5
+    """
+    return sums[name] / sums["count"] if sums["count"] else math.nan

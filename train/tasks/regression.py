@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from train.tasks.protocol import Batch, Sums
+from train.tasks.protocol import Batch, Sums, mean_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,18 +34,17 @@ class Regression:
 
     def metrics(self, outputs: Float[Array, "batch 1"], batch: Batch) -> Sums:
         """Sums of the squared standardised error and of the absolute error in the target's units."""
-        mask = batch["mask"].astype(jnp.float32)
+        mask = batch["mask"]
         absolute = jnp.abs(self.predict(outputs) - batch["target"])
         return {
-            "count": jnp.sum(mask),
-            "loss": jnp.sum(self._squared(outputs, batch) * mask),
-            "absolute": jnp.sum(absolute * mask),
+            "count": jnp.sum(mask, dtype=jnp.float32),
+            "loss": jnp.sum(self._squared(outputs, batch), where=mask),
+            "absolute": jnp.sum(absolute, where=mask),
         }
 
     def summarise(self, sums: dict[str, float]) -> dict[str, float]:
         """Mean loss, and mean absolute error in the target's units."""
-        count = max(sums["count"], 1)
-        return {"loss": sums["loss"] / count, "mae": sums["absolute"] / count}
+        return {"loss": mean_of(sums, "loss"), "mae": mean_of(sums, "absolute")}
 
     def predict(self, outputs: Float[Array, "batch 1"]) -> Float[Array, "batch"]:
         """The values in the target's units."""

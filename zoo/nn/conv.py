@@ -198,6 +198,12 @@ class Conv(nn.Module):
         channels, groups = images.shape[-1], self.feature_group_count
         if channels % groups:
             raise ValueError(f"{channels} channels cannot be cut in {groups} equal groups")
+        if self.has_variable("params", "kernel"):  # flax would speak of the initialiser
+            expected = groups * self.get_variable("params", "kernel").shape[-2]
+            if channels != expected:
+                raise ValueError(
+                    f"{self.name or 'Conv'} expected {expected} channels, got images of shape {images.shape}"
+                )
         shape = (*self.kernel_size, channels // groups, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None

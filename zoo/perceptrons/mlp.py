@@ -16,51 +16,80 @@ from zoo.perceptrons.composition import Layer
 
 
 class MLP(nn.Module):
-    """Weighted sum, bias and activation in each hidden layer; weighted sums alone (the logits) at the output.
+    """Hidden layers of weighted sum, bias and activation, then a layer without activation that gives the logits.
 
-    An image is flattened first, so its spatial structure is lost. Without hidden layers it is the linear
-    classifier; with `num_classes=0` there is no output layer and the last hidden activations are returned.
-    `activation` is a name in `ACTIVATIONS` or any elementwise function. Dropout follows every hidden layer.
+    Images are flattened first, so their spatial structure is lost; vectors serve as well. Without hidden layers
+    this is the linear classifier.
     """
 
     hidden: Sequence[int] = (512, 256)
+    """The width of each hidden layer."""
     num_classes: int = 10
+    """Outputs; 0 gives the last hidden layer instead of logits."""
     activation: str | Callable[[Array], Array] = "relu"
+    """A name in `ACTIVATIONS`, or any elementwise function."""
     dropout: float = 0.0
+    """The share of each hidden layer's values that training sets to zero."""
+    remat: bool = False
+    """Compute each hidden layer's sums again in the backward pass: less memory, more time."""
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch ..."], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch classes"] | dict[str, Float[Array, "batch _"]]:
-        """The logits; with `features=True` a dict of "hidden1", "hidden2", ..., "pre_logits", "logits".
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+        """Logits, float32; with `features` all named features: hidden1, hidden2, ..., pre_logits and logits.
 
-        In training with dropout > 0 it needs the random key "dropout".
+        In training with dropout it needs the random key "dropout".
 
         Raises:
           UnknownNameError: there is no activation of that name.
-          ValueError: the images have no batch axis.
+          ValueError: the images have no batch axis, a width is not positive, or dropout is not in [0, 1).
+          TypeError: the values are integers, such as pixels that nobody has scaled.
         """
         if images.ndim < 2:
-            raise ValueError(f"expected images (batch, height, width, channels), got shape {images.shape}")
+            raise ValueError(f"MLP expected images or vectors (batch, ...), got shape {images.shape}")
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            raise TypeError(f"MLP expected floating-point images, got {images.dtype}: scale and normalise pixels first")
+        if not 0 <= self.dropout < 1 or min(self.hidden, default=1) < 1:
+            raise ValueError(
+                "MLP expected positive widths and 0 <= dropout < 1, "
+                f"got hidden={tuple(self.hidden)} and dropout={self.dropout}"
+            )
         activation = find_activation(self.activation) if isinstance(self.activation, str) else self.activation
+        layer = nn.remat(HiddenLayer) if self.remat else HiddenLayer
         named = {}
         x = images.reshape(images.shape[0], math.prod(images.shape[1:]))
         for number, width in enumerate(self.hidden, start=1):
-            x = self._dense(width, f"hidden{number}", nn.initializers.he_normal())(x)
-            x = named[f"hidden{number}"] = activation(x)
+            name = f"hidden{number}"
+            named[name] = x = layer(width, activation, self.dtype, self.param_dtype, name=name)(x)
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        named["pre_logits"] = x
+        wide = jnp.promote_types(self.dtype, jnp.float32)  # the classifier wants more digits than bfloat16 has
+        named["pre_logits"] = x = x.astype(wide)
         if self.num_classes:
-            x = named["logits"] = self._dense(self.num_classes, "output", nn.initializers.lecun_normal())(x)
+            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, name="head")
+            named["logits"] = x = head(x)
         return named if features else x
 
-    def _dense(self, width: int, name: str, kernel_init: Callable) -> nn.Dense:
-        return nn.Dense(width, dtype=self.dtype, param_dtype=self.param_dtype, kernel_init=kernel_init, name=name)
+
+class HiddenLayer(nn.Module):
+    """activation(x W + b), with W = `kernel` drawn as in He et al., 2015, Delving Deep into Rectifiers, and b zero."""
+
+    width: int
+    activation: Callable[[Array], Array]
+    dtype: Any
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch width"]:
+        weights = self.param("kernel", nn.initializers.he_normal(), (x.shape[-1], self.width), self.param_dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.width,), self.param_dtype)
+        x, weights, bias = (array.astype(self.dtype) for array in (x, weights, bias))
+        return self.activation(x @ weights + bias)
 
 
 def layers_of(params: Mapping[str, Mapping[str, Array]]) -> list[Layer]:
     """The parameters of an `MLP` as the list of (W, b) that `forward`, `backward` and `collapse` take."""
-    names = [f"hidden{number}" for number in range(1, len(params))] + ["output"]
+    names = [*(f"hidden{number}" for number in range(1, len(params))), "head"]
     return [(params[name]["kernel"], params[name]["bias"]) for name in names]

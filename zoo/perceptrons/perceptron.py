@@ -66,8 +66,8 @@ def rosenblatt(
       max_epochs: when to give up.
 
     Raises:
-      ValueError: the inputs are not a matrix, or the labels are not one for each example, or not 0 and 1 (their
-        values are not checked under `jit`).
+      ValueError: the inputs are not a matrix, its rows are not as many as the labels or its columns as the
+        weights, or a label is neither 0 nor 1 (under `jit` their values are not checked).
 
     >>> fit = rosenblatt(XOR_INPUTS, np.array([0, 1, 1, 1]))  # OR is separable
     >>> bool(fit.converged), threshold_unit(XOR_INPUTS, fit.weights, fit.bias).tolist()
@@ -75,13 +75,15 @@ def rosenblatt(
     >>> bool(rosenblatt(XOR_INPUTS, XOR_LABELS).converged)
     False
     """
-    inputs, labels = _checked(inputs, labels)
-    weights = jnp.zeros(inputs.shape[1]) if weights is None else weights
+    weights = np.zeros(np.shape(inputs)[-1:]) if weights is None else weights
+    inputs, labels = _checked(inputs, labels, weights)
     return _train(inputs, labels, weights, bias, learning_rate, max_epochs)
 
 
 @jax.jit
 def _train(inputs, labels, weights, bias, learning_rate, max_epochs) -> PerceptronFit:
+    """The rule itself, compiled once for each shape."""
+
     def visit(state, example):
         weights, bias = state
         x, label = example
@@ -134,7 +136,7 @@ def mistake_bound(
     Raises:
       ValueError: as in `rosenblatt`.
     """
-    inputs, labels = _checked(inputs, labels)
+    inputs, labels = _checked(inputs, labels, weights)
     augmented = jnp.concatenate([inputs, jnp.ones_like(inputs[:, :1])], axis=1)
     separator = jnp.append(jnp.asarray(weights, inputs.dtype), bias)
     radius = jnp.linalg.norm(augmented, axis=1).max()
@@ -142,12 +144,13 @@ def mistake_bound(
     return jnp.where(margin > 0, (radius / margin) ** 2, jnp.inf)
 
 
-def _checked(inputs: Array, labels: Array) -> tuple[Array, Array]:
+def _checked(inputs: Array, labels: Array, weights: Array) -> tuple[Array, Array]:
     """Floating inputs and their labels, or a ValueError."""
-    if np.ndim(inputs) != 2 or np.shape(labels) != np.shape(inputs)[:1]:
+    shapes = np.shape(inputs), np.shape(labels), np.shape(weights)
+    if len(shapes[0]) != 2 or shapes[0] != shapes[1] + shapes[2]:
         raise ValueError(
-            "expected inputs (examples, features) and one label for each example, "
-            f"got shapes {np.shape(inputs)} and {np.shape(labels)}"
+            "expected inputs (examples, features), one label for each example and one weight for each feature, "
+            "got shapes {}, {} and {}".format(*shapes)
         )
     if not isinstance(labels, jax.core.Tracer) and not np.isin(labels, (0, 1)).all():
         raise ValueError(f"labels must be 0 or 1, got {np.unique(labels).tolist()}")

@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -70,12 +71,11 @@ def load_weights(
     wanted = _flat(jax.eval_shape(initial, key))
     found, origin, problems = _in_our_layout(read_arrays(Path(path)), entry)
 
-    # A head for other classes: not from the file.
-    heads = {name for name in wanted if name.startswith(HEAD)}
-    other = {name for name in heads & set(found) if _other_classes(found[name].shape, wanted[name].shape)}
-    drawn = heads if other and heads <= set(found) else set()
-    kept = {name: found[name] for name in found if not name.startswith(HEAD) or heads - drawn}
-
+    drawn = _heads_for_other_classes(found, wanted)
+    has_head = any(name.startswith(HEAD) for name in wanted)
+    kept = {
+        name: array for name, array in found.items() if not name.startswith(HEAD) or (has_head and name not in drawn)
+    }
     for name in sorted(set(kept) | (set(wanted) - drawn)):
         if name not in wanted:
             problems.append(f"{origin[name]}: the model has no {name}")
@@ -88,10 +88,10 @@ def load_weights(
 
     values = {name: jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name not in drawn}
     if drawn:
-        classes = found[next(iter(other))].shape[-1]
+        bias = f"{HEAD}bias"
         warnings.warn(
-            f"{path} holds a head for {classes} classes; the model's, for {wanted[next(iter(drawn))].shape[-1]}, "
-            f"was initialised anew: {', '.join(sorted(drawn))}",
+            f"{path} has a head for {found[bias].size} classes, the model one for {wanted[bias].size}: "
+            f"initialised anew: {', '.join(sorted(drawn))}",
             stacklevel=2,
         )
         values |= jax.jit(lambda key: {k: v for k, v in _flat(initial(key)).items() if k in drawn})(key)
@@ -146,8 +146,13 @@ def _is_ours(name: str) -> bool:
     return name.startswith(("params/", "batch_stats/"))
 
 
-def _other_classes(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
-    return len(theirs) == len(ours) and theirs[:-1] == ours[:-1] and theirs[-1] != ours[-1]
+def _heads_for_other_classes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> set[str]:
+    """The head's paths if it is whole in the file and differs in the number of classes alone."""
+    heads = {name for name in wanted if name.startswith(HEAD)}
+    shapes = [(found[name].shape, wanted[name].shape) for name in heads if name in found]
+    if len(shapes) < len(heads) or any(theirs[:-1] != ours[:-1] for theirs, ours in shapes):
+        return set()
+    return heads if any(theirs != ours for theirs, ours in shapes) else set()
 
 
 def _flat(variables: PyTree) -> dict:

@@ -1,0 +1,192 @@
+"""CIFAR residual networks: parameter counts, torch's numbers at every stage, options and errors."""
+
+import math
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import zoo
+from tests.convnets.goldens import numbers
+from tests.convnets.torch_names import torch_name, variables_of
+from zoo.convnets.cifar_resnet import CifarResNet
+
+GOLDENS = Path(__file__).parent / "goldens" / "resnet20.npz"
+
+
+def parameters(model, shape=(32, 32, 3)):
+    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, *shape))))
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))
+
+
+PREACTIVATION = {"unit": "full_preactivation", "bottleneck": True, "shortcut": "B"}
+
+COUNTS = [  # the lecture's checklist, section 2.4
+    *(({"depth": d}, n) for d, n in ((20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962))),
+    *(({"depth": d, "shortcut": "none"}, n) for d, n in ((20, 269_722), (56, 853_018))),  # E: no extra parameters
+    *(
+        ({"depth": d, "shortcut": "B"}, n)
+        for d, n in ((20, 272_474), (32, 466_906), (44, 661_338), (56, 855_770), (110, 1_730_714))
+    ),
+    *(
+        ({"depth": 32, "shortcut": "conv3x3", "num_classes": d}, n)
+        for d, n in ((3, 486_931), (5, 487_061), (10, 487_386), (25, 488_361), (50, 489_986), (100, 493_236))
+    ),
+    ({"depth": 164, **PREACTIVATION}, 1_703_258),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), COUNTS, ids=lambda v: str(v) if isinstance(v, int) else "-")
+def test_parameter_count_is_the_published_one(options, expected):
+    assert parameters(CifarResNet(**options)) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "expected"), [({"depth": 1202}, 19_421_274), ({"depth": 1001, **PREACTIVATION}, 10_327_706)]
+)
+def test_parameter_count_of_a_thousand_layers_is_the_published_one(options, expected):
+    assert parameters(CifarResNet(**options)) == expected
+
+
+def test_every_stage_equals_an_independent_torch_network():
+    golden = np.load(GOLDENS)
+    model = CifarResNet()
+    images = numbers.images(1).transpose(0, 2, 3, 1)
+    named = jax.jit(model.apply, static_argnames="features")(variables_of(model), images, features=True)
+    assert list(named) == ["stem", "stage1", "stage2", "stage3", "pre_logits", "logits"]
+    assert [named[f"stage{i}"].shape for i in (1, 2, 3)] == [(1, 32, 32, 16), (1, 16, 16, 32), (1, 8, 8, 64)]
+    for name, value in named.items():
+        ours = value if value.ndim == 2 else numbers.pixels(np.asarray(value).transpose(0, 3, 1, 2))
+        expected = golden[f"eval/{name}"]
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-5 * np.abs(expected).max(), err_msg=name)
+
+
+def test_training_equals_torch_in_logits_statistics_and_gradients():
+    golden = np.load(GOLDENS)
+    model = CifarResNet()
+    variables = variables_of(model)
+    images, labels = numbers.images(4).transpose(0, 2, 3, 1), jnp.array([3, 1, 4, 1])
+
+    @jax.jit
+    def step(params):
+        def loss(params):
+            logits, state = model.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])
+            return -jax.nn.log_softmax(logits)[jnp.arange(4), labels].mean(), (logits, state["batch_stats"])
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    gradients, (logits, statistics) = step(variables["params"])
+    np.testing.assert_allclose(logits, golden["train/logits"], rtol=0, atol=1e-4)
+
+    checked = set()
+    for path, ours in zoo_paths({"params": gradients, "batch_stats": statistics}).items():
+        name, axes = torch_name(path)
+        if (key := f"grad/{name}") in golden:
+            expected = golden[key].transpose(axes) if axes else golden[key]
+            np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-4 * np.abs(expected).max(), err_msg=name)
+        elif (key := f"train/{name}") in golden:
+            expected, old = golden[key], numbers.weight(name, golden[key].shape)
+            if name.endswith("running_var"):  # torch averages the unbiased variance, flax and we the biased
+                pixels = 4 * (32 * 32 if name.startswith("bn1") else 8 * 8)
+                expected = 0.9 * old + (expected - 0.9 * old) * (pixels - 1) / pixels
+            np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5, err_msg=name)
+        checked.add(key)
+    assert {key for key in golden if key.startswith(("grad/", "train/")) and key != "train/logits"} <= checked
+
+
+def zoo_paths(tree):
+    return {"/".join(key.key for key in path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
+
+
+def test_parameters_are_named_as_in_the_paper():
+    paths = zoo_paths(variables_of(CifarResNet(depth=8, shortcut="B")))
+    assert {
+        "params/stem/conv/kernel",
+        "params/stage2/block1/conv1/kernel",
+        "params/stage2/block1/norm2/scale",
+        "params/stage2/block1/shortcut/conv/kernel",
+        "params/head/bias",
+        "batch_stats/stage3/block1/norm1/var",
+    } <= set(paths)
+
+
+def test_convolutions_start_with_variance_two_by_window_times_outputs():
+    variables = zoo.init(CifarResNet(depth=8), jax.random.key(0), (32, 32, 3))
+    for path, leaf in zoo_paths(variables["params"]).items():
+        if path.endswith("kernel") and leaf.ndim == 4:
+            expected = math.sqrt(2 / (9 * leaf.shape[-1]))
+            assert abs(leaf.std() / expected - 1) < 5 / math.sqrt(2 * leaf.size), path
+    head = variables["params"]["head"]
+    assert 0.9 / 8 < jnp.abs(head["kernel"]).max() <= 1 / 8
+    assert not head["bias"].any()
+
+
+def test_remat_changes_neither_result_nor_gradients_nor_names():
+    images = jax.random.normal(jax.random.key(0), (4, 8, 8, 3))
+    variables = zoo.init(CifarResNet(depth=8), jax.random.key(1), (8, 8, 3))
+
+    def gradients(remat):
+        model = CifarResNet(depth=8, remat=remat)
+
+        def loss(params):
+            out, state = model.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])
+            return jnp.square(out).sum(), state
+
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
+
+    plain, again = gradients(False), gradients(True)
+    for (path, a), b in zip(jax.tree.leaves_with_path(plain), jax.tree.leaves(again), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(a).max()), err_msg=str(path))
+
+
+def test_without_classes_the_model_gives_pooled_features_in_any_size_and_number_of_channels():
+    model = CifarResNet(depth=8, num_classes=0, unit="full_preactivation")
+    images = jax.random.normal(jax.random.key(0), (2, 12, 20, 1))
+    variables = zoo.init(model, jax.random.key(1), (12, 20, 1))
+    named = model.apply(variables, images, features=True)
+    assert "head" not in variables["params"]
+    assert "logits" not in named
+    assert named["pre_logits"].shape == (2, 64)
+    np.testing.assert_array_equal(model.apply(variables, images), named["pre_logits"])
+
+
+def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_statistics_and_logits_in_float32():
+    model = CifarResNet(depth=8, dtype=jnp.bfloat16)
+    variables = zoo.init(model, jax.random.key(0), (8, 8, 3))
+    images = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
+    named, state = model.apply(variables, images, train=True, features=True, mutable=["batch_stats"])
+    assert {leaf.dtype for leaf in jax.tree.leaves((variables, state))} == {jnp.dtype("float32")}
+    assert {name: value.dtype.name for name, value in named.items()} == {
+        **dict.fromkeys(("stem", "stage1", "stage2", "stage3"), "bfloat16"),
+        **dict.fromkeys(("pre_logits", "logits"), "float32"),
+    }
+    exact = CifarResNet(depth=8).apply(variables, images, train=True, mutable=["batch_stats"])[0]
+    assert jnp.abs(named["logits"] - exact).max() < 0.05 * jnp.abs(exact).max()
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "message"),
+    [
+        ({"depth": 21}, (1, 32, 32, 3), r"depth of 6n \+ 2, got 21; nearest: 20"),
+        ({"depth": 1001}, (1, 32, 32, 3), r"basic units \(bottleneck=False\) expected a depth of 6n \+ 2"),
+        ({"depth": 2}, (1, 32, 32, 3), "nearest: 8"),
+        ({"depth": 20, "bottleneck": True, "shortcut": "B"}, (1, 32, 32), "batch, height, width, channels"),
+        ({"depth": 8}, (1, 32, 3, 3), "at least 4 x 4 pixels"),
+    ],
+)
+def test_wrong_depth_and_wrong_images_say_what_was_expected(options, shape, message):
+    model = CifarResNet(**options)
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros(shape)))
+
+
+def test_images_of_other_channels_than_at_initialisation_are_refused_in_words():
+    model = CifarResNet(depth=8)
+    variables = variables_of(model)
+    with pytest.raises(ValueError, match="expected 3 channels, got images of shape"):
+        model.apply(variables, jnp.zeros((1, 8, 8, 1)))
+    with pytest.raises(TypeError, match="expected floating-point images, got uint8"):
+        model.apply(variables, jnp.zeros((1, 8, 8, 3), jnp.uint8))

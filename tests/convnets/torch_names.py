@@ -1,0 +1,29 @@
+"""Variables of a model drawn by the names that its arrays have in torch."""
+
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from tests.convnets.goldens import numbers
+from zoo.weights import FAMILIES
+from zoo.weights.rules import rename
+
+
+def torch_name(path):
+    """The torch name of our path, and the axes that a torch array is transposed by."""
+    named = ((rename(path, rule.ours, rule.theirs), rule.axes) for rule in FAMILIES["cifar_resnet"].rules)
+    return next((name, axes) for name, axes in named if name is not None)
+
+
+def variables_of(model, input_shape=(32, 32, 3)):
+    """The variables that the golden files were made with."""
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, *input_shape))))
+    drawn = {}
+    for path, ours in flatten_dict(shapes, sep="/").items():
+        name, axes = torch_name(path)
+        theirs = list(ours.shape)
+        for axis, source in enumerate(axes or range(len(ours.shape))):
+            theirs[source] = ours.shape[axis]
+        array = numbers.weight(name, tuple(theirs))
+        drawn[path] = array.transpose(axes) if axes else array
+    return unflatten_dict(drawn, sep="/")

@@ -1,0 +1,217 @@
+"""TFDS data sets: tiny ones written here, and the real ones of the shared data folder."""
+
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.shared import shared
+from train.data import DataError, GrainPipeline, load, prepare
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def png(array):
+    buffer = io.BytesIO()
+    Image.fromarray(array.squeeze()).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def write(data_dir, name="tiny", version="1.0.0", images=None, labels=(0, 1, 2, 1), shape=(4, 5, 1), **changes):
+    """Writes a data set as TFDS does: two json files and one ArrayRecord of tf.train.Example per split."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+    from tensorflow_datasets.proto import tf_example_generated_pb2 as proto
+
+    folder = data_dir / name / version
+    folder.mkdir(parents=True)
+    if images is None:
+        images = [png(np.full(shape, 10 * i, np.uint8)) for i in range(len(labels))]
+    for split in ("train", "test"):
+        file = folder / f"{name}-{split}.array_record-00000-of-00001"
+        writer = ArrayRecordWriter(str(file), "group_size:1")
+        for image, label in zip(images, labels, strict=True):
+            example = proto.Example()
+            example.features.feature["image"].bytes_list.value.append(image)
+            example.features.feature["label"].int64_list.value.append(label)
+            writer.write(example.SerializeToString())
+        writer.close()
+    feature = "tensorflow_datasets.core.features."
+    features = {
+        "image": {
+            "pythonClassName": feature + "image_feature.Image",
+            "image": {"dtype": "uint8", "shape": {"dimensions": [str(side or -1) for side in shape]}},
+        },
+        "label": {
+            "pythonClassName": feature + "class_label_feature.ClassLabel",
+            "classLabel": {"numClasses": "3"},
+        },
+    }
+    dropped = changes.pop("without", None)
+    features = {key: value for key, value in features.items() if key != dropped}
+    features = {
+        "pythonClassName": feature + "features_dict.FeaturesDict",
+        "featuresDict": {"features": features},
+    }
+    info = {
+        "name": name,
+        "version": version,
+        "fileFormat": "array_record",
+        "splits": [
+            {
+                "name": split,
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "numBytes": "1",
+                "shardLengths": [str(len(images))],
+            }
+            for split in changes.pop("splits", ("train", "test"))
+        ],
+        **changes,
+    }
+    (folder / "features.json").write_text(json.dumps(features))
+    (folder / "label.labels.txt").write_text("red\ngreen\nblue\n")
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    return str(data_dir)
+
+
+def test_examples_come_as_they_were_written(tmp_path):
+    source = load("tfds:tiny", "train", write(tmp_path))
+    assert (len(source), source.image_shape) == (4, (4, 5, 1))
+    assert source.class_names == ("red", "green", "blue")
+    arrays = source.arrays()
+    assert arrays["image"].shape == (4, 4, 5, 1)
+    assert np.array_equal(arrays["image"][:, 3, 4, 0], [0, 10, 20, 30])
+    assert np.array_equal(arrays["label"], [0, 1, 2, 1])
+    assert (arrays["image"].dtype, arrays["label"].dtype) == (np.uint8, np.int32)
+    assert np.array_equal(source[2]["image"], arrays["image"][2])
+    assert source.label(2) == source[2]["label"] == 2
+
+
+def test_a_source_survives_pickling(tmp_path):
+    source = load("tfds:tiny", "test", write(tmp_path))
+    copy = pickle.loads(pickle.dumps(source))
+    assert np.array_equal(copy.arrays()["image"], source.arrays()["image"])
+
+
+def test_the_newest_version_is_read_unless_another_is_named(tmp_path):
+    for version, labels in (("1.9.0", (0,)), ("1.10.0", (0, 0))):
+        write(tmp_path, version=version, labels=labels)
+    assert len(load("tfds:tiny", "train", str(tmp_path))) == 2
+    assert len(load("tfds:tiny:1.9.0", "train", str(tmp_path))) == 1
+    assert len(load("tfds:tiny/1.9.0", "train", str(tmp_path))) == 1
+
+
+def test_the_validation_split_stands_in_for_a_missing_test_split(tmp_path):
+    folder = Path(write(tmp_path, splits=("train", "validation"))) / "tiny" / "1.0.0"
+    (folder / "tiny-test.array_record-00000-of-00001").rename(folder / "tiny-validation.array_record-00000-of-00001")
+    assert len(load("tfds:tiny", "test", str(tmp_path))) == 4
+
+
+def test_the_data_folder_is_tfdss_own_where_none_is_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", write(tmp_path))
+    assert len(load("tfds:tiny", "train")) == 4
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, 5, 1), dtype=np.uint8)
+GOOD = png(PIXELS)
+WRONG = {
+    "damaged image": ({"images": [GOOD, GOOD[:60]], "labels": (0, 1)}, r"tfds:tiny, train row 1: .* is damaged"),
+    "another size": (
+        {"images": [GOOD, png(PIXELS[:3])], "labels": (0, 1)},
+        r"train row 1: expected uint8 \(4, 5, 1\), found uint8 \(3, 5, 1\)",
+    ),
+    "label out of range": ({"labels": (0, -1)}, r"train row 1: expected a label in 0\.\.2, found -1"),
+    "no image": ({"without": "image"}, "expected features image and label, found: label"),
+    "no label": ({"without": "label"}, "expected features image and label, found: image"),
+    "mixed sizes": ({"shape": (None, None, 3), "images": [GOOD] * 4}, r"of one size, found shape \(None, None, 3\)"),
+    "tfrecord": ({"fileFormat": "tfrecord"}, "expected file format array_record, .* found tfrecord; prepare it again"),
+    "no such split": ({"splits": ("test",)}, "expected a split train, found: test"),
+}
+
+
+def read_everything(data_dir):
+    load("tfds:tiny", "train", data_dir).arrays()
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG.values(), ids=WRONG.keys())
+def test_the_error_names_the_row_or_feature_and_what_was_expected(tmp_path, changes, message):
+    data_dir = write(tmp_path, **changes)
+    with pytest.raises(DataError, match=message):
+        read_everything(data_dir)
+
+
+def test_a_set_that_is_not_prepared_says_how_to_prepare_it(tmp_path):
+    with pytest.raises(DataError, match=f"run: python -m train prepare mnist --data-dir {tmp_path}"):
+        load("tfds:mnist", "train", str(tmp_path))
+    write(tmp_path / "corrupted", name="blur", version="1.0.0")
+    with pytest.raises(DataError, match="expected one of its configurations: tfds:corrupted/blur"):
+        load("tfds:corrupted", "train", str(tmp_path))
+
+
+def test_an_unknown_set_brings_the_nearest(tmp_path):
+    for attempt in (lambda: load("tfds:cifr10", "train", str(tmp_path)), lambda: prepare("cifr10", tmp_path)):
+        with pytest.raises(KeyError, match="no TFDS data set 'cifr10'; nearest: cifar10"):
+            attempt()
+
+
+def test_preparing_without_tensorflow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # as if it were not installed
+    with pytest.raises(DataError, match=r'pip install -e "\.\[prepare\]"'):
+        prepare("mnist", tmp_path)
+
+
+SCRIPT = """
+import sys
+from train.data import evaluation_batches, load
+source = load("tfds:tiny", "train", sys.argv[1], limit=3)
+assert len(source.arrays()["label"]) == 3
+assert len(list(evaluation_batches(source, 2))) == 2
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_reading_never_imports_tensorflow_nor_warns(tmp_path):
+    trap = tmp_path / "trap" / "tensorflow"
+    trap.mkdir(parents=True)
+    (trap / "__init__.py").write_text("raise AssertionError('tensorflow was imported')")
+    path = os.pathsep.join([str(ROOT), str(trap.parent)])
+    environment = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, write(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_cifar10_and_mnist_are_read_as_published():
+    data_dir = str(shared("data", "tfds"))
+    cifar, mnist = load("tfds:cifar10", "train", data_dir), load("tfds:mnist", "test", data_dir)
+    assert (len(cifar), cifar.image_shape, cifar.class_names[3]) == (50_000, (32, 32, 3), "cat")
+    assert (len(mnist), mnist.image_shape, mnist.class_names) == (10_000, (28, 28, 1), tuple("0123456789"))
+    assert np.array_equal(mnist.read(range(3))["label"], [mnist.label(row) for row in range(3)])
+    batch = GrainPipeline(cifar, 16, seed=0).next()
+    assert batch["image"].shape == (16, 32, 32, 3)
+    assert batch["image"].std() > 30
+
+
+@pytest.mark.slow
+def test_all_of_cifar10_has_the_published_mean_and_deviation():
+    arrays = load("tfds:cifar10", "train", str(shared("data", "tfds"))).arrays()
+    assert np.array_equal(np.bincount(arrays["label"]), [5000] * 10)
+    pixels = arrays["image"].reshape(-1, 3) / np.float32(255)
+    assert np.allclose(pixels.mean(0, dtype=float), (0.4914, 0.4822, 0.4465), atol=5e-5)
+    assert np.allclose(pixels.std(0, dtype=float), (0.2470, 0.2435, 0.2616), atol=5e-5)
+
+
+@pytest.mark.slow
+def test_prepare_builds_mnist_from_its_original_archives(tmp_path):
+    pytest.importorskip("tensorflow", reason="needs the prepare extra")
+    prepare("mnist", tmp_path, shared("data", "mnist"))
+    ours = load("tfds:mnist", "test", str(tmp_path)).arrays()
+    theirs = load("tfds:mnist", "test", str(shared("data", "tfds"))).arrays()
+    assert np.array_equal(np.sort(ours["label"]), np.sort(theirs["label"]))
+    assert np.array_equal(ours["image"], theirs["image"])

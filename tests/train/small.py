@@ -1,0 +1,129 @@
+"""Small models, tasks and batches that the tests of the engine share."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from train.state import TrainState, initial_state
+from train.tasks import Classification
+from zoo.nn import BatchNorm
+
+TASK = Classification(("a", "b", "c"))
+
+
+class Block(nn.Module):
+    """Batch norm, ReLU and dropout: what of a network differs between training and evaluation."""
+
+    dropout: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = nn.relu(BatchNorm(dtype=self.dtype, name="norm")(x, not train))
+        return nn.Dropout(self.dropout, deterministic=not train)(x)
+
+
+class Net(nn.Module):
+    """A dense network with all kinds of state that a model can have, quick to compile."""
+
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, images, train=False):
+        block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
+        x = nn.Dense(8, dtype=self.dtype, name="first")(images.reshape(len(images), -1))
+        x = block(self.dropout, self.dtype, name="block")(x, train)
+        return nn.Dense(3, dtype=self.dtype, name="last")(x)
+
+
+class Boxes(nn.Module):
+    """What a detector is to the engine: it takes images and boxes, and gives a nested dictionary."""
+
+    num_classes: int = 3
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images, proposals, train=False):
+        x = BatchNorm(axis_name=self.axis_name, name="norm")(images.reshape(len(images), -1), not train)
+        x = nn.relu(nn.Dense(16)(x))
+        x = jnp.concatenate([proposals, jnp.broadcast_to(x[:, None], (*proposals.shape[:2], 16))], axis=-1)
+        heads = {"boxes": nn.Dense(4, name="boxes")(x), "logits": nn.Dense(self.num_classes, name="classes")(x)}
+        return {"heads": heads, "masks": nn.Dense(9, name="masks")(x).reshape(*x.shape[:2], 3, 3)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """Boxes of images, a varying number: `valid` marks those that are there."""
+
+    num_outputs: int = 3
+    best: str = "error"
+    higher_is_better: bool = False
+
+    def inputs(self, batch):
+        return batch["image"], batch["objects"]["proposals"]
+
+    def loss(self, outputs, batch):
+        box, label, mask = self._losses(outputs, batch)
+        count = batch["objects"]["valid"].shape[0]
+        return jnp.sum(box + label + mask) / count, {"mask_loss": jnp.sum(mask)}
+
+    def metrics(self, outputs, batch):
+        real = batch["mask"]
+        box, label, mask = (jnp.sum(part, axis=1) for part in self._losses(outputs, batch))
+        found = jnp.argmax(outputs["heads"]["logits"], axis=-1) == batch["objects"]["label"]
+        return {
+            "count": jnp.sum(real, dtype=jnp.float32),
+            "loss": jnp.sum(box + label + mask, where=real),
+            "found": jnp.sum(found & batch["objects"]["valid"] & real[:, None], dtype=jnp.float32),
+            "boxes": jnp.sum(batch["objects"]["valid"] & real[:, None], dtype=jnp.float32),
+        }
+
+    def summarise(self, sums):
+        return {"loss": sums["loss"] / sums["count"], "error": 1 - sums["found"] / sums["boxes"]}
+
+    def predict(self, outputs):
+        return {"boxes": outputs["heads"]["boxes"], "masks": outputs["masks"] > 0}
+
+    def _losses(self, outputs, batch):
+        objects, heads = batch["objects"], outputs["heads"]
+        box = jnp.mean(jnp.abs(heads["boxes"] - objects["boxes"]), axis=-1)
+        label = optax.softmax_cross_entropy_with_integer_labels(heads["logits"], objects["label"])
+        mask = jnp.mean(optax.sigmoid_binary_cross_entropy(outputs["masks"], objects["masks"]), axis=(-1, -2))
+        return tuple(jnp.where(objects["valid"], part, 0) for part in (box, label, mask))
+
+
+def detection_batch(size=16, seed=0):
+    """Images with up to three objects each."""
+    random = np.random.default_rng(seed)
+    objects = {
+        "proposals": random.uniform(size=(size, 3, 4)).astype(np.float32),
+        "boxes": random.uniform(size=(size, 3, 4)).astype(np.float32),
+        "label": random.integers(0, 3, (size, 3)).astype(np.int32),
+        "masks": random.integers(0, 2, (size, 3, 3, 3)).astype(np.float32),
+        "valid": random.integers(0, 2, (size, 3)).astype(bool),
+    }
+    return {**images_and_labels(size, seed), "objects": objects}
+
+
+def images_and_labels(size=16, seed=0):
+    """Float images of 4 x 4 with labels, as the step sees them."""
+    random = np.random.default_rng(seed)
+    return {
+        "image": random.normal(size=(size, 4, 4, 1)).astype(np.float32),
+        "label": random.integers(0, 3, size).astype(np.int32),
+        "index": np.arange(size, dtype=np.int32),
+        "mask": np.ones(size, bool),
+    }
+
+
+def make_state(model, optimizer, *inputs, seed=0, ema=False) -> TrainState:
+    """The state before the first step; `inputs` are those of the model."""
+    init_key, run_key = jax.random.split(jax.random.key(seed))
+    return initial_state(jax.jit(model.init)(init_key, *inputs), optimizer, run_key, ema)

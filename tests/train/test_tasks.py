@@ -1,0 +1,215 @@
+"""Losses against scikit-learn and numpy, exact sums over masked batches, and the choice of a task for a source."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, mean_squared_error, top_k_accuracy_score
+
+from train import recipe as recipes
+from train.data import ArraySource
+from train.tasks import Classification, Regression, from_card, make_task
+
+random = np.random.default_rng(0)
+COUNT, CLASSES = 23, 12
+NAMES = tuple(f"class{i}" for i in range(CLASSES))
+LOGITS = random.normal(size=(COUNT, CLASSES)).astype(np.float32) * 3
+LABELS = random.integers(0, CLASSES, COUNT).astype(np.int32)
+OTHERS = random.integers(0, CLASSES, COUNT).astype(np.int32)
+MIX = random.uniform(size=COUNT).astype(np.float32)
+ALL = np.ones(COUNT, bool)
+TASK = Classification(NAMES)
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def cross_entropy(targets, logits=LOGITS):
+    """-sum t log p of each example, for targets that are distributions."""
+    return -np.sum(targets * np.log(softmax(logits)), axis=-1)
+
+
+def one_hot(labels):
+    return np.eye(CLASSES)[labels]
+
+
+def test_cross_entropy_and_accuracies_are_scikit_learns():
+    batch = {"label": LABELS, "mask": ALL}
+    loss, logged = TASK.loss(LOGITS, batch)
+    assert logged == {}
+    expected = log_loss(LABELS, softmax(LOGITS), labels=range(CLASSES))
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    summary = TASK.summarise(jax.device_get(TASK.metrics(LOGITS, batch)))
+    np.testing.assert_allclose(summary["loss"], expected, rtol=1e-5)
+    np.testing.assert_allclose(summary["accuracy"], accuracy_score(LABELS, LOGITS.argmax(axis=1)), rtol=1e-6)
+    top5 = top_k_accuracy_score(LABELS, LOGITS, k=5, labels=range(CLASSES))
+    np.testing.assert_allclose(summary["top5"], top5, rtol=1e-6)
+
+
+def test_label_smoothing_spreads_its_share_over_all_classes():
+    task = Classification(NAMES, label_smoothing=0.2)
+    targets = 0.8 * one_hot(LABELS) + 0.2 / CLASSES
+    loss, _ = task.loss(LOGITS, {"label": LABELS})
+    np.testing.assert_allclose(loss, cross_entropy(targets).mean(), rtol=1e-5)
+    plain = task.metrics(LOGITS, {"label": LABELS, "mask": ALL})["loss"]
+    np.testing.assert_allclose(plain, cross_entropy(one_hot(LABELS)).sum(), rtol=1e-5)  # metrics compare recipes
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_mixed_images_share_the_loss_between_their_labels(smoothing):
+    task = Classification(NAMES, smoothing)
+    mixed = MIX[:, None] * one_hot(LABELS) + (1 - MIX[:, None]) * one_hot(OTHERS)
+    targets = (1 - smoothing) * mixed + smoothing / CLASSES
+    loss, _ = task.loss(LOGITS, {"label": LABELS, "label_b": OTHERS, "mix": MIX})
+    np.testing.assert_allclose(loss, cross_entropy(targets).mean(), rtol=1e-5)
+
+
+def test_cross_entropy_is_stable_where_a_softmax_overflows():
+    logits = np.array([[1e4, 0, -1e4], [0, 1e4, 0]], np.float32)
+    loss, _ = Classification(("a", "b", "c")).loss(logits, {"label": np.array([1, 1])})
+    np.testing.assert_allclose(loss, 1e4 / 2)
+
+
+def test_bfloat16_outputs_are_measured_in_float32():
+    outputs = jnp.asarray(LOGITS, jnp.bfloat16)
+    loss, _ = TASK.loss(outputs, {"label": LABELS})
+    assert loss.dtype == jnp.float32
+    np.testing.assert_allclose(loss, cross_entropy(one_hot(LABELS), np.asarray(outputs, np.float32)).mean(), rtol=1e-5)
+    assert TASK.predict(outputs).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("label", range(4))
+def test_of_equal_outputs_the_first_wins_as_in_argmax(label):
+    outputs = np.array([[0.0, 1.0, 1.0, -1.0]], np.float32)
+    sums = Classification(("a", "b", "c", "d")).metrics(outputs, {"label": np.array([label]), "mask": ALL[:1]})
+    assert float(sums["correct"]) == (np.argmax(outputs) == label)
+
+
+def test_ties_at_the_fifth_place_count_once_each():
+    outputs = np.zeros((CLASSES, CLASSES), np.float32)
+    sums = TASK.metrics(outputs, {"label": np.arange(CLASSES), "mask": np.ones(CLASSES, bool)})
+    assert float(sums["correct"]) == 1
+    assert float(sums["correct5"]) == 5
+
+
+def test_outputs_that_are_not_numbers_are_not_right():
+    outputs = np.full((CLASSES, CLASSES), np.nan, np.float32)
+    sums = TASK.metrics(outputs, {"label": np.arange(CLASSES), "mask": np.ones(CLASSES, bool)})
+    assert float(sums["correct"]) == float(sums["correct5"]) == 0
+    one = np.where(np.arange(CLASSES) == 3, np.nan, LOGITS[0]).astype(np.float32)
+    best = np.nanargmax(one)
+    assert float(TASK.metrics(one[None], {"label": np.array([best]), "mask": ALL[:1]})["correct"]) == 0
+
+
+def test_ten_classes_have_no_top5():
+    task = Classification(NAMES[:10])
+    sums = task.metrics(LOGITS[:, :10], {"label": LABELS % 10, "mask": ALL})
+    assert set(task.summarise(jax.device_get(sums))) == {"loss", "accuracy"}
+
+
+def masked_batches(arrays, size, garbage):
+    """Batches of one size; what pads the last is `garbage`, which no metric may see."""
+    for first in range(0, COUNT, size):
+        part = {name: array[first : first + size] for name, array in arrays.items()}
+        missing = size - len(part["outputs"])
+        mask = np.arange(size) < size - missing
+        padded = {
+            name: np.concatenate([x, np.full((missing, *x.shape[1:]), garbage[name], x.dtype)])
+            for name, x in part.items()
+        }
+        yield padded.pop("outputs"), {**padded, "mask": mask}
+
+
+def total(task, batches):
+    sums = [jax.device_get(task.metrics(outputs, batch)) for outputs, batch in batches]
+    return {name: sum(float(each[name]) for each in sums) for name in sums[0]}
+
+
+@pytest.mark.parametrize("size", [8, 40])
+def test_sums_over_masked_batches_are_the_metrics_of_the_whole_set(size):
+    garbage = {"outputs": np.nan, "label": 0}
+    sums = total(TASK, masked_batches({"outputs": LOGITS, "label": LABELS}, size, garbage))
+    assert sums["count"] == COUNT
+    assert sums["correct"] == np.sum(LOGITS.argmax(axis=1) == LABELS)  # exact, not nearly
+    expected = log_loss(LABELS, softmax(LOGITS), labels=range(CLASSES))
+    np.testing.assert_allclose(TASK.summarise(sums)["loss"], expected, rtol=1e-5)
+
+
+def test_of_no_examples_every_mean_is_nan():
+    batch = {"label": LABELS, "mask": ~ALL}
+    summary = TASK.summarise(jax.device_get(TASK.metrics(LOGITS, batch)))
+    assert all(np.isnan(value) for value in summary.values())
+
+
+TARGETS = random.uniform(-90, 90, COUNT).astype(np.float32)
+OUTPUTS = random.normal(size=(COUNT, 1)).astype(np.float32)
+ANGLES = Regression.of_targets(TARGETS)
+
+
+def test_regression_predicts_in_units_of_the_target():
+    assert (ANGLES.mean, ANGLES.std) == pytest.approx((TARGETS.mean(), TARGETS.std()))
+    expected = OUTPUTS[:, 0] * TARGETS.std() + TARGETS.mean()
+    np.testing.assert_allclose(ANGLES.predict(OUTPUTS), expected, rtol=1e-5)
+    standardised = (TARGETS - TARGETS.mean()) / TARGETS.std()
+    np.testing.assert_allclose(ANGLES.predict(standardised[:, None]), TARGETS, rtol=1e-5)
+
+
+def test_regressions_loss_is_the_squared_error_of_standardised_targets():
+    loss, _ = ANGLES.loss(OUTPUTS, {"target": TARGETS})
+    expected = mean_squared_error((TARGETS - TARGETS.mean()) / TARGETS.std(), OUTPUTS[:, 0])
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_regressions_sums_over_masked_batches_are_scikit_learns_of_the_whole_set():
+    garbage = {"outputs": np.nan, "target": np.nan}
+    sums = total(ANGLES, masked_batches({"outputs": OUTPUTS, "target": TARGETS}, 8, garbage))
+    assert sums["count"] == COUNT
+    predictions = OUTPUTS[:, 0] * TARGETS.std() + TARGETS.mean()
+    summary = ANGLES.summarise(sums)
+    np.testing.assert_allclose(summary["mae"], mean_absolute_error(TARGETS, predictions), rtol=1e-5)
+    mse = mean_squared_error(TARGETS, predictions) / TARGETS.var()
+    np.testing.assert_allclose(summary["loss"], mse, rtol=1e-5)
+
+
+def test_equal_targets_do_not_divide_by_zero():
+    task = Regression.of_targets(np.full(4, 7.0, np.float32))
+    assert (task.mean, task.std) == (7.0, 1.0)
+
+
+def source(**values):
+    arrays = {"image": np.zeros((3, 4, 4, 1), np.uint8), **values}
+    return ArraySource("three", arrays, ("a", "b") if "label" in values else ())
+
+
+def test_a_task_fits_its_source_or_says_what_is_missing():
+    labelled, measured = source(label=np.array([0, 1, 0])), source(target=np.array([1.0, 2.0, 3.0], np.float32))
+    task = make_task(recipes.Task(label_smoothing=0.1), labelled)
+    assert task == Classification(("a", "b"), 0.1)
+    assert task.num_outputs == 2
+    assert make_task(recipes.Task("regression"), measured).mean == 2.0
+    with pytest.raises(recipes.RecipeError, match="classification needs examples with labels; three has none"):
+        make_task(recipes.Task(), measured)
+    with pytest.raises(recipes.RecipeError, match="regression needs examples with a 'target'; three has"):
+        make_task(recipes.Task("regression"), labelled)
+
+
+@pytest.mark.parametrize(("name", "task"), [("classification", Classification(NAMES, 0.1)), ("regression", ANGLES)])
+def test_a_task_comes_back_from_the_runs_card(name, task):
+    card = json.loads(json.dumps(dataclasses.asdict(task)))
+    assert from_card(recipes.Task(name), card) == task
+
+
+def test_both_tasks_name_a_summary_that_exists():
+    for task, outputs, batch in (
+        (TASK, LOGITS, {"label": LABELS, "mask": ALL}),
+        (ANGLES, OUTPUTS, {"target": TARGETS, "mask": ALL}),
+    ):
+        summary = task.summarise(jax.device_get(task.metrics(outputs, batch)))
+        assert task.best in summary
+        assert task.higher_is_better == (task.best == "accuracy")
+        assert task.inputs({"image": "images"}) == ("images",)

@@ -1,0 +1,114 @@
+"""Training metrics, read back one dispatch late so that the device never waits; and the watch for NaN."""
+
+import time
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jaxtyping import Array, Int, PyTree
+
+from train.errors import RunError
+from train.recipe import Recipe
+from train.tasks import Sums, Task
+
+_ROWS_SHOWN = 128
+
+
+class NonFiniteError(RunError):
+    """The loss, a gradient or the training state was not finite."""
+
+
+class Meter:
+    """The steps since the last line of metrics.
+
+    Args:
+      recipe: batch size, accumulation, and what to do when something is not finite.
+      task: makes metrics of sums.
+      schedule: the learning rate by update.
+      step: how many steps are behind.
+      skipped: how many updates were skipped in them.
+    """
+
+    def __init__(self, recipe: Recipe, task: Task, schedule: optax.Schedule, step: int, skipped: int) -> None:
+        self.skipped = skipped
+        self._recipe, self._task, self._schedule = recipe, task, schedule
+        self._dispatches: list[tuple[int, Sums, Int[np.ndarray, "steps batch"]]] = []
+        self._first_step = self._next_step = step
+        self._started = time.perf_counter()
+
+    def restart_clock(self) -> None:
+        """What went on since the last line, such as a compilation or an evaluation, was not training."""
+        self._started = time.perf_counter()
+
+    def add(self, sums: Sums, rows: Int[np.ndarray, "steps batch"]) -> None:
+        """Notes a dispatch: the sums of its steps, which may still be running, and their batches' rows."""
+        self._dispatches.append((self._next_step, sums, rows))
+        self._next_step += len(rows)
+
+    def is_due(self) -> bool:
+        """Whether the steps before the newest dispatch are enough for a line."""
+        return bool(self._dispatches) and self._dispatches[-1][0] - self._first_step >= self._recipe.log_every
+
+    def read(self, late: int = 0) -> tuple[int, dict[str, float]] | None:
+        """The step, and the mean of the steps since the last line but for the newest `late` dispatches.
+
+        None where there was no step, or the updates of all of them were skipped.
+
+        Raises:
+          NonFiniteError: a step was not finite, and the recipe says to stop.
+        """
+        count = len(self._dispatches) - late
+        ready, self._dispatches = self._dispatches[:count], self._dispatches[count:]
+        if not ready:
+            return None
+        fetched = [jax.tree.map(np.atleast_1d, jax.device_get(sums)) for _, sums, _ in ready]
+        for (first, _, rows), sums in zip(ready, fetched, strict=True):
+            self._check(first, sums["finite"], rows)
+        total = {name: float(sum(sums[name].sum(dtype=np.float64) for sums in fetched)) for name in fetched[0]}
+        step = self._dispatches[0][0] if self._dispatches else self._next_step
+        now = time.perf_counter()
+        images = (step - self._first_step) * self._recipe.data.batch_size
+        rate = images / (now - self._started)
+        self._first_step, self._started = step, now
+        if not total["count"]:
+            return None
+        metrics = {
+            **self._task.summarise(total),
+            "learning_rate": float(self._schedule(step // self._recipe.optimizer.accumulate)),
+            "images_per_second": rate,
+        }
+        return step, metrics | ({"skipped": self.skipped} if self.skipped else {})
+
+    def _check(self, first: int, finite: np.ndarray, rows: Int[np.ndarray, "steps batch"]) -> None:
+        bad = np.flatnonzero(finite < 1)
+        if not bad.size:
+            return
+        step, batch = first + int(bad[0]) + 1, rows[bad[0]]
+        listed = " ".join(map(str, batch[:_ROWS_SHOWN])) + (" ..." if len(batch) > _ROWS_SHOWN else "")
+        what = f"step {step}: loss or gradient is not finite; rows of its batch of {len(batch)}: {listed}"
+        if self._recipe.on_nan == "stop":
+            raise NonFiniteError(what)
+        self.skipped += bad.size
+        warnings.warn(f"{what}; update skipped ({self.skipped} so far)", stacklevel=2)
+
+
+def check_state(state: PyTree[Array], step: int) -> None:
+    """Refuses a training state that is not finite: its losses were, but the last update went too far.
+
+    Raises:
+      NonFiniteError: names the arrays.
+    """
+    bad = [
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+        if jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact) and not _is_finite(leaf)
+    ]
+    if bad:
+        shown = ", ".join(bad[:4]) + (f" and {len(bad) - 4} more" if len(bad) > 4 else "")
+        raise NonFiniteError(f"step {step}: after the update, not finite: {shown}")
+
+
+def _is_finite(array: Any) -> bool:
+    return all(np.isfinite(np.asarray(shard.data)).all() for shard in array.addressable_shards)
