@@ -16,6 +16,7 @@ from tyro.conf import Positional
 
 DEFAULT_RECIPE = "digits"
 Arguments = Sequence[str]
+_FLAGS = (tyro.conf.FlagCreatePairsOff,)  # --best, but no --no-best
 
 
 class UsageError(ValueError):
@@ -34,7 +35,7 @@ def fit(arguments: Arguments) -> int:
     @dataclasses.dataclass(frozen=True)
     class Fit:
         recipe: Annotated[Recipe, tyro.conf.arg(name="")]
-        workdir: Path | None = None
+        workdir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
         """The run's folder; by default the first free one of runs/NAME, runs/NAME-2, ..."""
 
     about = f"Trains {recipe.model.name} on {recipe.data.source}. Other recipes: python -m train list."
@@ -48,7 +49,7 @@ def fit(arguments: Arguments) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class _OfRun:
-    workdir: Positional[Path]
+    workdir: Annotated[Positional[Path], tyro.conf.arg(metavar="WORKDIR")]
     """A run's folder."""
 
 
@@ -75,7 +76,7 @@ def evaluate(arguments: Arguments) -> int:
         best: bool = False
         """The best checkpoint instead of the last."""
 
-    chosen = _parse(Evaluate, arguments, "evaluate", description=evaluate.__doc__)
+    chosen = _parse(Evaluate, arguments, "evaluate", description=evaluate.__doc__, config=_FLAGS)
     from train.inference import evaluate_run
 
     evaluate_run(chosen.workdir, chosen.best)
@@ -87,14 +88,14 @@ def predict(arguments: Arguments) -> int:
 
     @dataclasses.dataclass(frozen=True)
     class Predict(_OfRun):
-        images: Positional[tuple[Path, ...]]
+        images: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE ...")]
         """Image files of any size; they are resized to what the model was trained on."""
         best: bool = False
         """The best checkpoint instead of the last."""
         ema: bool = False
         """The moving average of the parameters, of a run that keeps one."""
 
-    chosen = _parse(Predict, arguments, "predict", description=predict.__doc__)
+    chosen = _parse(Predict, arguments, "predict", description=predict.__doc__, config=_FLAGS)
     if not chosen.images:
         raise UsageError(f"predict {chosen.workdir}: expected one or more image files")
     from train.inference import predict_images
@@ -130,11 +131,11 @@ def prepare(arguments: Arguments) -> int:
 
     @dataclasses.dataclass(frozen=True)
     class Prepare:
-        name: Positional[str]
+        name: Annotated[Positional[str], tyro.conf.arg(metavar="NAME")]
         """A TFDS name, such as mnist or cifar10."""
-        data_dir: str | None = None
+        data_dir: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
         """Where to keep it; by default TFDS's own folder."""
-        manual_dir: str | None = None
+        manual_dir: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
         """Where archives that were fetched by hand are, for data sets that cannot be downloaded."""
 
     chosen = _parse(Prepare, arguments, "prepare", description=prepare.__doc__)
@@ -151,17 +152,17 @@ def experiment(arguments: Arguments) -> int:
     return run(arguments)
 
 
-COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
-    "fit": (fit, "fit [RECIPE] [--FIELD VALUE ...]"),
-    "resume": (resume, "resume WORKDIR"),
-    "evaluate": (evaluate, "evaluate WORKDIR [--best]"),
-    "predict": (predict, "predict WORKDIR IMAGE ..."),
-    "rerun": (rerun, "rerun WORKDIR"),
-    "list": (list_recipes, "list"),
-    "prepare": (prepare, "prepare NAME [--data-dir DIR]"),
-    "experiment": (experiment, "experiment NAME [--scale SCALE]"),
+COMMANDS: dict[str, tuple[Callable[[Arguments], int], str, str]] = {
+    "fit": (fit, "[RECIPE] [--FIELD VALUE ...]", "train a recipe"),
+    "resume": (resume, "WORKDIR", "go on with an interrupted run"),
+    "evaluate": (evaluate, "WORKDIR [--best]", "measure a run on its test split"),
+    "predict": (predict, "WORKDIR IMAGE ...", "predict images"),
+    "rerun": (rerun, "WORKDIR", "repeat a run and compare the bits"),
+    "list": (list_recipes, "", "list recipes and experiments"),
+    "prepare": (prepare, "NAME [--data-dir DIR]", "build a TFDS data set once"),
+    "experiment": (experiment, "NAME [--scale SCALE]", "reproduce a figure of the lecture"),
 }
-"""What each command runs, and how it is typed."""
+"""What each command runs, what is typed after it, and what it is for."""
 
 _WITHOUT_JAX = ("list", "prepare")
 
@@ -193,8 +194,7 @@ def main(arguments: Arguments | None = None) -> int:
 
 def usage() -> str:
     """What `python -m train --help` says."""
-    width = max(len(form) for _, form in COMMANDS.values()) + 2
-    lines = [f"  {form:<{width}}{(command.__doc__ or '').split('.')[0]}" for command, form in COMMANDS.values()]
+    lines = [f"  {f'{name} {form}':<36}{summary}" for name, (_, form, summary) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: python -m train [COMMAND] ...",

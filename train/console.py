@@ -93,12 +93,14 @@ def describe(metrics: dict[str, float]) -> str:
     >>> describe({"loss": 0.51234, "accuracy": 0.9816, "images_per_second": 1234.5})
     'loss 0.512  accuracy 98.16 %  1,234 images/s'
     """
-    parts = []
-    for name, value in metrics.items():
-        if name in _PERCENT:
-            parts.append(f"{name.replace('_', ' ')} {100 * value:.2f} %")
-        elif name == "images_per_second":
-            parts.append(f"{value:,.0f} images/s")
-        else:
-            parts.append(f"{name.replace('_', ' ')} {value:.3g}")
-    return "  ".join(parts)
+    return "  ".join(
+        quantity(name, value) if name == "images_per_second" else f"{name.replace('_', ' ')} {quantity(name, value)}"
+        for name, value in metrics.items()
+    )
+
+
+def quantity(name: str, value: float) -> str:
+    """One metric's value, in the unit a person reads it in."""
+    if name in _PERCENT:
+        return f"{100 * value:.2f} %"
+    return f"{value:,.0f} images/s" if name == "images_per_second" else f"{value:.3g}"

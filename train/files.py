@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file under a temporary name, and renames it once its bytes are on the disk."""
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Writes a file under a temporary name, renames it once its bytes are on the disk, and returns its path."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -20,6 +20,12 @@ def write_text(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, in UTF-8."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree, UInt8
 from train import tasks
 from train.assemble import assemble, make_model
 from train.checkpoint import CheckpointError, Checkpoints
-from train.console import Console, describe
+from train.console import Console, quantity
 from train.data import DataError, preprocess
 from train.evaluation import Evaluator
 from train.workdir import Workdir
@@ -46,7 +46,7 @@ def evaluate_run(path: Path, best: bool = False, console: Console | None = None)
     step, variables, ema = load_variables(files, assembly.task, best)
     replicate = assembly.placement.replicate
     summary = Evaluator(assembly).of_variables(replicate(variables), None if ema is None else replicate(ema))
-    rows = [(name, describe({name: value})) for name, value in summary.items()]
+    rows = [(name.replace("_", " "), quantity(name, value)) for name, value in summary.items()]
     (console or Console()).table(f"{path}, step {step}, {len(assembly.test)} held-out examples", rows)
     return summary
 

@@ -35,12 +35,12 @@ class Meter:
         self.skipped = skipped
         self._recipe, self._task, self._schedule = recipe, task, schedule
         self._dispatches: list[tuple[int, Sums, Int[np.ndarray, "steps batch"]]] = []
-        self._first_step = self._next_step = step
+        self._first_step = self._next_step = self._timed_from = step
         self._started = time.perf_counter()
 
     def restart_clock(self) -> None:
-        """What went on since the last line, such as a compilation or an evaluation, was not training."""
-        self._started = time.perf_counter()
+        """Forgets what went on until now, such as a compilation or an evaluation, in images a second."""
+        self._timed_from, self._started = self._next_step, time.perf_counter()
 
     def add(self, sums: Sums, rows: Int[np.ndarray, "steps batch"]) -> None:
         """Notes a dispatch: the sums of its steps, which may still be running, and their batches' rows."""
@@ -69,17 +69,15 @@ class Meter:
         total = {name: float(sum(sums[name].sum(dtype=np.float64) for sums in fetched)) for name in fetched[0]}
         step = self._dispatches[0][0] if self._dispatches else self._next_step
         now = time.perf_counter()
-        images = (step - self._first_step) * self._recipe.data.batch_size
-        rate = images / (now - self._started)
-        self._first_step, self._started = step, now
+        images = (step - self._timed_from) * self._recipe.data.batch_size
+        rate = {"images_per_second": images / (now - self._started)} if images > 0 else {}
+        self._first_step = self._timed_from = step
+        self._started = now
         if not total["count"]:
             return None
-        metrics = {
-            **self._task.summarise(total),
-            "learning_rate": float(self._schedule(step // self._recipe.optimizer.accumulate)),
-            "images_per_second": rate,
-        }
-        return step, metrics | ({"skipped": self.skipped} if self.skipped else {})
+        rate_of_learning = float(self._schedule(step // self._recipe.optimizer.accumulate))
+        skipped = {"skipped": self.skipped} if self.skipped else {}
+        return step, {**self._task.summarise(total), "learning_rate": rate_of_learning, **rate, **skipped}
 
     def _check(self, first: int, finite: np.ndarray, rows: Int[np.ndarray, "steps batch"]) -> None:
         bad = np.flatnonzero(finite < 1)

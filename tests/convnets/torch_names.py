@@ -1,7 +1,8 @@
-"""Variables of a model drawn by the names that its arrays have in torch."""
+"""Variables drawn by numpy, by the names that arrays have in torch: no compilation, the same in any library."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from tests.convnets.goldens import numbers
@@ -27,3 +28,10 @@ def variables_of(model, input_shape=(32, 32, 3)):
         array = numbers.weight(name, tuple(theirs))
         drawn[path] = array.transpose(axes) if axes else array
     return unflatten_dict(drawn, sep="/")
+
+
+def drawn(module, *inputs):
+    """Variables of any module of the zoo for these inputs."""
+    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), *inputs))
+    random = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: (0.5 + 0.5 * random.random(leaf.shape)).astype(leaf.dtype), shapes)

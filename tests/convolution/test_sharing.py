@@ -15,7 +15,7 @@ def test_linear_operation_is_one_value_with_a_weight_per_feature():
     features, weights = rng.normal(size=(2, 4, 3))
     assert linear(features, weights).shape == ()
     np.testing.assert_allclose(linear(features, weights), features.ravel() @ weights.ravel(), rtol=1e-5)
-    assert linear(np.full(3, 200, np.uint8), np.full(3, 2, np.uint8)) == 1200  # 8 bits would overflow
+    assert linear(np.full(3, 200, np.uint8), np.full(3, 2, np.uint8)).item() == 1200  # 8 bits would overflow
 
 
 @pytest.mark.parametrize("taps", [3, 4])

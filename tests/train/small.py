@@ -124,6 +124,14 @@ def images_and_labels(size=16, seed=0):
 
 
 def make_state(model, optimizer, *inputs, seed=0, ema=False) -> TrainState:
-    """The state before the first step; `inputs` are those of the model."""
-    init_key, run_key = jax.random.split(jax.random.key(seed))
-    return initial_state(jax.jit(model.init)(init_key, *inputs), optimizer, run_key, ema)
+    """A state before the first step, its parameters drawn by numpy: nothing but zeros is left to compile."""
+    random = np.random.default_rng(seed)
+
+    def draw(path, leaf):
+        if path[0].key != "params":
+            return np.full(leaf.shape, path[-1].key == "var", leaf.dtype)  # running mean 0, variance 1
+        return random.normal(size=leaf.shape, scale=0.3).astype(leaf.dtype)
+
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+    variables = jax.tree_util.tree_map_with_path(draw, shapes)
+    return jax.jit(lambda tree, key: initial_state(tree, optimizer, key, ema))(variables, jax.random.key(seed))

@@ -65,11 +65,11 @@ def test_a_step_of_a_linear_classifier_is_the_gradient_by_hand():
     model, config = MLP(hidden=(), num_classes=3), Optimizer("sgd", momentum=0.0, weight_decay=0.0)
     state = state_of(model, config)
     new, sums = compiled(model, config)(state, BATCH)
-    x, before = IMAGES.reshape(16, -1), jax.device_get(state.params["output"])
+    x, before = IMAGES.reshape(16, -1), jax.device_get(state.params["head"])
     probabilities = softmax(x @ before["kernel"] + before["bias"])
     error = (probabilities - np.eye(3)[BATCH["label"]]) / 16
-    np.testing.assert_allclose(new.params["output"]["kernel"], before["kernel"] - 0.1 * x.T @ error, atol=1e-6)
-    np.testing.assert_allclose(new.params["output"]["bias"], before["bias"] - 0.1 * error.sum(axis=0), atol=1e-6)
+    np.testing.assert_allclose(new.params["head"]["kernel"], before["kernel"] - 0.1 * x.T @ error, atol=1e-6)
+    np.testing.assert_allclose(new.params["head"]["bias"], before["bias"] - 0.1 * error.sum(axis=0), atol=1e-6)
     losses = -np.log(probabilities[np.arange(16), BATCH["label"]])
     expected = {"count": 16, "loss": losses.sum(), "correct": np.sum(probabilities.argmax(1) == BATCH["label"])}
     assert floats(sums) == pytest.approx({**expected, "finite": 1}, rel=1e-5)
@@ -81,19 +81,21 @@ def test_the_loss_in_the_sums_is_what_was_minimised():
     mixed = {**BATCH, "label_b": BATCH["label"][::-1], "mix": np.full(16, 0.25, np.float32)}
     state = state_of(model, config)
     _, sums = compiled(model, config)(state, mixed)
-    outputs = model.apply(state.variables(), IMAGES)
-    np.testing.assert_allclose(sums["loss"], 16 * TASK.loss(outputs, mixed)[0], rtol=1e-5)
-    np.testing.assert_allclose(sums["correct"], TASK.metrics(outputs, BATCH)["correct"])
+    params = jax.device_get(state.params["head"])
+    probabilities = softmax(IMAGES.reshape(16, -1) @ params["kernel"] + params["bias"])
+    targets = 0.25 * np.eye(3)[BATCH["label"]] + 0.75 * np.eye(3)[BATCH["label"][::-1]]
+    np.testing.assert_allclose(sums["loss"], -np.sum(targets * np.log(probabilities)), rtol=1e-5)
+    assert float(sums["correct"]) == np.sum(probabilities.argmax(axis=1) == BATCH["label"])
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     model = Net(dropout=0.5)
     update, batches = compiled(model), [images_and_labels(seed=seed) for seed in range(3)]
-    first, second, other = (run(update, state_of(model, seed=seed), batches)[0] for seed in (1, 1, 2))
+    start = state_of(model)
+    first, second = (run(update, start, batches)[0] for _ in range(2))
     assert fingerprint(first) == fingerprint(second)
-    assert fingerprint(first.params) != fingerprint(other.params)
-    again = state_of(model, seed=1).replace(key=other.key)  # the same initialisation, other dropout
-    assert fingerprint(run(update, again, batches)[0].params) != fingerprint(first.params)
+    other = start.replace(key=start.key + np.uint32(1))  # the same parameters, other dropout
+    assert fingerprint(run(update, other, batches)[0].params) != fingerprint(first.params)
 
 
 def test_dropout_differs_by_step_and_only_by_step():
@@ -101,7 +103,7 @@ def test_dropout_differs_by_step_and_only_by_step():
     update, state = compiled(model), state_of(model)
 
     def loss_at(step):
-        return float(update(state.replace(step=jnp.int32(step)), BATCH)[1]["loss"])
+        return float(update(state.replace(step=np.int32(step)), BATCH)[1]["loss"])
 
     losses = [loss_at(step) for step in (0, 1, 2, 0)]
     assert len(set(losses)) == 3
@@ -130,11 +132,11 @@ BROKEN = {**BATCH, "image": np.where(np.arange(16)[:, None, None, None] == 3, np
 
 @pytest.mark.parametrize("config", [Optimizer("adamw"), Optimizer("sgd", accumulate=2)], ids=lambda c: c.name)
 def test_skipping_a_batch_that_is_not_finite_changes_the_step_alone(config):
-    model = Net(dropout=0.5)
-    update, start = compiled(model, config, ema=0.9, skip_nonfinite=True), state_of(model, config, ema=True)
+    model = Net()
+    update, start = compiled(model, config, ema=0.8, skip_nonfinite=True), state_of(model, config, ema=True)
     state, _ = update(start, BATCH)
     skipped, sums = update(state, BROKEN)
-    assert fingerprint(skipped) == fingerprint(state.replace(step=jnp.int32(2)))
+    assert fingerprint(skipped) == fingerprint(state.replace(step=np.int32(2)))
     assert set(floats(sums).values()) == {0}
     good, sums = update(skipped, BATCH)
     assert float(sums["finite"]) == 1
@@ -161,14 +163,18 @@ def test_an_infinite_gradient_of_a_finite_loss_is_reported():
     assert float(sums["finite"]) == 0
 
 
+def averaged(old, new):
+    return jax.tree.map(lambda old, new: 0.8 * np.asarray(old) + 0.2 * np.asarray(new), old, new)
+
+
 def test_the_moving_average_follows_its_formula_for_parameters_and_statistics():
     model = Net()
     update, state = compiled(model, ema=0.8), state_of(model, ema=True)
     expected = jax.device_get(state.variables())
     for seed in range(3):
         state, _ = update(state, images_and_labels(seed=seed))
-        expected = jax.tree.map(lambda old, new: 0.8 * old + 0.2 * np.asarray(new), expected, state.variables())
-    assert_close(jax.device_get(state.ema), expected)
+        expected = averaged(expected, state.variables())
+    assert_close(state.ema, expected)
 
 
 def test_with_accumulation_parameters_and_average_move_every_second_step():
@@ -182,8 +188,7 @@ def test_with_accumulation_parameters_and_average_move_every_second_step():
         moved.append(fingerprint(state.params) != fingerprint(before.params))
         assert moved[-1] == (fingerprint(state.ema) != fingerprint(before.ema))
         if len(moved) == 2:
-            expected = jax.tree.map(lambda old, new: 0.8 * old + 0.2 * new, start, state.variables())
-            assert_close(state.ema, expected)
+            assert_close(state.ema, averaged(start, state.variables()))
     assert moved == [False, True, False, True]
 
 
@@ -200,7 +205,7 @@ def test_accumulated_micro_batches_are_one_batch_twice_as_large():
 def test_bfloat16_compute_keeps_float32_state_and_nearly_the_same_loss():
     model = Net(dtype=jnp.bfloat16)
     state = state_of(model)
-    assert model.apply(state.variables(), IMAGES).dtype == jnp.bfloat16
+    assert jax.eval_shape(model.apply, state.variables(), IMAGES).dtype == jnp.bfloat16
     new, (sums,) = run(compiled(model), state, [BATCH])
     assert shapes_and_types(new) == shapes_and_types(state)
     assert {leaf.dtype for leaf in jax.tree.leaves(new.variables())} == {np.dtype(np.float32)}

@@ -100,7 +100,7 @@ def to_float(images: UInt8[Array, "batch height width channels"]) -> Float[Array
     """
     if images.dtype != jnp.uint8 or images.ndim != 4:
         raise ValueError(f"expected uint8 images (batch, height, width, channels), found {images.dtype} {images.shape}")
-    return images.astype(jnp.float32) / 255
+    return images.astype(jnp.float32) * transforms.BYTE  # compiled or not, a product is the same to the bit
 
 
 def _normalise(images: Float[Array, "batch height width channels"], config: Augment) -> Array:

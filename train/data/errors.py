@@ -1,6 +1,5 @@
 """The error of every source: which file or array is wrong, what was expected, what came."""
 
-
 from train.errors import RunError
 
 

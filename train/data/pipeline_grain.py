@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,9 @@ class GrainPipeline:
         self._batches = self._rows.map(functools.partial(_read, source))
         self._workers = workers
         self._step = 0
-        self._iterator: Any = None
+        self._iterators: list[Any] = []  # one while it reads
+        # A program that ends without `close` closes here: Grain's own clean-up comes too late, and complains.
+        weakref.finalize(self, _close, self._iterators)
 
     def indices(self, step: int) -> Int[np.ndarray, "batch"]:
         """The rows of this process's part of a step's batch."""
@@ -62,9 +65,9 @@ class GrainPipeline:
         Raises:
           DataError: an example cannot be read; also when that happens in a worker.
         """
-        if self._iterator is None:
-            self._iterator = self._start()
-        batch = next(self._iterator)
+        if not self._iterators:
+            self._iterators.append(self._start())
+        batch = next(self._iterators[0])
         self._step += 1
         return batch
 
@@ -79,9 +82,7 @@ class GrainPipeline:
 
     def close(self) -> None:
         """Ends the workers; `next` would start new ones where these stopped."""
-        if self._iterator is not None:
-            self._iterator.close()
-            self._iterator = None
+        _close(self._iterators)
 
     def _start(self) -> Any:
         import grain
@@ -95,6 +96,11 @@ class GrainPipeline:
             options = grain.MultiprocessingOptions(num_workers=self._workers, per_worker_buffer_size=_READ_AHEAD)
             ahead = ahead.mp_prefetch(options, worker_init_fn=_begin_worker)
         return iter(ahead)
+
+
+def _close(iterators: list[Any]) -> None:
+    while iterators:
+        iterators.pop().close()
 
 
 def _shuffle_seed(seed: int) -> int:

@@ -6,9 +6,13 @@ batch is spread over devices. All take uint8 or float images (N H W C) and leave
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key, Num
 
 Images = Num[Array, "batch height width channels"]
+
+BYTE = np.float32(1 / 255)
+"""The brightness of one byte."""
 
 
 def uniform(key: Key[Array, ""], batch: int, count: int) -> Float[Array, "count batch"]:
@@ -164,7 +168,7 @@ def _noise(key: Key[Array, ""], images: Images) -> Images:
     word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B)
     word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
     noise = (word >> 24).astype(jnp.uint8).reshape(images.shape)
-    return noise if images.dtype == jnp.uint8 else (noise / 255).astype(images.dtype)
+    return noise if images.dtype == jnp.uint8 else (noise * BYTE).astype(images.dtype)
 
 
 def partner(x: Num[Array, "batch ..."]) -> Num[Array, "batch ..."]:

@@ -38,11 +38,10 @@ def print_table() -> None:
 
     from train.experiments import EXPERIMENTS
 
-    table = Table("recipe", "model", "data", "length", "optimiser", title="python -m train fit RECIPE")
+    table = Table("recipe", "model", "data", "length", title="python -m train fit RECIPE")
     for recipe in all_recipes().values():
-        length = f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs"
-        optimizer = f"{recipe.optimizer.name} {recipe.optimizer.learning_rate:g}"
-        table.add_row(recipe.name, recipe.model.name, recipe.data.source, length, optimizer)
+        length = f"{recipe.steps:,} steps" if recipe.steps else f"{recipe.epochs} epochs"
+        table.add_row(recipe.name, recipe.model.name, recipe.data.source, length)
     Console().print(table)
     table = Table("experiment", "what it shows", title="python -m train experiment NAME")
     for name, experiment in EXPERIMENTS.items():

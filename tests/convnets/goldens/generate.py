@@ -55,30 +55,30 @@ class Unit(nn.Module):
         norms = [getattr(self, f"bn{i}") for i in range(1, self.convs + 1)]
         if self.kind == "original":  # Figure 4 (a)
             y = x
-            for c, n in zip(convs[:-1], norms[:-1]):
+            for c, n in zip(convs[:-1], norms[:-1], strict=True):
                 y = F.relu(n(c(y)))
             return F.relu(self.skip(x) + norms[-1](convs[-1](y)))
         if self.kind == "bn_after_addition":  # (b)
             y = x
-            for c, n in zip(convs[:-1], norms[:-1]):
+            for c, n in zip(convs[:-1], norms[:-1], strict=True):
                 y = F.relu(n(c(y)))
             return F.relu(norms[-1](self.skip(x) + convs[-1](y)))
         if self.kind == "relu_before_addition":  # (c)
             y = x
-            for c, n in zip(convs, norms):
+            for c, n in zip(convs, norms, strict=True):
                 y = F.relu(n(c(y)))
             return self.skip(x) + y
         if self.kind == "relu_only_preactivation":  # (d)
             y = F.relu(x)
             x = y if self.common else x
-            for c, n in zip(convs[:-1], norms[:-1]):
+            for c, n in zip(convs[:-1], norms[:-1], strict=True):
                 y = F.relu(n(c(y)))
             return self.skip(x) + norms[-1](convs[-1](y))
         if self.kind == "full_preactivation":  # (e)
             y = F.relu(norms[0](x))
             x = y if self.common else x
             y = convs[0](y)
-            for c, n in zip(convs[1:], norms[1:]):
+            for c, n in zip(convs[1:], norms[1:], strict=True):
                 y = c(F.relu(n(y)))
             return self.skip(x) + y
         raise ValueError(self.kind)

@@ -22,7 +22,9 @@ BATCH = {
 
 def test_the_default_only_scales_bytes_to_the_unit_interval():
     result = jax.jit(augment(Augment()))(KEY, BATCH)
-    assert np.array_equal(result["image"], BATCH["image"].astype(np.float32) / np.float32(255))
+    assert np.array_equal(result["image"], BATCH["image"] * np.float32(1 / 255))
+    assert np.allclose(result["image"], BATCH["image"] / 255, rtol=1e-6)
+    assert result["image"].max() == 1
     assert result["image"].dtype == np.float32
     assert result.keys() == BATCH.keys()
     assert all(np.array_equal(result[name], BATCH[name]) for name in ("label", "index"))

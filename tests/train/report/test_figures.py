@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train import figures
-from train.theme import DARK, LIGHT, png
+from train.report import figures
+from train.report.theme import DARK, LIGHT, png
 
 
 def _texts(figure):
@@ -25,7 +25,7 @@ def _lines(axes, label):
 def test_importing_the_report_imports_no_matplotlib_and_drawing_imports_no_pyplot():
     code = (
         "import sys, train.report, numpy as np; assert 'matplotlib' not in sys.modules\n"
-        "from train import figures, theme\n"
+        "from train.report import figures, theme\n"
         "theme.png(figures.filter_grid(np.ones((3, 3, 1, 2))), dpi=20)\n"
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )

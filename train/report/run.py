@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from train import journal
-from train.curves import series
-from train.report_page import duration, grouped
+from train.report.blocks import duration, grouped
+from train.report.curves import series
 
 
 @dataclasses.dataclass(frozen=True)

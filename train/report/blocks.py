@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from train.figures import SMALL_IMAGE, shorten, viewable
+from train.report.figures import SMALL_IMAGE, shorten, viewable
 
 LARGEST_THUMBNAIL = 160  # pixels; a grid of photographs stays below a megabyte
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from train.theme import LIGHT, Theme, heading, new_figure, style
+from train.report.theme import LIGHT, Theme, heading, new_figure, style
 
 if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,6 @@ Lecture row L32 (the filters, seen).
 
 import dataclasses
 import math
-import os
 import shlex
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +15,13 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from train import figures, report_page
-from train.curves import TITLES, panels_of
-from train.figures import NUMBERED_CLASSES, shorten
-from train.report_page import NARROW, grouped, percent, section
-from train.report_run import Run, read_run
-from train.theme import DARK, LIGHT, Theme, png
+from train.files import write_bytes
+from train.report import blocks, figures
+from train.report.blocks import NARROW, grouped, percent, section
+from train.report.curves import TITLES, panels_of
+from train.report.figures import NUMBERED_CLASSES, shorten
+from train.report.run import Run, read_run
+from train.report.theme import DARK, LIGHT, Theme, png
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,10 +98,10 @@ def write_report(workdir: Path, predictions: Predictions, filters: np.ndarray | 
     results = _classification(predictions) if predictions.kind == "classification" else _regression(predictions)
     pictures = {"curves.png": png(figures.curves(run.records)), **results.pictures}
     body = [
-        report_page.headline(f"Run {run.part('recipe').get('name') or ''}".strip(), run.title,
+        blocks.headline(f"Run {run.part('recipe').get('name') or ''}".strip(), run.title,
                              results.value, results.label, results.detail),
-        report_page.facts(run.facts),
-        *map(report_page.note, [*results.notes, *run.notes]),
+        blocks.facts(run.facts),
+        *map(blocks.note, [*results.notes, *run.notes]),
         _curves(run),
         *results.sections,
     ]  # fmt: skip
@@ -110,8 +110,8 @@ def write_report(workdir: Path, predictions: Predictions, filters: np.ndarray | 
         body.append(block)
     body += [_recipe(run), _repeat(run)]
     for name, content in pictures.items():
-        replace_file(workdir / name, content)
-    return replace_file(workdir / "report.html", report_page.document(run.title, body).encode())
+        write_bytes(workdir / name, content)
+    return write_bytes(workdir / "report.html", blocks.document(run.title, body).encode())
 
 
 def predicted_classes(
@@ -154,17 +154,6 @@ def wilson_interval(successes: int, count: int) -> tuple[float, float]:
     centre = (share + z**2 / (2 * count)) / shrink
     half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / shrink
     return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
-def replace_file(path: Path, content: bytes) -> Path:
-    """Writes a file under a temporary name and renames it: a reader sees the old or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def _classification(predictions: Predictions) -> Results:
@@ -255,23 +244,23 @@ def _classes(matrix: np.ndarray, support: np.ndarray, names: Sequence[str]) -> t
     text = "Rows of the matrix are true classes, columns predicted ones. Blue is right, orange wrong; "
     text += "the deeper the colour, the larger the share of its row."
     if len(names) <= NUMBERED_CLASSES:
-        table, bars = report_page.matrix(matrix, names), report_page.bars(rows)
-        blocks = [f"<h3>Confusion matrix</h3>{table}", f"<h3>Accuracy by class</h3>{bars}"]
-        return section("Classes", report_page.row(*blocks), text=text), png(figures.confusion_matrix(matrix, names))
+        table, bars = blocks.matrix(matrix, names), blocks.bars(rows)
+        parts = [f"<h3>Confusion matrix</h3>{table}", f"<h3>Accuracy by class</h3>{bars}"]
+        return section("Classes", blocks.row(*parts), text=text), png(figures.confusion_matrix(matrix, names))
     rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
     pairs = [(matrix[t, p], t, p) for t, p in np.argwhere(matrix) if t != p]
     pairs.sort(key=lambda pair: -pair[0])
-    confusions = report_page.table(
+    confusions = blocks.table(
         ("True", "Predicted", "Count", "Of the class"),
         [(names[t], names[p], grouped(n), percent(n, support[t], 1)) for n, t, p in pairs[:TOP]],
     )
-    others = report_page.details(f"The other {len(rows) - TOP} classes", report_page.bars(rows[TOP:]))
-    blocks = [
+    others = blocks.details(f"The other {len(rows) - TOP} classes", blocks.bars(rows[TOP:]))
+    parts = [
         f"<h3>Most frequent confusions</h3>{confusions if pairs else 'None.'}",
-        f"<h3>Lowest accuracies</h3>{report_page.bars(rows[:TOP])}{others}",
+        f"<h3>Lowest accuracies</h3>{blocks.bars(rows[:TOP])}{others}",
     ]
     chart, light = _themed(lambda theme: figures.confusion_matrix(matrix, names, theme), "Confusion matrix.")
-    return section("Classes", chart, report_page.row(*blocks), text=text), light
+    return section("Classes", chart, blocks.row(*parts), text=text), light
 
 
 def _examples(
@@ -287,7 +276,7 @@ def _examples(
         return section(title, text="None.")
     captions = [caption(i) for i in chosen]
     words = [f"Example {i}: predicted {', '.join(lines)}" for i, lines in zip(chosen, captions, strict=True)]
-    tiles = report_page.tiles([images[i] for i in chosen], captions, words, wrong)
+    tiles = blocks.tiles([images[i] for i in chosen], captions, words, wrong)
     return section(title, tiles, text=f"{len(chosen)} shown, {order}.")
 
 
@@ -311,7 +300,7 @@ def _curves(run: Run) -> str:
         return _themed(lambda theme: figures.curves(run.records, (name,), theme), f"{TITLES[name]} by step.")[0]
 
     panels = [panel(name) for name in panels_of(run.records)]
-    return section("Curves", report_page.row(*panels), text="" if panels else "No metrics were recorded.")
+    return section("Curves", blocks.row(*panels), text="" if panels else "No metrics were recorded.")
 
 
 def _filters(kernel: np.ndarray) -> tuple[str, bytes]:
@@ -325,7 +314,7 @@ def _themed(draw: Callable[[Theme], "Figure"], description: str) -> tuple[str, b
     figure = draw(LIGHT)
     width = round(96 * figure.get_figwidth())  # CSS pixels an inch: text keeps the size it was drawn for
     light, dark = png(figure), png(draw(DARK))
-    return report_page.picture(light, dark, description, width), light
+    return blocks.picture(light, dark, description, width), light
 
 
 def _recipe(run: Run) -> str:
@@ -333,19 +322,19 @@ def _recipe(run: Run) -> str:
     recipe = run.part("recipe")
     general = {name: value for name, value in recipe.items() if not isinstance(value, Mapping)}
     parts = {name: value for name, value in recipe.items() if isinstance(value, Mapping)}
-    tables = [report_page.values(name, pairs) for name, pairs in {"general": general, **parts}.items() if pairs]
-    return section("Recipe", report_page.row(*tables))
+    tables = [blocks.values(name, pairs) for name, pairs in {"general": general, **parts}.items() if pairs]
+    return section("Recipe", blocks.row(*tables))
 
 
 def _repeat(run: Run) -> str:
     """The command, and what has to be equal for the same result."""
     devices = {"devices": run.card["devices"]} if run.card.get("devices") else {}
     about = {"versions": {**run.part("versions"), **devices}, "model": run.part("model"), "data": run.part("data")}
-    tables = [report_page.values(name, pairs) for name, pairs in {**about, "result": run.fingerprint}.items() if pairs]
+    tables = [blocks.values(name, pairs) for name, pairs in {**about, "result": run.fingerprint}.items() if pairs]
     return section(
         "Repeat this run",
-        report_page.command(f"python -m train rerun {shlex.quote(str(run.workdir))}"),
-        report_page.row(*tables),
+        blocks.command(f"python -m train rerun {shlex.quote(str(run.workdir))}"),
+        blocks.row(*tables),
         text="Trains the recipe again and compares the fingerprint of the final parameters. "
         "The same versions on the same platform give the same fingerprint.",
     )

@@ -12,10 +12,9 @@ import scipy.stats
 import sklearn.datasets
 import sklearn.metrics
 
-from train import report
-from train.report import Predictions, write_report
-from train.report_page import plain
-from train.report_run import read_records, read_run
+from train.report import Predictions, write, write_report
+from train.report.blocks import plain
+from train.report.run import read_records, read_run
 
 VOID = {"meta", "img", "source", "br"}
 
@@ -55,7 +54,7 @@ def _describe(workdir, records=(), **card):
 @pytest.fixture(autouse=True)
 def _coarse(monkeypatch):
     """Figures of a few pixels, but for the module's one finished run."""
-    monkeypatch.setattr(report, "png", functools.partial(report.png, dpi=20))
+    monkeypatch.setattr(write, "png", functools.partial(write.png, dpi=20))
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +92,21 @@ def test_confusion_counts_are_scikit_learns():
         targets, predicted = rng.integers(0, classes, (2, 500))
         targets[targets == 1] = 0  # one class has no example
         expected = sklearn.metrics.confusion_matrix(targets, predicted, labels=range(classes))
-        np.testing.assert_array_equal(report.confusion_counts(targets, predicted, classes), expected)
+        np.testing.assert_array_equal(write.confusion_counts(targets, predicted, classes), expected)
 
 
 def test_wilson_interval_is_scipys():
     for successes, count in ((0, 1), (1, 1), (3, 7), (359, 360), (9173, 10_000), (360, 360)):
         expected = scipy.stats.binomtest(successes, count).proportion_ci(method="wilson")
-        np.testing.assert_allclose(report.wilson_interval(successes, count), expected, atol=1e-12)
+        np.testing.assert_allclose(write.wilson_interval(successes, count), expected, atol=1e-12)
 
 
 def test_confidence_is_the_softmax_of_the_largest_logit_even_where_it_overflows():
     logits = np.random.default_rng(0).normal(size=(20, 5)) * 1000
-    predicted, confidence = report.predicted_classes(logits)
+    predicted, confidence = write.predicted_classes(logits)
     np.testing.assert_array_equal(predicted, logits.argmax(axis=1))
     np.testing.assert_allclose(confidence, scipy.special.softmax(logits, axis=1).max(axis=1))
-    masked, _ = report.predicted_classes(np.array([[-np.inf, 1.0], [np.inf, 1.0], [-np.inf, -np.inf]]))
+    masked, _ = write.predicted_classes(np.array([[-np.inf, 1.0], [np.inf, 1.0], [-np.inf, -np.inf]]))
     np.testing.assert_array_equal(masked, [1, -1, -1])
 
 
@@ -232,20 +231,6 @@ def test_records_come_in_order_and_a_step_repeated_after_a_resume_counts_once(tm
         ("eval", 2, None),
     ]
     assert read_run(tmp_path).facts == [("Steps", "2")]
-
-
-def test_a_failed_write_leaves_the_old_file_whole_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "report.html"
-    report.replace_file(path, b"old")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(report.os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        report.replace_file(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_predictions_that_do_not_fit_are_refused_in_words():

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from train.curves import curves
-from train.theme import LIGHT, Theme, heading, new_figure, rgb, style
+from train.report.curves import curves
+from train.report.theme import LIGHT, Theme, heading, new_figure, rgb, style
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
