@@ -123,7 +123,7 @@ def test_parameters_are_named_as_in_the_paper():
 def test_convolutions_start_with_variance_two_by_window_times_outputs():
     # He et al., 2015; each kernel shape drawn once, by the initialisers that the model was built with.
     initialised = jax.jit(lambda key: CifarResNet(depth=8).init(key, jnp.zeros((1, 8, 8, 3)))["params"])
-    params = initialised(jax.random.key(0))
+    params = initialised(jax.random.key(0, impl="rbg"))  # compiles four times faster than threefry
     for path, leaf in zoo_paths(params).items():
         if path.endswith("kernel") and leaf.ndim == 4:
             expected = math.sqrt(2 / (9 * leaf.shape[-1]))
@@ -133,7 +133,7 @@ def test_convolutions_start_with_variance_two_by_window_times_outputs():
 
 
 def test_remat_changes_neither_result_nor_gradients_nor_names():
-    images = numbers.images(2)[..., :8].reshape(8, 8, 8, 3 * 4)[..., :3]
+    images = numbers.images(4)[:, :, :8, :8].transpose(0, 2, 3, 1)
     variables = variables_of(CifarResNet(depth=8))
 
     def gradients(remat):

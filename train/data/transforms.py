@@ -1,7 +1,7 @@
 """Image augmentations as pure functions of a key and a batch; every example draws from a key of its own.
 
 The key of an example is folded from its position in the batch, so that the result is the same however the
-batch is spread over devices. All take uint8 or float images (N H W C) and leave their type; black is 0.
+batch is spread over devices. Black is 0. What only moves or removes pixels takes bytes as well as floats.
 """
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Num
 
 Images = Num[Array, "batch height width channels"]
+Floats = Float[Array, "batch height width channels"]
 
 BYTE = np.float32(1 / 255)
 """The brightness of one byte."""
@@ -62,7 +63,7 @@ def flip(key: Key[Array, ""], images: Images) -> Images:
     return jnp.where((coin < 0.5)[:, None, None, None], images[:, :, ::-1], images)
 
 
-def rotate(images: Images, degrees: Float[Array, "batch"]) -> Images:
+def rotate(images: Floats, degrees: Float[Array, "batch"]) -> Floats:
     """Turns each image counter-clockwise about its centre, bilinearly; what comes in from outside is black.
 
     Multiples of 90 degrees are exact: the angle is reduced to a quadrant before its sine is taken.
@@ -72,7 +73,7 @@ def rotate(images: Images, degrees: Float[Array, "batch"]) -> Images:
     return jax.lax.cond(jnp.any(degrees != 0), _rotate, lambda images, _: images, images, degrees)
 
 
-def _rotate(images: Images, degrees: Float[Array, "batch"]) -> Images:
+def _rotate(images: Floats, degrees: Float[Array, "batch"]) -> Floats:
     batch, height, width, channels = images.shape
     quadrant = jnp.round(degrees / 90)
     radians = jnp.deg2rad(degrees - 90 * quadrant)
@@ -97,10 +98,10 @@ def _rotate(images: Images, degrees: Float[Array, "batch"]) -> Images:
             pixel = jnp.take_along_axis(pixels, place, axis=1, mode="promise_in_bounds")
             weight = jnp.where(inside, row_weight * column_weight, 0)
             total += weight[..., None] * pixel.reshape(images.shape)
-    return _as_type_of(total, images)
+    return total
 
 
-def random_rotate(key: Key[Array, ""], images: Images, degrees: float) -> Images:
+def random_rotate(key: Key[Array, ""], images: Floats, degrees: float) -> Floats:
     """Turns each image by an angle uniform in [-degrees, degrees]."""
     (draw,) = uniform(key, len(images), 1)
     return rotate(images, (2 * draw - 1) * degrees)
@@ -135,7 +136,7 @@ def cutout(key: Key[Array, ""], images: Images, size: int) -> Images:
     return jnp.where(hole, jnp.zeros((), images.dtype), images)
 
 
-def random_erasing(key: Key[Array, ""], images: Images, probability: float) -> Images:
+def random_erasing(key: Key[Array, ""], images: Floats, probability: float) -> Floats:
     """With this probability fills a rectangle with noise: 2 to 40 % of the area, sides 0.3 to 3.3 to one.
 
     Zhong et al., 2020, Random Erasing Data Augmentation, variant RE-R. Where the paper draws again until
@@ -154,7 +155,7 @@ def random_erasing(key: Key[Array, ""], images: Images, probability: float) -> I
     return jnp.where(hole, _noise(noise_key, images), images)
 
 
-def _noise(key: Key[Array, ""], images: Images) -> Images:
+def _noise(key: Key[Array, ""], images: Floats) -> Floats:
     """A random byte for every value: murmur3's finaliser (A. Appleby, 2011) of a seed per example and the place.
 
     The bits of `jax.random` would be better than noise has to be, and cost ten times all else here on a CPU.
@@ -167,8 +168,7 @@ def _noise(key: Key[Array, ""], images: Images) -> Images:
     word = jnp.arange(images[0].size, dtype=jnp.uint32) * jnp.uint32(0x9E3779B9) + seeds[:, None]
     word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B)
     word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
-    noise = (word >> 24).astype(jnp.uint8).reshape(images.shape)
-    return noise if images.dtype == jnp.uint8 else (noise * BYTE).astype(images.dtype)
+    return (word >> 24).reshape(images.shape) * BYTE
 
 
 def partner(x: Num[Array, "batch ..."]) -> Num[Array, "batch ..."]:
@@ -176,14 +176,14 @@ def partner(x: Num[Array, "batch ..."]) -> Num[Array, "batch ..."]:
     return x[::-1]
 
 
-def mixup(key: Key[Array, ""], images: Images, alpha: float) -> tuple[Images, Float[Array, "batch"]]:
+def mixup(key: Key[Array, ""], images: Floats, alpha: float) -> tuple[Floats, Float[Array, "batch"]]:
     """Blends each image with its partner, and gives the first one's weight, from Beta(alpha, alpha).
 
     Zhang et al., 2018, mixup: Beyond Empirical Risk Minimization; here each example draws its own weight.
     """
     weight = symmetric_beta(key, len(images), alpha)
     share = weight[:, None, None, None]
-    return _as_type_of(share * images + (1 - share) * partner(images), images), weight
+    return share * images + (1 - share) * partner(images), weight
 
 
 def cutmix(key: Key[Array, ""], images: Images, alpha: float) -> tuple[Images, Float[Array, "batch"]]:
@@ -205,13 +205,9 @@ def cutmix(key: Key[Array, ""], images: Images, alpha: float) -> tuple[Images, F
     return jnp.where(pasted, partner(images), images), weight
 
 
-def normalise(images: Images, mean: tuple[float, ...], std: tuple[float, ...]) -> Images:
+def normalise(images: Floats, mean: tuple[float, ...], std: tuple[float, ...]) -> Floats:
     """Subtracts the mean and divides by the standard deviation of each channel (one value serves all)."""
     channels = images.shape[-1]
     if any(len(values) not in (1, channels) for values in (mean, std)):
         raise ValueError(f"normalise: expected 1 or {channels} values, found mean={mean}, std={std}")
     return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)
-
-
-def _as_type_of(values: Float[Array, "..."], images: Images) -> Images:
-    return jnp.round(values).astype(images.dtype) if images.dtype == jnp.uint8 else values.astype(images.dtype)

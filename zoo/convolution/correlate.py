@@ -28,12 +28,12 @@ def cross_correlate(
     `G[x, y] = sum over i, j of H[i, j] F[x + i, y + j]`, where `i` and `j` count from the kernel's centre.
     (E1: the slide has `H[x + i, y + i] F[x + i, y + i]`, which moves the kernel along and never uses `j`.)
 
-    | kernel         | image               | result                                                      |
-    |----------------|---------------------|-------------------------------------------------------------|
-    | `(K,)`         | `(N,)`, `(N, C)`    | of the image's rank: the filter is applied to each channel  |
-    | `(K, L)`       | `(H, W)`, `(H, W, C)` | the same                                                  |
-    | `(K, C, D)`    | `(N, C)`            | `(N, D)`: D filters, local in space and full in depth       |
-    | `(K, L, C, D)` | `(H, W, C)`         | `(H, W, D)`                                                 |
+    | kernel         | image                 | result                                                 |
+    |----------------|-----------------------|--------------------------------------------------------|
+    | `(K,)`         | `(N,)`, `(N, C)`      | of the image's rank: applied to each channel by itself |
+    | `(K, L)`       | `(H, W)`, `(H, W, C)` | the same                                               |
+    | `(K, C, D)`    | `(N, C)`              | `(N, D)`: D filters, local in space and full in depth  |
+    | `(K, L, C, D)` | `(H, W, C)`           | `(H, W, D)`                                            |
 
     The centre of a kernel of K values is its value `K // 2`, also where K is even, as in `scipy.ndimage`
     (`scipy.signal`'s mode "same" takes `(K - 1) // 2`). For many images, use `jax.vmap`. The products are

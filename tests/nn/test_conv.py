@@ -1,0 +1,152 @@
+"""The convolution layer against flax, scipy and lax, in value, derivatives and under JAX's transformations."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.signal
+from jax import export, lax
+from jax.test_util import check_grads
+
+from zoo.nn import Conv, convolution
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def test_one_channel_is_scipys_correlation():
+    image, kernel = normal(9, 11), normal(3, 5)
+    ours = convolution(image[None, :, :, None], kernel[:, :, None, None])
+    np.testing.assert_allclose(ours[0, :, :, 0], scipy.signal.correlate2d(image, kernel, "valid"), atol=1e-5)
+
+
+CASES = {  # name -> (shape of the images, options of the layer)
+    "3x3": ((2, 7, 8, 4), {"kernel_size": (3, 3), "padding": 1}),
+    "same, stride 2, even": ((2, 8, 8, 4), {"kernel_size": (3, 3), "strides": 2}),
+    "1x1": ((2, 7, 8, 4), {"kernel_size": (1, 1), "padding": 0, "use_bias": False}),
+    "1x1, stride 2": ((2, 7, 8, 4), {"kernel_size": (1, 1), "strides": (2, 2), "padding": 0}),
+    "1x1, padded": ((2, 3, 3, 4), {"kernel_size": (1, 1), "padding": 1}),
+    "dilated": ((2, 9, 9, 4), {"kernel_size": (3, 3), "padding": 2, "kernel_dilation": 2}),
+    "groups": ((2, 5, 5, 4), {"kernel_size": (3, 3), "padding": 1, "feature_group_count": 2}),
+    "many images": ((32, 5, 6, 4), {"kernel_size": (3, 3), "padding": 1}),
+    "many images, 5x5, stride 2": ((40, 9, 9, 1), {"kernel_size": (5, 5), "strides": 2, "padding": 2}),
+    "sound": ((2, 9, 4), {"kernel_size": (3,), "padding": 1}),
+    "video": ((2, 4, 5, 5, 4), {"kernel_size": (3, 3, 3), "strides": (1, 2, 2), "padding": 1}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_value_parameters_and_both_gradients_are_flaxs(case):
+    shape, options = CASES[case]
+    ours, theirs = Conv(6, **options), nn.Conv(6, **options)
+    images = normal(*shape)
+    shapes = jax.eval_shape(lambda: (ours.init(jax.random.key(0), images), theirs.init(jax.random.key(0), images)))
+    assert shapes[0] == shapes[1]
+    variables = jax.tree.map(lambda leaf: normal(*leaf.shape), shapes[0])
+    direction = normal(*jax.eval_shape(ours.apply, variables, images).shape)
+
+    @jax.jit
+    def both(variables, images):
+        def value_and_gradients(layer):
+            out, pullback = jax.vjp(layer.apply, variables, images)
+            return out, pullback(direction)
+
+        return value_and_gradients(ours), value_and_gradients(theirs)
+
+    for a, b in zip(*map(jax.tree.leaves, both(variables, images)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * float(jnp.abs(b).max()))
+
+
+def test_initialisation_is_flaxs_number_by_number():
+    images = jnp.zeros((1, 4, 4, 3))
+    ours, theirs = (layer(4, (3, 3)).init(jax.random.key(7), images) for layer in (Conv, nn.Conv))
+    np.testing.assert_array_equal(ours["params"]["kernel"], theirs["params"]["kernel"])
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_derivatives_of_second_order_hold_in_both_modes(window):
+    def function(images, kernel):
+        return jnp.sin(convolution(images, kernel, padding=window // 2))
+
+    check_grads(function, (normal(32, 3, 3, 2), normal(window, window, 2, 2)), order=2, rtol=2e-2, atol=2e-2)
+
+
+def plain(images, kernel, padding=1):
+    return lax.conv_general_dilated(
+        images, kernel, (1, 1), [(padding, padding)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def test_vmap_checkpoint_and_jit_change_nothing():
+    images, kernels = normal(2, 32, 5, 5, 2), normal(2, 3, 3, 2, 3)
+
+    def gradient(images, kernel):
+        function = jax.checkpoint(lambda kernel: jnp.square(convolution(images, kernel, padding=1)).sum())
+        return jax.grad(function)(kernel)
+
+    looped = [jax.grad(lambda k, x=x: jnp.square(plain(x, k)).sum())(k) for x, k in zip(images, kernels, strict=True)]
+    mapped = jax.jit(jax.vmap(gradient))(images, kernels)
+    np.testing.assert_allclose(mapped, np.stack(looped), rtol=1e-4)
+    shared = jax.jit(jax.vmap(gradient, in_axes=(None, 0)))(images[0], kernels)
+    np.testing.assert_allclose(shared[0], looped[0], rtol=1e-4)
+
+
+def operations(lowered):
+    text = lowered.as_text()
+    return {
+        name: text.count(f"stablehlo.{name}(") + text.count(f"stablehlo.{name} ")
+        for name in ("convolution", "dot_general")
+    }
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_gpu_and_tpu_keep_laxs_convolutions_and_the_cpu_does_not(window):
+    images, kernel = jnp.zeros((32, 4, 4, 2)), jnp.zeros((window, window, 2, 2))
+
+    def gradients(function):
+        return jax.jit(jax.grad(lambda x, k: jnp.sin(function(x, k, padding=window // 2)).sum(), (0, 1))).trace(
+            images, kernel
+        )
+
+    ours, theirs = gradients(convolution), gradients(plain)
+    for platform in ("cuda", "rocm", "tpu"):
+        expected = operations(theirs.lower(lowering_platforms=(platform,)))
+        assert expected == {"convolution": 3, "dot_general": 0}
+        assert operations(ours.lower(lowering_platforms=(platform,))) == expected
+    on_cpu = operations(ours.lower(lowering_platforms=("cpu",)))
+    assert on_cpu == ({"convolution": 0, "dot_general": 3} if window == 1 else {"convolution": 10, "dot_general": 0})
+
+
+def test_export_serves_batches_of_any_size_on_every_platform():
+    layers = nn.Sequential([Conv(4, (3, 3), padding=1), Conv(3, (1, 1), padding=0)])
+    images = normal(2, 4, 4, 2)
+    variables = layers.init(jax.random.key(0), images)
+    (batch,) = export.symbolic_shape("batch")
+    exported = export.export(jax.jit(layers.apply), platforms=("cpu", "cuda", "tpu"))(
+        variables, jax.ShapeDtypeStruct((batch, 4, 4, 2), jnp.float32)
+    )
+    served = exported.call(variables, images)
+    np.testing.assert_allclose(served, layers.apply(variables, images), rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_computes_in_bfloat16():
+    layer = Conv(4, (3, 3), dtype=jnp.bfloat16)
+    images = normal(32, 4, 4, 2)
+    variables = layer.init(jax.random.key(0), images)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(variables)} == {"float32"}
+    assert layer.apply(variables, images).dtype == jnp.bfloat16
+
+
+def test_shapes_that_do_not_fit_say_what_was_expected():
+    with pytest.raises(ValueError, match="expected images of rank 4"):
+        convolution(jnp.zeros((4, 4, 1)), jnp.zeros((3, 3, 1, 1)))
+    with pytest.raises(ValueError, match=r"expected 4 channels and filters divisible by 2"):
+        convolution(jnp.zeros((1, 4, 4, 3)), jnp.zeros((3, 3, 2, 4)), groups=2)
+    with pytest.raises(ValueError, match="does not fit into an image of"):
+        convolution(jnp.zeros((1, 4, 4, 1)), jnp.zeros((5, 5, 1, 1)))
+    with pytest.raises(ValueError, match="3 channels cannot be cut in 2 equal groups"):
+        Conv(4, (3, 3), feature_group_count=2).init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))

@@ -1,0 +1,120 @@
+"""What the tests of whole runs share: a tiny data set, model and recipe, runs in this process and in another.
+
+`python -m tests.train.harness fit ...` is `python -m train fit ...` with the tiny model in the catalog and no
+report to draw.
+"""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import train.report
+import zoo.catalog
+from train.console import Console
+from train.data.augment import Augment
+from train.loop import Outcome, fit
+from train.recipe import Data, Model, Optimizer, Recipe
+from zoo.nn import BatchNorm, Conv
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN, TEST, BATCH = 64, 21, 8  # a test split that fills no whole number of batches
+STEPS_PER_EPOCH = TRAIN // BATCH
+
+
+class Tiny(nn.Module):
+    """All kinds of state that a network can have, and quick to compile."""
+
+    num_classes: int = 4
+    dropout: float = 0.25
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images, train=False):
+        x = Conv(4, (3, 3), strides=(2, 2), padding=1, dtype=self.dtype, name="conv")(images)
+        x = nn.relu(BatchNorm(name="norm")(x, not train)).reshape(len(x), -1)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return nn.Dense(self.num_classes, dtype=self.dtype, name="dense")(x)
+
+
+CATALOG = types.MappingProxyType(
+    {**zoo.catalog.CATALOG, "tiny": zoo.catalog.Entry("tiny", f"{__name__}:Tiny", "classification", (8, 8, 1), "", "")}
+)
+
+
+def write_data(path: Path, seed: int = 0) -> Path:
+    """A numpy archive of 8x8 images whose bright quarter is their class; "target" is that quarter's brightness."""
+    random = np.random.default_rng(seed)
+    count = TRAIN + TEST
+    label = np.arange(count) % 4
+    bright = random.integers(80, 180, count)
+    image = random.integers(0, 60, (count, 8, 8, 1))
+    for row, (quarter, extra) in enumerate(zip(label, bright, strict=True)):
+        top, left = divmod(quarter, 2)
+        image[row, 4 * top : 4 * top + 4, 4 * left : 4 * left + 4] += extra
+    arrays = {"image": image.astype(np.uint8), "label": label, "target": bright.astype(np.float32)}
+    train = {name: array[:TRAIN] for name, array in arrays.items()}
+    np.savez(path, **train, **{f"test_{name}": array[TRAIN:] for name, array in arrays.items()})
+    return path
+
+
+def recipe(data: Path, **changes: Any) -> Recipe:
+    """Batch norm, dropout, augmentation, Adam and a moving average, for three epochs; `changes` as Recipe's fields."""
+    base = Recipe(
+        name="tiny",
+        model=Model("tiny"),
+        data=Data(source=f"npz:{data}", batch_size=BATCH, eval_batch_size=BATCH),
+        augment=Augment(pad_crop=1, cutout=2),
+        optimizer=Optimizer("adam", learning_rate=3e-3, ema=0.9),
+        epochs=3,
+        log_every=3,
+    )
+    return dataclasses.replace(base, **changes)
+
+
+def run(recipe: Recipe, path: Path, **options: Any) -> Outcome:
+    """A run in this process that prints nothing."""
+    return fit(recipe, path, console=Console(quiet=True), **options)
+
+
+def lines(path: Path, kind: str) -> list[dict[str, Any]]:
+    """The lines of one kind in a run's metrics.jsonl, each of which must be whole."""
+    records = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [record for record in records if record["kind"] == kind]
+
+
+def write_no_report(workdir: Path, *_: Any) -> None:
+    """In place of the report, which takes seconds to draw and has tests of its own."""
+    (workdir / "report.html").write_text("no report")
+
+
+def start(arguments: list[str], **environment: str) -> subprocess.Popen:
+    """`python -m train` in another process, with what this module installs; its output is text, both streams."""
+    command = [sys.executable, "-m", "tests.train.harness", *arguments]
+    variables = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "COLUMNS": "200",
+        **environment,
+    }
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=pipe, stderr=pipe, text=True)
+
+
+if __name__ == "__main__":
+    from train.cli import main
+
+    zoo.catalog.CATALOG, train.report.write_report = CATALOG, write_no_report
+    raise SystemExit(main())
