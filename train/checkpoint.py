@@ -137,7 +137,7 @@ class Checkpoints:
         Raises:
           CheckpointError: there are checkpoints but none can be read; they stay where they are.
         """
-        restored, reasons = self._newest(lambda step: self._read(step, abstract))
+        restored, reasons = self._newest(lambda step: self._read(step, abstract), self._folders())
         if restored is None and any(seal.is_sealed(self._folder(step)) for step in reasons):
             raise CheckpointError(_none_readable(self.directory, reasons))
         for step, reason in reasons.items():
@@ -156,7 +156,7 @@ class Checkpoints:
         """
         if step is not None and step not in self.steps():
             raise CheckpointError(f"{self.directory}: no checkpoint of step {step}, only of {self.steps()}")
-        found, reasons = self._newest(self._read_variables, self.steps() if step is None else [step])
+        found, reasons = self._newest(self._read_variables, self._folders() if step is None else [step])
         if found is None:
             raise CheckpointError(_none_readable(self.directory, reasons))
         for skipped, reason in reasons.items():
@@ -173,10 +173,10 @@ class Checkpoints:
         if self._orbax is not None:
             self._orbax.close()
 
-    def _newest(self, read: Callable[[int], Any], steps: list[int] | None = None) -> tuple[Any, dict[int, str]]:
+    def _newest(self, read: Callable[[int], Any], steps: list[int]) -> tuple[Any, dict[int, str]]:
         """What `read` makes of the newest step it can read, and why it could not of those after it."""
         reasons = {}
-        for step in reversed(self._folders() if steps is None else steps):
+        for step in reversed(steps):
             try:
                 return read(step), reasons
             except Exception as error:  # orbax, tensorstore, json and numpy each raise their own

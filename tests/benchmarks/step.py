@@ -127,8 +127,8 @@ FIRST_STEP = """
 import dataclasses, time
 started = time.perf_counter()
 import jax
-from train.cli import _settle
-_settle()
+from train.cli import _keep_compiled_programs
+_keep_compiled_programs()
 from train.assemble import assemble
 from train.recipes import get
 recipe = get("digits")

@@ -21,6 +21,7 @@ def test_names_lead_to_their_sources(tmp_path):
         ("digit", "no data source 'digit'; nearest: digits"),
         ("tfds", "nearest: tfds:NAME"),
         ("npz:", "nearest: npz:PATH"),
+        ("tfds:", "nearest: tfds:NAME"),
         ("digits:3", "nearest: digits"),
         ("cifar10", "known: digits, folder:PATH, npz:PATH, rotated_digits, tfds:NAME"),
     ],

@@ -1,0 +1,88 @@
+"""Prints, as JSON, how the layers' gradients on eight devices differ from those on one. Run by test_devices.py."""
+
+import json
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from zoo.nn import BatchNorm, Conv, avg_pool, global_avg_pool, max_pool
+
+
+class Network(nn.Module):
+    """Every layer that has a form of its own on CPU."""
+
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x):
+        x = Conv(6, (3, 3), padding=1)(x)
+        x = nn.relu(BatchNorm(axis_name=self.axis_name)(x, False))
+        x = Conv(5, (1, 1), padding=0)(max_pool(x, 3, 2, 1))
+        return global_avg_pool(avg_pool(x, 2))
+
+
+def gradients(params, images, axis_name=None):
+    """Gradients of a mean over the whole batch, and the new statistics."""
+
+    def loss(params):
+        variables = {"params": params, "batch_stats": STATISTICS}
+        out, state = Network(axis_name).apply(variables, images, mutable=["batch_stats"])
+        mean = jnp.sin(out).mean()
+        return (jax.lax.pmean(mean, axis_name) if axis_name else mean), state
+
+    return jax.grad(loss, has_aux=True)(params)
+
+
+def on_mesh(params, images):
+    """The gradients and the names of the collectives that the compiler put in."""
+    compiled = jax.jit(gradients).lower(params, jax.device_put(images, BATCH)).compile()
+    text = compiled.as_text()
+    names = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
+    return compiled(params, jax.device_put(images, BATCH)), [name for name in names if f" {name}(" in text]
+
+
+def on_shards(params, images):
+    everywhere, batch = PartitionSpec(), PartitionSpec("data")
+    function = partial(gradients, axis_name="data")
+    return jax.jit(jax.shard_map(function, mesh=MESH, in_specs=(everywhere, batch), out_specs=everywhere))(
+        params, images
+    )
+
+
+def on_pmap(params, images):
+    def function(params, images):
+        # pmean(loss) under pmap leaves each device its own share of the gradient.
+        result, state = gradients(params, images, "data")
+        return jax.lax.pmean(result, "data"), state
+
+    pieces = images.reshape(8, -1, *images.shape[1:])
+    return jax.tree.map(lambda leaf: leaf[0], jax.pmap(function, "data", in_axes=(None, 0))(params, pieces))
+
+
+def difference(a, b):
+    return max(float(jnp.abs(x - y).max()) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+if __name__ == "__main__":
+    MESH = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    BATCH = NamedSharding(MESH, PartitionSpec("data"))
+    random = np.random.default_rng(0)
+    images = random.standard_normal((64, 8, 8, 3)).astype(np.float32)
+    shapes = jax.eval_shape(lambda: Network().init(jax.random.key(0), images))
+    variables = jax.tree.map(lambda leaf: random.random(leaf.shape).astype(np.float32), shapes)
+    params, STATISTICS = variables["params"], variables["batch_stats"]
+    expected = jax.jit(gradients)(params, images)
+    meshed, collectives = on_mesh(jax.device_put(params, NamedSharding(MESH, PartitionSpec())), images)
+    report = {
+        "devices": jax.device_count(),
+        "mesh": difference(meshed, expected),
+        "collectives": collectives,
+        "shard_map": difference(on_shards(params, images), expected),
+        "pmap": difference(on_pmap(params, images), expected),
+        "size": difference(expected, jax.tree.map(jnp.zeros_like, expected)),
+    }
+    print(json.dumps(report))
