@@ -220,12 +220,14 @@ class Checkpoints:
         return sorted(int(path.name) for path in self.directory.iterdir() if path.name.isdecimal())
 
     def _discard(self, step: int) -> None:
-        """Takes away what a failed save left, which would fill the disk even more."""
+        """Takes away what a failed save left, which would fill the disk even more, and orbax's memory of it."""
+        if self._orbax is not None:
+            with contextlib.suppress(Exception):  # it raises the same error again
+                self._orbax.close()
+            self._orbax = None
         for path in [self._folder(step), *self.directory.glob(f"{step}.*")]:
             if not seal.is_sealed(path):
                 shutil.rmtree(path, ignore_errors=True)
-        if self._orbax is not None:
-            self._orbax.reload()
 
     def _move_aside(self, step: int) -> Path:
         aside = self.directory.with_name("unreadable")

@@ -45,8 +45,8 @@ def assert_close(found, expected, tolerance=TOLERANCE):
 
 
 def placed(placement, state):
-    """A state that was made on one device, where the placement keeps it."""
-    portable = jax.device_put(state, placement.state_shardings(state))
+    """A state as the placement keeps it; of host arrays, for a step would delete those that are on a device."""
+    portable = jax.device_put(jax.device_get(state), placement.state_shardings(state))
     return placement.from_portable(portable)
 
 
@@ -119,7 +119,7 @@ def test_every_placement_equals_a_single_device_with_batch_norm_and_mixup(name):
         assert one["correct"] == other["correct"]
         assert one["loss"] / BATCH == pytest.approx(other["loss"] / BATCH, abs=TOLERANCE)
     assert_close(found.final, expected.final)  # parameters, statistics, momentum, average
-    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), expected.final.params, jax.device_get(convnet_state().params))
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), expected.final.params, convnet_state().params)
     assert min(jax.tree.leaves(moved)) > 10 * TOLERANCE
 
 

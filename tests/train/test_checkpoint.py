@@ -1,7 +1,6 @@
 """Checkpoints: bits survive, damage of any file is noticed, and a failed save harms no older one."""
 
 import json
-import os
 import resource
 import shutil
 import signal
@@ -247,7 +246,6 @@ def test_a_failed_save_is_reported_later_and_harms_nothing(copy):
 
 def test_a_save_works_again_after_one_that_failed(copy, monkeypatch):
     writer = checkpoints(copy)
-    monkeypatch.setattr(os, "mkdir", os.mkdir)
     original = seal.seal
     monkeypatch.setattr(seal, "seal", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     writer.save(3, state(3), {})

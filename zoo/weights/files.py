@@ -34,10 +34,13 @@ def write_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     """Writes named arrays; the file appears complete or not at all.
 
     Raises:
+      FileNotFoundError: there is no such folder.
       ValueError: another suffix than `read_arrays` reads.
       ImportError: a torch file, and torch is not installed.
     """
     _check_suffix(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} in")
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -109,6 +109,7 @@ def save_weights(variables: PyTree[Array], path: str | os.PathLike[str], layout:
     Raises:
       UnknownNameError: no such layout.
       WeightsError: entries that the layout has no name for.
+      FileNotFoundError: no such folder.
       ValueError: another suffix.
       ImportError: a torch file, and torch is not installed.
     """
