@@ -13,7 +13,7 @@ import pytest
 
 import zoo
 import zoo.perceptrons
-from tests.train.small import TASK, Boxes, Detection, Net, detection_batch, make_state
+from tests.train.small import TASK, Boxes, ConvNet, Detection, Net, detection_batch, make_state
 from train.data import ArraySource, Augment, GrainPipeline, MemoryPipeline, augment, preprocess
 from train.feed import GrainFeed, MemoryFeed
 from train.optim import make_optimizer
@@ -23,6 +23,7 @@ from train.state import fingerprint, initial_state
 from train.step import make_evaluate, make_update
 
 NAMES = ("jit", "fsdp", "pmap")
+MODELS = [ConvNet, pytest.param(functools.partial(zoo.create, "cifar_resnet8"), marks=pytest.mark.slow)]
 STEPS, BATCH = 4, 16
 TOLERANCE = 1e-5
 random = np.random.default_rng(0)
@@ -51,9 +52,9 @@ def placed(placement, state):
 
 
 @functools.cache
-def convnet_state():
-    """A residual network with batch norm and a moving average."""
-    return make_state(zoo.create("cifar_resnet8", num_classes=3), SGD, np.zeros((1, 8, 8, 3), np.float32), ema=True)
+def convnet_state(make_model):
+    """Of a convolutional network with batch norm, with a moving average."""
+    return make_state(make_model(num_classes=3), SGD, np.zeros((1, 8, 8, 3), np.float32), ema=True)
 
 
 @functools.cache
@@ -65,12 +66,12 @@ def net_state():
 class Run:
     """Some steps of the convolutional network under a placement, and what was seen on the way."""
 
-    def __init__(self, name):
+    def __init__(self, name, make_model=ConvNet):
         self.placement = placement = placement_of(name)
-        model = zoo.create("cifar_resnet8", num_classes=3, axis_name=placement.axis_name)
+        model = make_model(num_classes=3, axis_name=placement.axis_name)
         update = make_update(model, TASK, SGD, ema=0.9, axis_name=placement.axis_name)
         feed = MemoryFeed(MemoryPipeline(SOURCE, BATCH, seed=1), placement, augment(AUGMENT), update, 1)
-        state = placed(placement, convnet_state())
+        state = placed(placement, convnet_state(make_model))
         self.sums = []
         for step in range(STEPS):
             before = state
@@ -111,15 +112,17 @@ def test_every_placement_starts_from_the_same_bits_as_its_checkpoint_holds_them(
     assert [shard.data.size for shard in shards] == [64 * 64 // (8 if name == "fsdp" else 1)] * 8
 
 
+@pytest.mark.parametrize("make_model", MODELS)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_placement_equals_a_single_device_with_batch_norm_and_mixup(name):
-    found, expected = run(name), run("single")
+def test_every_placement_equals_a_single_device_with_batch_norm_and_mixup(name, make_model):
+    found, expected = run(name, make_model), run("single", make_model)
     for one, other in zip(found.sums, expected.sums, strict=True):
         assert one["count"] == other["count"] == BATCH
         assert one["correct"] == other["correct"]
         assert one["loss"] / BATCH == pytest.approx(other["loss"] / BATCH, abs=TOLERANCE)
     assert_close(found.final, expected.final)  # parameters, statistics, momentum, average
-    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), expected.final.params, convnet_state().params)
+    start = convnet_state(make_model).params
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), expected.final.params, start)
     assert min(jax.tree.leaves(moved)) > 10 * TOLERANCE
 
 
@@ -139,12 +142,12 @@ def test_portable_and_back_is_the_same_state(name):
 def test_fsdp_keeps_an_eighth_of_every_large_array_on_each_device():
     state = run("fsdp").state
     large = [leaf for leaf in jax.tree.leaves(state) if leaf.size >= 4096]
-    assert len(large) >= 3 * 4  # of parameters, momentum and average
+    assert len(large) == 3  # the second kernel, of parameters, momentum and average
     for leaf in large:
         assert {shard.data.size for shard in leaf.addressable_shards} == {leaf.size // 8}
         assert len({str(shard.index) for shard in leaf.addressable_shards}) == 8
     one = sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(state))
-    assert one < 0.25 * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    assert one < 0.35 * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     assert all(leaf.is_fully_replicated for leaf in jax.tree.leaves(run("jit").state))
 
 

@@ -11,7 +11,7 @@ import optax
 
 from train.state import TrainState, initial_state
 from train.tasks import Classification
-from zoo.nn import BatchNorm
+from zoo.nn import BatchNorm, Conv
 
 TASK = Classification(("a", "b", "c"))
 
@@ -41,6 +41,21 @@ class Net(nn.Module):
         x = nn.Dense(8, dtype=self.dtype, name="first")(images.reshape(len(images), -1))
         x = block(self.dropout, self.dtype, name="block")(x, train)
         return nn.Dense(3, dtype=self.dtype, name="last")(x)
+
+
+class ConvNet(nn.Module):
+    """Two convolutions with batch norm; the second kernel is large enough for fsdp to share."""
+
+    num_classes: int = 3
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images, train=False):
+        x = images
+        for number, features in ((1, 16), (2, 32)):
+            x = Conv(features, (3, 3), strides=2, padding=1, use_bias=False, name=f"conv{number}")(x)
+            x = nn.relu(BatchNorm(axis_name=self.axis_name, name=f"norm{number}")(x, not train))
+        return nn.Dense(self.num_classes, name="head")(x.mean(axis=(1, 2)))
 
 
 class Boxes(nn.Module):

@@ -16,16 +16,23 @@ FACTS = Path(__file__).with_name("eight_devices.py")
 NAMES = re.findall(r"^def (test_\w+)", FACTS.read_text(), re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def report():
-    """The outcome of every test in `eight_devices.py`, as pytest prints it."""
+def run_on_eight_devices(*options):
+    """What pytest prints of `eight_devices.py`, with the outcome of every test."""
     command = [sys.executable, "-m", "pytest", str(FACTS), "-q", "-rA", "--tb=short", "-p", "no:cacheprovider"]
     # Compiling is nearly all that these tests take, and unoptimised code is as right.
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "8", "XLA_FLAGS": flags}
     root = FACTS.parents[2]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        [*command, *options], cwd=root, env=environment, capture_output=True, text=True, timeout=900
+    )
     return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def report():
+    """All tests that are not slow run in one process: it is the start and the compiling that take time."""
+    return run_on_eight_devices()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,6 +40,12 @@ def test_on_eight_devices(name, report):
     outcomes = re.findall(rf"^(\w+) \S+::{name}\b", report, re.MULTILINE)
     assert outcomes, report
     assert set(outcomes) == {"PASSED"}, report
+
+
+@pytest.mark.slow
+def test_on_eight_devices_with_a_residual_network():
+    report = run_on_eight_devices("-m", "slow")
+    assert "3 passed" in report, report
 
 
 def test_placements_are_chosen_by_name():

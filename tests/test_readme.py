@@ -1,0 +1,60 @@
+"""The README says what is true: its table, its snippet and the commands it names."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import zoo
+from train.cli import COMMANDS
+from train.recipes import all_recipes
+from zoo import tables
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+TABLE = README.split("<!-- python -m zoo markdown -->\n")[1].split("\n<!-- end -->")[0]
+
+
+def test_every_model_has_its_row_in_the_catalogs_order():
+    assert re.findall(r"^\| `(\w+)` \|", TABLE, re.MULTILINE) == zoo.list_models()
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet5", "cifar_resnet20"])
+def test_parameters_in_the_table_are_those_of_the_model(name):
+    assert f"| `{name}` | {tables.count_parameters(name):,} |" in TABLE
+
+
+@pytest.mark.slow
+def test_the_table_is_the_catalogs():
+    assert tables.catalog_markdown() == TABLE
+
+
+def test_the_library_snippet_runs():
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    namespace: dict = {}
+    exec(snippet, namespace)
+    assert namespace["logits"].shape == (8, 10)
+
+
+def _commands(program: str) -> list[list[str]]:
+    lines = re.findall(rf"^    (python -m {program}.*)$", README, re.MULTILINE)
+    lines += re.findall(rf"`(python -m {program}[^`]*)`", README)
+    assert lines
+    return [shlex.split(line)[3:] for line in lines]
+
+
+def test_commands_of_the_readme_exist():
+    for command, *arguments in filter(None, _commands("train")):
+        assert command in COMMANDS
+        if command == "fit":
+            assert arguments[0] in {*all_recipes(), "RECIPE"}
+
+
+def test_the_two_commands_stand_on_lines_of_their_own():
+    assert "\n    pip install -e . && python -m train\n" in README
+    assert '\n    pip install -e ".[test]" && pytest\n' in README
+
+
+def test_links_of_the_readme_lead_to_files():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (Path(__file__).parents[1] / target).exists(), target
