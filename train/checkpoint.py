@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -13,16 +14,16 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 from orbax.checkpoint import v1 as ocp
 
 from train import seal
+from train.arrays import differences, kind_of, named, nested, parse_kind
 from train.errors import RunError
 from train.state import TrainState
 
 _policies = ocp.training.preservation_policies
 _LATEST = 2
-_DIFFERENCES_SHOWN = 4
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs every save, and what we report better
 
 
@@ -85,7 +86,7 @@ class Checkpoints:
             self.wait()
         except CheckpointError as error:
             warnings.warn(f"{error}; the run goes on", stacklevel=2)
-        arrays = _named(state)
+        arrays = named(state)
         try:
             response = self._manager().save_checkpointables_async(step, {"state": arrays}, force=True)
         except Exception as error:  # whatever the file system gave; `wait` reports it
@@ -93,7 +94,7 @@ class Checkpoints:
             failed.set_exception(error)
             self._saving = step, failed
             return
-        kinds = {name: _kind(leaf) for name, leaf in arrays.items()}
+        kinds = {name: kind_of(leaf) for name, leaf in arrays.items()}
 
         def finish() -> None:
             response.result()
@@ -185,8 +186,9 @@ class Checkpoints:
 
     def _read(self, step: int, abstract: TrainState) -> Restored:
         sealed = seal.verify(self._folder(step))
-        wanted = _named(abstract)
-        _check_kinds(sealed.arrays, {name: _kind(leaf) for name, leaf in wanted.items()})
+        wanted = named(abstract)
+        if differing := differences(sealed.arrays, {name: kind_of(leaf) for name, leaf in wanted.items()}):
+            raise CheckpointError(f"it is of another model or optimiser ({differing})")
         arrays = self._load(step, wanted)
         state = jax.tree.structure(abstract).unflatten([arrays[name] for name in wanted])
         return Restored(step, state, sealed.progress)
@@ -194,8 +196,8 @@ class Checkpoints:
     def _read_variables(self, step: int) -> tuple[int, dict[str, Any], dict[str, Any] | None]:
         sealed = seal.verify(self._folder(step))
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        wanted = {name: _parse_kind(kind, device) for name, kind in sealed.arrays.items()}
-        tree = _nested(self._load(step, wanted))
+        wanted = {name: parse_kind(kind, device) for name, kind in sealed.arrays.items()}
+        tree = nested(self._load(step, wanted))
         return step, {"params": tree["params"], **tree.get("model_state", {})}, tree.get("ema")
 
     def _load(self, step: int, wanted: dict[str, jax.ShapeDtypeStruct]) -> dict[str, Array]:
@@ -254,45 +256,6 @@ class _KeepBest:
         return [checkpoint.step == best for checkpoint in checkpoints]
 
 
-def _named(state: PyTree[Any]) -> dict[str, Any]:
-    """The leaves of a state by their path: {"params/output/bias": ...}."""
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-
-
-def _nested(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The inverse of `_named` for nested dictionaries."""
-    tree: dict[str, Any] = {}
-    for name, array in arrays.items():
-        *parents, last = name.split("/")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[last] = array
-    return tree
-
-
-def _kind(leaf: Any) -> str:
-    """Such as "float32[3,3,16,32]"."""
-    return f"{np.dtype(leaf.dtype).name}[{','.join(map(str, leaf.shape))}]"
-
-
-def _parse_kind(kind: str, sharding: jax.sharding.Sharding) -> jax.ShapeDtypeStruct:
-    name, _, shape = kind.removesuffix("]").partition("[")
-    return jax.ShapeDtypeStruct(tuple(map(int, shape.split(","))) if shape else (), name, sharding=sharding)
-
-
-def _check_kinds(found: dict[str, str], expected: dict[str, str]) -> None:
-    names = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
-    if names:
-        lines = [
-            f"{name}: expected {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}"
-            for name in names[:_DIFFERENCES_SHOWN]
-        ]
-        more = f", and {len(names) - len(lines)} more" if len(names) > len(lines) else ""
-        raise CheckpointError(f"it is of another model or optimiser ({'; '.join(lines)}{more})")
-
-
 def _none_readable(directory: Path, reasons: dict[int, str]) -> str:
     if not reasons:
         return f"{directory} holds no finished checkpoint yet"
@@ -301,7 +264,9 @@ def _none_readable(directory: Path, reasons: dict[int, str]) -> str:
 
 
 def _brief(error: Exception) -> str:
-    """The first line of an error, which orbax's fill pages with."""
+    """An error in a line: what the system said of a file, or the first of the many lines that orbax makes of it."""
+    if code := re.search(r"os_error_code='(\d+)'", str(error)):
+        return os.strerror(int(code[1]))
     lines = str(error).strip().splitlines() or [type(error).__name__]
     named = isinstance(error, CheckpointError | seal.DamagedError | OSError)
     return lines[0][:300] if named else f"{type(error).__name__}: {lines[0][:300]}"

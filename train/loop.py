@@ -3,27 +3,23 @@
 import contextlib
 import dataclasses
 import math
-import shlex
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
-import jax
-
-import zoo
 from train.assemble import Assembly, assemble
 from train.checkpoint import CheckpointError, Checkpoints
 from train.console import Console, describe
-from train.evaluation import Evaluator, first_kernel
-from train.files import write_json
+from train.evaluation import Evaluator
 from train.interrupt import Interrupt
 from train.journal import Journal
 from train.meter import Meter, NonFiniteError, check_state
 from train.progress import Progress
 from train.recipe import Recipe
-from train.state import TrainState, fingerprint
-from train.workdir import Workdir, resume_command
+from train.results import write_results
+from train.state import TrainState
+from train.workdir import Workdir, WorkdirError, resume_command
 
 __all__ = ["NonFiniteError", "Outcome", "fit"]
 
@@ -80,6 +76,7 @@ class _Run:
         self.evaluator = Evaluator(assembly)
         self.progress = Progress()
         self.saved_at: int | None = None
+        self.evaluated = False
         self.started = time.perf_counter()
 
     def go(self, resume: bool) -> Outcome:
@@ -117,8 +114,15 @@ class _Run:
             self.checkpoints.amend(self.progress.step, *self._to_save())
         first = True
         while not (self.interrupt or self._is_done()):
-            with self.console.timed("compiling the training step") if first else contextlib.nullcontext():
-                state = self._dispatch(state)
+            try:
+                with self.console.timed("compiling the training step") if first else contextlib.nullcontext():
+                    state = self._dispatch(state)
+            except Exception as error:
+                if not self.interrupt:
+                    raise
+                # A signal to a whole group of processes ends the pipeline's workers too.
+                warnings.warn(f"no step after step {self.progress.step}: {error}", stacklevel=2)
+                break
             if first:
                 self.meter.restart_clock()
             first = False
@@ -174,10 +178,10 @@ class _Run:
     def _evaluate(self, state: TrainState) -> None:
         """Evaluates; a signal cuts that short, and then the evaluation stays owed."""
         self._log()
-        first = not self.progress.evaluated_at
-        what, say_after = ("the first evaluation, with its compilation", 1.0) if first else ("evaluating", math.inf)
+        what, say_after = ("evaluating", math.inf) if self.evaluated else ("compiling and making an evaluation", 1.0)
         with self.console.timed(what, say_after):
-            summary = self.evaluator.summary(state, stop=self.interrupt.__bool__)
+            summary = self.evaluator.summary(state, stop=lambda: bool(self.interrupt))
+        self.evaluated = True
         self.meter.restart_clock()
         if summary is None:
             return
@@ -209,7 +213,13 @@ class _Run:
         """Makes sure that the state is in a checkpoint and that this is complete."""
         if self.saved_at != self.progress.step:
             self._save(state)
-        self.checkpoints.wait()
+        try:
+            self.checkpoints.wait()
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; once that is mended {self._go_on()}") from error
+
+    def _go_on(self) -> str:
+        return f"go on with: {resume_command(self.files.path)}"
 
     def _last_good(self) -> str:
         with contextlib.suppress(CheckpointError):
@@ -222,29 +232,16 @@ class _Run:
         """After a signal: everything is saved, and the person knows how to go on."""
         self._settle(state)
         step, reason = self.progress.step, self.interrupt.signal.name
-        self.console.say(f"{reason}: saved step {step}; go on with: {resume_command(self.files.path)}")
+        self.console.say(f"{reason}: saved step {step}; {self._go_on()}")
         return Outcome(step, self.progress.metrics, None, self.interrupt.exit_code)
 
     def _finish(self, state: TrainState) -> Outcome:
-        """At the end: weights, fingerprint and report."""
-        from train.report import write_report  # draws; imported once there is something to draw
-
+        """At the end: everything that is to be kept is written."""
         self._settle(state)
-        progress, files = self.progress, self.files
-        portable = self.assembly.placement.to_portable(state)
-        variables = jax.device_get(portable.variables())
-        zoo.save_weights(variables, files.weights)
-        if portable.ema is not None:
-            zoo.save_weights(jax.device_get(portable.ema), files.average_weights)
-        digest, seconds = fingerprint(variables), self._seconds()
-        result = {"fingerprint": digest, "step": progress.step, "seconds": seconds, "metrics": progress.metrics}
-        write_json(files.fingerprint, result)
-        with self.console.timed("writing the report"):
-            write_report(files.path, self.evaluator.predictions(state), first_kernel(variables["params"]))
-        rows = [("test", describe(progress.metrics)), ("time", f"{seconds:.0f} s")]
-        if progress.skipped:
-            rows.append(("skipped", f"{progress.skipped} updates that were not finite"))
-        rows += [("report", str(files.report)), ("weights", str(files.weights))]
-        rows.append(("predict", f"python -m train predict {shlex.quote(str(files.path))} IMAGE ..."))
-        self.console.table(f"{self.recipe.name}: {progress.step} steps", rows)
+        self._to_save()  # time and counts, as of now
+        progress = self.progress
+        try:
+            digest = write_results(self.files, self.assembly, self.evaluator, state, progress, self.console)
+        except OSError as error:
+            raise WorkdirError(f"{error}; the last step is saved, once that is mended {self._go_on()}") from error
         return Outcome(progress.step, progress.metrics, digest)

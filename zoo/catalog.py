@@ -5,7 +5,7 @@ import fnmatch
 import importlib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -62,15 +62,26 @@ def _cifar_resnets() -> list[Entry]:
     ]
 
 
-CATALOG: Mapping[str, Entry] = types.MappingProxyType(
-    {
-        entry.name: entry
-        for entry in (
-            Entry("mlp", "zoo.perceptrons.mlp:MLP", "classification", (28, 28, 1), RUMELHART_1986, "L5, L6"),
-            Entry("lenet5", "zoo.convnets.lenet:LeNet5", "classification", (28, 28, 1), LECUN_1998, "L37"),
-            *_cifar_resnets(),
-        )
-    }
+def _table(entries: Iterable[Entry]) -> Mapping[str, Entry]:
+    """The entries by name, which nothing can change.
+
+    Raises:
+      ValueError: two entries have one name.
+    """
+    table: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.name in table:
+            raise ValueError(f"two models are named {entry.name!r}: {table[entry.name].builder} and {entry.builder}")
+        table[entry.name] = entry
+    return types.MappingProxyType(table)
+
+
+CATALOG = _table(
+    (
+        Entry("mlp", "zoo.perceptrons.mlp:MLP", "classification", (28, 28, 1), RUMELHART_1986, "L5, L6"),
+        Entry("lenet5", "zoo.convnets.lenet:LeNet5", "classification", (28, 28, 1), LECUN_1998, "L37"),
+        *_cifar_resnets(),
+    )
 )
 
 

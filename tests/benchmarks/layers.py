@@ -55,10 +55,11 @@ def compare(title: str, ours: Callable, theirs: Callable, *args: jax.Array) -> N
         def compiled(function: Callable, kind: str = kind) -> Callable:
             if kind == "forward":
                 return jax.jit(function)
-            return jax.jit(jax.grad(lambda *args: jnp.vdot(function(*args), direction), tuple(range(len(args)))))
+            return jax.jit(lambda direction, *args: jax.vjp(function, *args)[1](direction))
 
         busy = Busy()
-        took = interleaved({"ours": compiled(ours), "theirs": compiled(theirs)}, *args)
+        inputs = args if kind == "forward" else (direction, *args)
+        took = interleaved({"ours": compiled(ours), "theirs": compiled(theirs)}, *inputs)
         ratio = took["ours"] / took["theirs"]
         line += f"  {kind} {took['ours']:7.2f} / {took['theirs']:7.2f} ms = {ratio:4.2f} (others {busy.share():.1f})"
     print(line, flush=True)

@@ -1,5 +1,6 @@
 """CIFAR residual networks: parameter counts, torch's numbers at every stage, options and errors."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from tests.convnets.goldens import numbers
-from tests.convnets.torch_names import torch_name, variables_of
+from tests.convnets.torch_names import drawn, torch_name, variables_of
 from zoo.convnets.cifar_resnet import CifarResNet
+from zoo.convnets.residual_units import Stage, basic_branch
+from zoo.nn import BatchNorm, Conv
 
 GOLDENS = Path(__file__).parent / "goldens" / "resnet20.npz"
 
@@ -132,22 +135,28 @@ def test_convolutions_start_with_variance_two_by_window_times_outputs():
     assert not params["head"]["bias"].any()
 
 
-def test_remat_changes_neither_result_nor_gradients_nor_names():
-    images = numbers.images(4)[:, :, :8, :8].transpose(0, 2, 3, 1)
-    variables = variables_of(CifarResNet(depth=8))
+def test_remat_computes_every_unit_again_and_changes_no_gradient_and_no_name():
+    images = numbers.images(2)[:, :, :6, :6].transpose(0, 2, 3, 1)
+    plain, again = (
+        Stage((basic_branch(3),) * 2, functools.partial(Conv, use_bias=False), BatchNorm, remat=remat)
+        for remat in (False, True)
+    )
+    variables = drawn(plain, images, True)
+    assert jax.tree.structure(drawn(again, images, True)) == jax.tree.structure(variables)
 
-    def gradients(remat):
-        model = CifarResNet(depth=8, remat=remat)
-
+    def gradients(stage):
         def loss(params):
-            out, state = model.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])
+            out, state = stage.apply({**variables, "params": params}, images, True, mutable=["batch_stats"])
             return jnp.square(out).sum(), state
 
-        return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
+        return jax.value_and_grad(loss, has_aux=True)(variables["params"])
 
-    plain, again = gradients(False), gradients(True)
-    for (path, a), b in zip(jax.tree.leaves_with_path(plain), jax.tree.leaves(again), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(a).max()), err_msg=str(path))
+    for a, b in zip(*map(jax.tree.leaves, jax.jit(lambda: (gradients(plain), gradients(again)))()), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    for remat, count in ((False, 0), (True, 6)):  # a network of depth 14 has six units
+        model = CifarResNet(depth=14, remat=remat)
+        jaxpr = jax.make_jaxpr(lambda v, model=model: model.apply(v, jnp.zeros((1, 8, 8, 3))))(variables_of(model))
+        assert sum(equation.primitive.name in ("checkpoint", "remat", "remat2") for equation in jaxpr.eqns) == count
 
 
 def test_without_classes_the_model_gives_pooled_features_in_any_size_and_number_of_channels():

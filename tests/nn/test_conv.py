@@ -1,5 +1,7 @@
 """The convolution layer against flax, scipy and lax, in value, derivatives and under JAX's transformations."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,6 @@ import numpy as np
 import pytest
 import scipy.signal
 from jax import export, lax
-from jax.test_util import check_grads
 
 from zoo.nn import Conv, convolution
 
@@ -32,8 +33,9 @@ CASES = {  # name -> (shape of the images, options of the layer)
     "1x1, padded": ((2, 3, 3, 4), {"kernel_size": (1, 1), "padding": 1}),
     "dilated": ((2, 9, 9, 4), {"kernel_size": (3, 3), "padding": 2, "kernel_dilation": 2}),
     "groups": ((2, 5, 5, 4), {"kernel_size": (3, 3), "padding": 1, "feature_group_count": 2}),
-    "many images": ((32, 5, 6, 4), {"kernel_size": (3, 3), "padding": 1}),
-    "many images, 5x5, stride 2": ((40, 9, 9, 1), {"kernel_size": (5, 5), "strides": 2, "padding": 2}),
+    "64 images": ((64, 5, 6, 4), {"kernel_size": (3, 3), "padding": 1}),
+    "32 images": ((32, 5, 6, 4), {"kernel_size": (3, 3), "padding": 1}),
+    "72 images, 5x5, stride 2": ((72, 9, 9, 1), {"kernel_size": (5, 5), "strides": 2, "padding": 2}),
     "sound": ((2, 9, 4), {"kernel_size": (3,), "padding": 1}),
     "video": ((2, 4, 5, 5, 4), {"kernel_size": (3, 3, 3), "strides": (1, 2, 2), "padding": 1}),
 }
@@ -62,23 +64,39 @@ def test_value_parameters_and_both_gradients_are_flaxs(case):
 
 
 def test_initialisation_is_flaxs_number_by_number():
-    images = jnp.zeros((1, 4, 4, 3))
-    ours, theirs = (layer(4, (3, 3)).init(jax.random.key(7), images) for layer in (Conv, nn.Conv))
+    images, key = jnp.zeros((1, 4, 4, 3)), jax.random.key(7, impl="rbg")  # compiles faster than threefry
+    ours, theirs = jax.jit(lambda key: [layer(4, (3, 3)).init(key, images) for layer in (Conv, nn.Conv)])(key)
     np.testing.assert_array_equal(ours["params"]["kernel"], theirs["params"]["kernel"])
-
-
-@pytest.mark.parametrize("window", [1, 3])
-def test_derivatives_of_second_order_hold_in_both_modes(window):
-    def function(images, kernel):
-        return jnp.sin(convolution(images, kernel, padding=window // 2))
-
-    check_grads(function, (normal(32, 3, 3, 2), normal(window, window, 2, 2)), order=2, rtol=2e-2, atol=2e-2)
+    assert ours["params"]["kernel"].std() > 0.1
 
 
 def plain(images, kernel, padding=1):
     return lax.conv_general_dilated(
         images, kernel, (1, 1), [(padding, padding)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
+
+
+def inner_product(function, vectors, *args):
+    return sum(map(jnp.vdot, function(*args), vectors))
+
+
+def test_derivatives_of_second_order_are_laxs_in_both_modes():
+    images = normal(32, 3, 3, 2)
+    kernels = {window: normal(window, window, 2, 2) for window in (1, 3)}
+    along = {window: (normal(*images.shape), normal(*kernels[window].shape)) for window in (1, 3)}
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def second(function):
+        results = []
+        for window, kernel in kernels.items():
+            gradient = jax.grad(lambda x, k, p=window // 2: jnp.sin(function(x, k, padding=p)).sum(), (0, 1))
+            slope = functools.partial(inner_product, gradient, along[window])
+            results.append(jax.jvp(gradient, (images, kernel), along[window])[1])  # forward over reverse
+            results.append(jax.grad(slope, (0, 1))(images, kernel))  # reverse over reverse
+        return results
+
+    for a, b in zip(*map(jax.tree.leaves, (second(convolution), second(plain))), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_vmap_checkpoint_and_jit_change_nothing():
@@ -118,30 +136,34 @@ def test_gpu_and_tpu_keep_laxs_convolutions_and_the_cpu_does_not(window):
         assert expected == {"convolution": 3, "dot_general": 0}
         assert operations(ours.lower(lowering_platforms=(platform,))) == expected
     on_cpu = operations(ours.lower(lowering_platforms=("cpu",)))
-    assert on_cpu == ({"convolution": 0, "dot_general": 3} if window == 1 else {"convolution": 10, "dot_general": 0})
+    assert on_cpu == ({"convolution": 0, "dot_general": 3} if window == 1 else {"convolution": 6, "dot_general": 0})
 
 
 def test_export_serves_batches_of_any_size_on_every_platform():
     layers = nn.Sequential([Conv(4, (3, 3), padding=1), Conv(3, (1, 1), padding=0)])
     images = normal(2, 4, 4, 2)
-    variables = layers.init(jax.random.key(0), images)
+    shapes = jax.eval_shape(lambda: layers.init(jax.random.key(0), images))
+    variables = jax.tree.map(lambda leaf: normal(*leaf.shape), shapes)
     (batch,) = export.symbolic_shape("batch")
     exported = export.export(jax.jit(layers.apply), platforms=("cpu", "cuda", "tpu"))(
         variables, jax.ShapeDtypeStruct((batch, 4, 4, 2), jnp.float32)
     )
     served = exported.call(variables, images)
-    np.testing.assert_allclose(served, layers.apply(variables, images), rtol=1e-5, atol=1e-6)
+    eights = jax.ShapeDtypeStruct((8 * batch, 4, 4, 2), jnp.float32)  # divisible, but of no known size
+    assert jax.eval_shape(layers.apply, variables, eights).shape[0] == 8 * batch
+    np.testing.assert_allclose(served, jax.jit(layers.apply)(variables, images), rtol=1e-5, atol=1e-5)
 
 
-def test_bfloat16_computes_in_bfloat16():
+def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters():
     layer = Conv(4, (3, 3), dtype=jnp.bfloat16)
-    images = normal(32, 4, 4, 2)
-    variables = layer.init(jax.random.key(0), images)
+    out, variables = jax.eval_shape(lambda x: layer.init_with_output(jax.random.key(0), x), normal(32, 4, 4, 2))
     assert {leaf.dtype.name for leaf in jax.tree.leaves(variables)} == {"float32"}
-    assert layer.apply(variables, images).dtype == jnp.bfloat16
+    assert out.dtype == jnp.bfloat16
 
 
 def test_shapes_that_do_not_fit_say_what_was_expected():
+    with pytest.raises(ValueError, match="expected a kernel of rank 3 to 5"):
+        convolution(jnp.zeros((1, 4, 4, 1)), jnp.zeros((1, 1)))
     with pytest.raises(ValueError, match="expected images of rank 4"):
         convolution(jnp.zeros((4, 4, 1)), jnp.zeros((3, 3, 1, 1)))
     with pytest.raises(ValueError, match=r"expected 4 channels and filters divisible by 2"):

@@ -66,7 +66,7 @@ def net_state():
 class Run:
     """Some steps of the convolutional network under a placement, and what was seen on the way."""
 
-    def __init__(self, name, make_model=ConvNet):
+    def __init__(self, name, make_model):
         self.placement = placement = placement_of(name)
         model = make_model(num_classes=3, axis_name=placement.axis_name)
         update = make_update(model, TASK, SGD, ema=0.9, axis_name=placement.axis_name)
@@ -84,7 +84,14 @@ class Run:
         self.final = jax.device_get(placement.to_portable(state))
 
 
-run = functools.cache(Run)
+@functools.cache
+def run_of(name, make_model):
+    return Run(name, make_model)
+
+
+def run(name, make_model=ConvNet):
+    """The same run each time that a test asks for it."""
+    return run_of(name, make_model)
 
 
 @functools.cache

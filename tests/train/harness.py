@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ import train.report
 import zoo.catalog
 from train.console import Console
 from train.data.augment import Augment
+from train.feed import GrainFeed, MemoryFeed
 from train.loop import Outcome, fit
-from train.recipe import Data, Model, Optimizer, Recipe
+from train.recipe import Data, Model, Optimizer, Recipe, Schedule
 from zoo.nn import BatchNorm, Conv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +77,7 @@ def recipe(data: Path, **changes: Any) -> Recipe:
         data=Data(source=f"npz:{data}", batch_size=BATCH, eval_batch_size=BATCH),
         augment=Augment(pad_crop=1, cutout=2),
         optimizer=Optimizer("adam", learning_rate=3e-3, ema=0.9),
+        schedule=Schedule("constant"),  # one program for any number of steps
         epochs=3,
         log_every=3,
     )
@@ -113,8 +116,22 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=pipe, stderr=pipe, text=True)
 
 
+def slow_down(seconds: float) -> None:
+    """Makes every step of this process begin with a line and a pause, so that a signal finds the run at work."""
+    for feed in (MemoryFeed, GrainFeed):
+        advance = feed.advance
+
+        def slowly(*arguments: Any, advance: Any = advance) -> Any:
+            print("step", file=sys.stderr, flush=True)
+            time.sleep(seconds)
+            return advance(*arguments)
+
+        feed.advance = slowly
+
+
 if __name__ == "__main__":
     from train.cli import main
 
+    slow_down(float(os.environ.get("HARNESS_PAUSE", "0.01")))
     zoo.catalog.CATALOG, train.report.write_report = CATALOG, write_no_report
     raise SystemExit(main())

@@ -138,4 +138,3 @@ def test_a_recipe_that_fails_before_it_starts_leaves_no_folder(tmp_path):
     with pytest.raises(DataError, match="nothing"):
         run(recipe(tmp_path / "missing.npz"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from tests.train.small import quick_compiling
 from train.optim import decay_mask, has_moved, make_optimizer, make_schedule
 from train.recipe import Optimizer, Schedule
 from zoo.names import UnknownNameError
@@ -20,6 +21,12 @@ PARAMS = {
 }
 GRADS = [jax.tree.map(lambda p: random.normal(size=p.shape).astype(np.float32), PARAMS) for _ in range(3)]
 RATES = (0.1, 0.05, 0.2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_compiling():
+    with quick_compiling():
+        yield
 
 
 def changing_rate(count):
@@ -125,9 +132,7 @@ def test_lamb_takes_steps_as_long_as_the_rate_times_the_parameters():
     """You et al. (2020), algorithm 2: the step is scaled to the norm of the parameters."""
     moved = run(Optimizer("lamb", weight_decay=0.1), grads=GRADS[:1])
     for name, before in PARAMS.items():
-        np.testing.assert_allclose(
-            np.linalg.norm(moved[name] - before), RATES[0] * np.linalg.norm(before), rtol=1e-5
-        )
+        np.testing.assert_allclose(np.linalg.norm(moved[name] - before), RATES[0] * np.linalg.norm(before), rtol=1e-5)
         if name == "bias":  # without decay the first step of adam is the gradient's sign
             direction = np.sign(GRADS[0][name])
             expected = before - RATES[0] * np.linalg.norm(before) * direction / np.linalg.norm(direction)

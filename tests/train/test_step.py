@@ -11,7 +11,16 @@ import optax
 import pytest
 
 import zoo
-from tests.train.small import TASK, Boxes, Detection, Net, detection_batch, images_and_labels, make_state
+from tests.train.small import (
+    TASK,
+    Boxes,
+    Detection,
+    Net,
+    detection_batch,
+    images_and_labels,
+    make_state,
+    quick_compiling,
+)
 from train.optim import make_optimizer
 from train.recipe import Optimizer
 from train.state import fingerprint
@@ -21,6 +30,12 @@ from zoo.perceptrons import MLP
 BATCH = images_and_labels()
 IMAGES = BATCH["image"]
 MOMENTUM = Optimizer("sgd", momentum=0.9, weight_decay=0.01)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_compiling():
+    with quick_compiling():
+        yield
 
 
 def optimizer_of(config, rate=0.1):
@@ -252,7 +267,9 @@ def test_evaluation_uses_running_statistics_and_no_dropout():
     sums, predictions = jax.jit(make_evaluate(model, TASK))(state.variables(), {**BATCH, "mask": np.arange(16) < 5})
     params, stats = jax.device_get((state.params, state.model_state["batch_stats"]["block"]["norm"]))
     x = IMAGES.reshape(16, -1) @ params["first"]["kernel"] + params["first"]["bias"]
-    x = (x - stats["mean"]) / np.sqrt(stats["var"] + 1e-5) * params["block"]["norm"]["scale"] + params["block"]["norm"]["bias"]
+    x = (x - stats["mean"]) / np.sqrt(stats["var"] + 1e-5) * params["block"]["norm"]["scale"] + params["block"]["norm"][
+        "bias"
+    ]
     logits = np.maximum(x, 0) @ params["last"]["kernel"] + params["last"]["bias"]
     np.testing.assert_allclose(predictions, logits, atol=1e-5)
     assert float(sums["count"]) == 5

@@ -27,17 +27,26 @@ class TfdsSource(Source):
     """A prepared TFDS data set whose features include "image" and "label"; the others are left out."""
 
     def __init__(self, name: str, split: Literal["train", "test"], data_dir: str | Path | None = None) -> None:
+        import tensorflow_datasets as tfds
+
         self.name = f"tfds:{name}"
-        self._dataset = name
-        self._data_dir = Path(data_dir or default_data_dir()).expanduser()
-        builder = self._builder()
+        directory = _directory(name, Path(data_dir or default_data_dir()).expanduser())
+        # Not `tfds.builder`, which falls back on the network and on TensorFlow where a set is missing.
+        builder = tfds.builder_from_directory(directory)
+        if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+            raise DataError(
+                f"{self.name} in {directory}: expected file format array_record, which is read without TensorFlow,"
+                f" found {builder.info.file_format.value}; prepare it again in another folder:"
+                f" python -m train prepare {name} --data-dir FOLDER"
+            )
         self.class_names, self.image_shape = _check_features(self.name, builder.info.features)
         found = [s for s in _SPLITS[split] if s in builder.info.splits]
         if not found:
             splits = ", ".join(builder.info.splits)
             raise DataError(f"{self.name}: expected a split {' or '.join(_SPLITS[split])}, found: {splits}")
         self._split = found[0]
-        self._records = self._open(builder)
+        # Pillow does here what TFDS would do, in two thirds of the time and without asking for OpenCV.
+        self._records = builder.as_data_source(self._split, decoders={"image": tfds.decode.SkipDecoding()})
 
     def __len__(self) -> int:
         return len(self._records)
@@ -55,39 +64,11 @@ class TfdsSource(Source):
         examples = [self._decode(*pair) for pair in zip(self._records.__getitems__(rows), rows, strict=True)]
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_records"}  # open files
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ = state
-        self._records = self._open(self._builder())
-
-    def _builder(self) -> Any:
-        import tensorflow_datasets as tfds
-        from absl import flags
-
-        if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()  # array_record reads its numbers of threads from absl's flags
-        # Not `tfds.builder`, which falls back on the network and on TensorFlow where a set is missing.
-        return tfds.builder_from_directory(_directory(self._dataset, self._data_dir))
-
-    def _open(self, builder: Any) -> Any:
-        import tensorflow_datasets as tfds
-
-        if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
-            raise DataError(
-                f"{self.name} in {builder.data_dir}: expected file format array_record, which is read without"
-                f" TensorFlow, found {builder.info.file_format.value}; prepare it again in another folder:"
-                f" python -m train prepare {self._dataset} --data-dir FOLDER"
-            )
-        # Pillow does here what TFDS would do, in two thirds of the time and without asking for OpenCV.
-        return builder.as_data_source(self._split, decoders={"image": tfds.decode.SkipDecoding()})
-
     def _decode(self, record: dict[str, Any], row: int) -> Arrays:
         try:
             with Image.open(io.BytesIO(record["image"])) as image:
                 pixels = np.asarray(image)
-        except OSError as error:
+        except (OSError, SyntaxError, ValueError) as error:
             raise DataError(f"{self.name}, {self._split} row {row}: the image is damaged: {error}") from error
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if pixels.shape != self.image_shape or pixels.dtype != np.uint8:

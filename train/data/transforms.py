@@ -128,11 +128,10 @@ def cutout(key: Key[Array, ""], images: Images, size: int) -> Images:
     DeVries and Taylor, 2017, Improved Regularization of Convolutional Neural Networks with Cutout.
     """
     batch, height, width, _ = images.shape
-    draws = uniform(key, batch, 2)
-    centre_row, centre_column = (
-        jnp.floor(d * side).astype(jnp.int32) for d, side in zip(draws, (height, width), strict=True)
-    )
-    hole = box_mask(images, centre_row - size // 2, centre_column - size // 2, size, size)
+    row, column = uniform(key, batch, 2)
+    top = jnp.floor(row * height).astype(jnp.int32) - size // 2
+    left = jnp.floor(column * width).astype(jnp.int32) - size // 2
+    hole = box_mask(images, top, left, size, size)
     return jnp.where(hole, jnp.zeros((), images.dtype), images)
 
 

@@ -69,7 +69,9 @@ class Classification:
         """The logits, in float32."""
         return outputs.astype(jnp.float32)
 
-    def _cross_entropy(self, outputs: Float[Array, "batch classes"], label: Int[Array, "batch"]) -> Float[Array, "batch"]:
+    def _cross_entropy(
+        self, outputs: Float[Array, "batch classes"], label: Int[Array, "batch"]
+    ) -> Float[Array, "batch"]:
         outputs = outputs.astype(jnp.float32)
         plain = optax.softmax_cross_entropy_with_integer_labels(outputs, label)
         if not self.label_smoothing:

@@ -19,13 +19,13 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 from jaxtyping import Array, Float
 
-from zoo.nn.window import Padding, explicit_padding, output_sizes, per_axis
+from zoo.nn.window import Padding, bound, explicit_padding, output_sizes, per_axis
 
-PIECES = 8
-"""Into how many pieces the weight gradient on CPU splits a batch."""
+PIECES = (8, 4)
+"""Into how many pieces the weight gradient on CPU may split a batch, the first that fits."""
 
-MANY_IMAGES = 32
-"""From this batch size on the weight gradient is split."""
+PIECE_SIZE = 8
+"""How many images a piece has at least."""
 
 FEW_CHANNELS = 64
 """Up to this many input and output channels the weight gradient is split; with more XLA's own is as fast."""
@@ -67,7 +67,9 @@ def convolution(
     (1, 5, 5, 1)
     """
     axes = kernel.ndim - 2
-    if axes < 1 or images.ndim != axes + 2:
+    if not 1 <= axes <= 3:
+        raise ValueError(f"convolution expected a kernel of rank 3 to 5, got shape {kernel.shape}")
+    if images.ndim != kernel.ndim:
         raise ValueError(
             f"convolution with a kernel of shape {kernel.shape} expected images of rank {kernel.ndim} "
             f"(batch, space, channels), got shape {images.shape}"
@@ -84,10 +86,8 @@ def convolution(
     output_sizes(images.shape[1:-1], window, steps, pads, "convolution")
     geometry = Geometry(steps, pads, gaps, groups)
     if math.prod(window) == 1 and groups == 1 and not any(map(any, pads)):
-        return lax.platform_dependent(
-            images, kernel, cpu=_pointwise(geometry), default=functools.partial(_plain, geometry)
-        )
-    if _splits_well(images, kernel, geometry):
+        return lax.platform_dependent(images, kernel, cpu=bound(_pointwise, geometry), default=bound(_plain, geometry))
+    if _pieces(images, kernel, geometry) > 1:
         return _with_split_gradient(geometry, images, kernel)
     return _plain(geometry, images, kernel)
 
@@ -105,28 +105,25 @@ def _plain(geometry: Geometry, images: Array, kernel: Array) -> Array:
     )
 
 
-@functools.cache  # one function a geometry, so that JAX's caches of traces find it again
-def _pointwise(geometry: Geometry) -> Callable[[Array, Array], Array]:
+def _pointwise(geometry: Geometry, images: Array, kernel: Array) -> Array:
     """A 1x1 convolution as a matrix product over channels."""
-
-    def form(images: Array, kernel: Array) -> Array:
-        steps = (slice(None), *(slice(None, None, step) for step in geometry.strides))
-        return lax.dot_general(images[steps], kernel.reshape(kernel.shape[-2:]), (((images.ndim - 1,), (0,)), ((), ())))
-
-    return form
+    steps = (slice(None), *(slice(None, None, step) for step in geometry.strides))
+    over_channels = (((images.ndim - 1,), (0,)), ((), ()))
+    return lax.dot_general(images[steps], kernel.reshape(kernel.shape[-2:]), over_channels)
 
 
-def _splits_well(images: Array, kernel: Array, geometry: Geometry) -> bool:
+def _pieces(images: Array, kernel: Array, geometry: Geometry) -> int:
+    """Into how many pieces the batch is split for the weight gradient on CPU; 1 where that does not pay."""
     batch = images.shape[0]
-    return (
-        isinstance(batch, int)  # a batch of symbolic size (`jax.export`) stays whole
-        and batch >= MANY_IMAGES
-        and batch % PIECES == 0
-        and geometry.groups == 1
-        and kernel.ndim == 4
-        and max(kernel.shape[-2:]) <= FEW_CHANNELS
-        and images.dtype == jnp.float32
-    )
+    if (
+        not isinstance(batch, int)  # of symbolic size, in an export
+        or geometry.groups != 1
+        or kernel.ndim != 4
+        or max(kernel.shape[-2:]) > FEW_CHANNELS
+        or images.dtype != jnp.float32
+    ):
+        return 1
+    return next((n for n in PIECES if batch % n == 0 and batch >= n * PIECE_SIZE), 1)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -142,14 +139,13 @@ def _split_gradient(geometry: Geometry, primals: Any, tangents: Any) -> tuple[Ar
     """
     images, kernel = primals
     d_images, d_kernel = tangents
-    plain = functools.partial(_plain, geometry)
+    plain = bound(_plain, geometry)
     terms = []
     if not _is_zero(d_images):
         terms.append(plain(d_images, kernel))
     if not _is_zero(d_kernel):
-        terms.append(
-            lax.platform_dependent(images, d_kernel, cpu=functools.partial(_in_pieces, geometry), default=plain)
-        )
+        in_pieces = bound(_in_pieces, geometry)
+        terms.append(lax.platform_dependent(images, d_kernel, cpu=in_pieces, default=plain))
     value = _with_split_gradient(geometry, images, kernel)
     return value, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(value)
 
@@ -159,12 +155,12 @@ def _is_zero(tangent: Any) -> bool:
 
 
 def _in_pieces(geometry: Geometry, images: Array, kernel: Array) -> Array:
-    # Piece i holds every eighth image from i on: so it has an equal part of each shard of a sharded batch,
-    # and no device has to fetch images from another. Runs of neighbours would be whole shards.
-    batch = images.shape[0]
-    pieces = images.reshape(batch // PIECES, PIECES, *images.shape[1:])
-    results = [_plain(geometry, pieces[:, i], kernel) for i in range(PIECES)]
-    return jnp.stack(results, axis=1).reshape(batch, *results[0].shape[1:])
+    # Piece i holds every n-th image from i on: so it has an equal part of each shard of a sharded batch, and
+    # no device has to fetch images from another. Runs of neighbours would be whole shards.
+    count = _pieces(images, kernel, geometry)
+    pieces = images.reshape(-1, count, *images.shape[1:])
+    results = [_plain(geometry, pieces[:, i], kernel) for i in range(count)]
+    return jnp.stack(results, axis=1).reshape(-1, *results[0].shape[1:])
 
 
 class Conv(nn.Module):
@@ -199,7 +195,7 @@ class Conv(nn.Module):
         if channels % groups:
             raise ValueError(f"{channels} channels cannot be cut in {groups} equal groups")
         if self.has_variable("params", "kernel"):  # flax would speak of the initialiser
-            expected = groups * self.get_variable("params", "kernel").shape[-2]
+            expected = groups * nn.unbox(self.get_variable("params", "kernel")).shape[-2]
             if channels != expected:
                 raise ValueError(
                     f"{self.name or 'Conv'} expected {expected} channels, got images of shape {images.shape}"

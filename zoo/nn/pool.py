@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from zoo.nn.window import Padding, explicit_padding, output_sizes, per_axis
+from zoo.nn.window import Padding, bound, explicit_padding, output_sizes, per_axis
 
 
 class Window(NamedTuple):
@@ -51,7 +51,7 @@ def max_pool(
            [5., 7.]], dtype=float32)
     """
     shape = _window(x, window, strides, padding, "max_pool")
-    return lax.platform_dependent(x, cpu=_max_of_slices(shape), default=_max_of_windows(shape))
+    return lax.platform_dependent(x, cpu=bound(_max_of_slices, shape), default=bound(_max_of_windows, shape))
 
 
 def avg_pool(
@@ -122,29 +122,27 @@ def _first_maximum(best: Array, candidate: Array) -> Array:
     return jnp.where((candidate > best) | (candidate != candidate), candidate, best)
 
 
-@functools.cache  # one function a window, so that JAX's caches of traces find it again
-def _max_of_slices(shape: Window) -> Callable[[Array], Array]:
-    return lambda x: _by_axes(shape, x, -math.inf, _first_maximum)
+def _max_of_slices(shape: Window, x: Array) -> Array:
+    return _by_axes(shape, x, -math.inf, _first_maximum)
 
 
-@functools.cache
-def _max_of_windows(shape: Window) -> Callable[[Array], Array]:
-    return lambda x: lax.reduce_window(x, -math.inf, lax.max, *_lax_window(shape))
+def _max_of_windows(shape: Window, x: Array) -> Array:
+    return lax.reduce_window(x, -math.inf, lax.max, *_lax_window(shape))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _sum_pool(shape: Window, x: Array) -> Array:
-    return lax.platform_dependent(
-        x,
-        cpu=lambda x: _by_axes(shape, x, 0.0, lax.add),
-        default=functools.partial(_sum_of_windows, shape),
-    )
+    return lax.platform_dependent(x, cpu=bound(_sum_of_slices, shape), default=bound(_sum_of_windows, shape))
 
 
 @_sum_pool.defjvp
 def _sum_pool_derivative(shape: Window, primals: Any, tangents: Any) -> tuple[Array, Array]:
     # Slices win forwards only: their transpose, strided scatters, is slower than reduce_window's.
     return _sum_pool(shape, *primals), _sum_of_windows(shape, *tangents)
+
+
+def _sum_of_slices(shape: Window, x: Array) -> Array:
+    return _by_axes(shape, x, 0.0, lax.add)
 
 
 def _sum_of_windows(shape: Window, x: Array) -> Array:

@@ -1,11 +1,15 @@
 """Windows that slide: integers, pairs and padding in one normal form, shared by convolution and pooling."""
 
+import functools
 from collections.abc import Sequence
 
 from jax import lax
 
 Padding = str | int | Sequence[int | tuple[int, int]]
 """Zeros around the image: "SAME", "VALID", one integer, one per axis, or (before, after) per axis."""
+
+bound = functools.cache(functools.partial)
+"""`functools.partial`, but the same object for the same arguments, so that JAX's caches of traces find it."""
 
 
 def per_axis(value: int | Sequence[int], axes: int, what: str) -> tuple[int, ...]:

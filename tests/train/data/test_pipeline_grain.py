@@ -124,11 +124,15 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     process = start(tmp_path, "time.sleep(60)")
     worker = int(process.stdout.readline())
     process.kill()
-    process.communicate()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        pipe.close()
     deadline = time.monotonic() + 20
     while alive(worker) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not alive(worker)
+    if outlived := alive(worker):
+        os.kill(worker, signal.SIGKILL)
+    assert not outlived
 
 
 def alive(pid):

@@ -1,0 +1,119 @@
+"""The catalog: every row builds a model that is what the row says, and names that do not exist are answered well."""
+
+import dataclasses
+import importlib
+import re
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import pytest
+
+import zoo
+from zoo import catalog
+from zoo.catalog import CATALOG, Entry
+from zoo.names import unknown
+
+DEEP = 44  # layers from which on tracing takes a second or more
+
+
+def traced(name):
+    """The model as a test's parameter; the deep ones are slow."""
+    deep = CATALOG[name].options.get("depth", 0) >= DEEP
+    return pytest.param(name, marks=[pytest.mark.slow] if deep else [])
+
+
+def outputs_of(name, features=False, **overrides):
+    """Shapes and types of the outputs for two examples; nothing is computed."""
+    model = zoo.create(name, **overrides)
+    images = jax.ShapeDtypeStruct((2, *CATALOG[name].input_shape), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    return jax.eval_shape(lambda *arguments: model.apply(*arguments, features=features), variables, images)
+
+
+@pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models()])
+def test_every_model_classifies_its_input_shape_and_names_its_features(name):
+    logits = outputs_of(name)
+    assert (logits.shape, logits.dtype) == ((2, 10), jnp.float32)
+    assert outputs_of(name, num_classes=7, dtype=jnp.bfloat16).shape == (2, 7)
+    features = outputs_of(name, features=True)
+    assert features["logits"].shape == (2, 10)
+    assert features["pre_logits"].shape == outputs_of(name, num_classes=0).shape
+
+
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_every_row_names_a_builder_its_fields_a_paper_and_rows_of_the_lecture(name):
+    entry = zoo.describe(name)
+    module, _, attribute = entry.builder.partition(":")
+    builder = getattr(importlib.import_module(module), attribute)
+    assert issubclass(builder, nn.Module)
+    assert set(entry.options) <= {field.name for field in dataclasses.fields(builder)}
+    assert re.fullmatch(r"L\d+(-L\d+)?(, L\d+(-L\d+)?)*", entry.lecture)
+    assert re.match(r".+, (19|20)\d\d, .+", entry.paper)
+    model = zoo.create(name)
+    assert type(model) is builder
+    assert all(getattr(model, option) == value for option, value in entry.options.items())
+
+
+def test_patterns_are_those_of_a_shell_in_the_catalogs_order():
+    plain = ["cifar_plain20", "cifar_plain32", "cifar_plain44", "cifar_plain56", "cifar_plain110"]
+    assert zoo.list_models("*plain*") == plain
+    assert zoo.list_models("cifar_resnet[25]?") == ["cifar_resnet20", "cifar_resnet56"]
+    assert zoo.list_models() == list(CATALOG)
+    assert zoo.list_models("LENET*") == []
+    assert zoo.list_models("mlp", task="classification") == ["mlp"]
+    with pytest.raises(zoo.UnknownNameError, match="no task 'classify'; nearest: classification"):
+        zoo.list_models(task="classify")
+
+
+def test_names_that_do_not_exist_are_answered_with_the_nearest():
+    with pytest.raises(zoo.UnknownNameError, match="no model 'cifar_resnet21'; nearest: cifar_resnet"):
+        zoo.create("cifar_resnet21")
+    with pytest.raises(zoo.UnknownNameError, match="no model 'LeNet'; nearest: lenet5"):
+        zoo.describe("LeNet")
+    with pytest.raises(zoo.UnknownNameError, match="no option of lenet5 'classes'; nearest: num_classes"):
+        zoo.create("lenet5", classes=3)
+    with pytest.raises(zoo.UnknownNameError, match="no option of lenet5 'parent'"):
+        zoo.create("lenet5", parent=None)
+
+
+def test_an_unknown_name_is_a_key_error_whose_message_is_not_quoted():
+    error = unknown("model", "zzz", ["b", "a"])
+    assert isinstance(error, KeyError)
+    assert str(error) == "no model 'zzz'; known: a, b"
+    assert str(unknown("model", "zzz", [])) == "no model 'zzz'; known: (none)"
+    many = [f"model{i:02}" for i in range(30)]
+    assert str(unknown("thing", "zzz", many)).endswith("model18, model19, ...")
+
+
+def test_overrides_come_before_the_options_of_the_row():
+    assert zoo.create("cifar_resnet20", depth=8, shortcut="B").depth == 8
+    assert zoo.create("cifar_plain20").shortcut == "none"
+    assert CATALOG["cifar_resnet20"].options == {"depth": 20}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"num_classes": "10"}, "option num_classes of cifar_resnet20: expected int, got str '10'"),
+        ({"num_classes": 10.0}, "option num_classes of cifar_resnet20: expected int, got float 10.0"),
+        ({"depth": True}, "option depth of cifar_resnet20: expected int, got bool True"),
+        ({"remat": 1}, "option remat of cifar_resnet20: expected bool, got int 1"),
+        ({"unit": 3}, "option unit of cifar_resnet20: expected str, got int 3"),
+    ],
+)
+def test_overrides_of_the_wrong_type_are_refused(override, message):
+    with pytest.raises(TypeError, match=message):
+        zoo.create("cifar_resnet20", **override)
+
+
+def test_a_whole_number_is_a_number():
+    assert zoo.create("mlp", dropout=0).dropout == 0
+
+
+def test_the_catalog_cannot_be_changed_and_has_no_name_twice():
+    with pytest.raises(TypeError):
+        CATALOG["lenet5"] = None
+    row = Entry("twice", "zoo.a:A", "classification", (1,), "", "")
+    with pytest.raises(ValueError, match="two models are named 'twice': zoo"):
+        catalog._table([row, dataclasses.replace(row, builder="zoo.b:B")])

@@ -1,0 +1,222 @@
+"""The command line: help that reads well, typos that are answered, exit codes, and no traceback."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.train import harness
+from tests.train.harness import ROOT, lines, recipe
+from train import cli
+from train.loop import Outcome
+from train.recipe import Recipe, flatten
+from train.workdir import Workdir
+
+
+def call(capsys, *arguments):
+    """The exit code and both outputs of a command, as a shell would see them; ends of lines are spaces."""
+    try:
+        code = cli.main([str(argument) for argument in arguments])
+    except SystemExit as exit:  # tyro's
+        code = exit.code
+    printed = capsys.readouterr()
+    return code, printed.out, re.sub(r"[\s│]+", " ", printed.err)
+
+
+# ---- help ----
+
+
+def test_help_names_every_command_and_fits_a_terminal(capsys):
+    code, out, _ = call(capsys, "--help")
+    assert code == 0
+    for command in cli.COMMANDS:
+        assert re.search(rf"^  {command}\b", out, re.MULTILINE)
+    assert max(map(len, out.splitlines())) <= 85
+
+
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in ("fit", "experiment")])
+def test_every_command_has_help(command, capsys):
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0
+    assert out.startswith(f"usage: python -m train {command}")
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_help_of_a_recipe_explains_every_field_and_shows_its_value(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call(capsys, "fit", "digits_mlp", "--help")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    text = re.sub(r"[\s│]+", " ", out)
+    assert "Trains mlp on digits." in text
+    assert "--optimizer.learning-rate FLOAT The peak learning rate" in text
+    assert "(default: 0.001)" in text
+    for field in flatten(Recipe()):
+        option = "--" + field.replace("_", "-")
+        explained = re.search(rf"{option}\b(?:, --\S+)? ((?:(?! --).)*) \(default: ", text)
+        assert explained, option
+        assert len(explained[1].split()) > 3, f"{option} is not explained"
+
+
+def test_list_shows_every_recipe_and_experiment_in_full_at_80_columns(capsys, monkeypatch):
+    from train.experiments import EXPERIMENTS
+    from train.recipes import all_recipes
+
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call(capsys, "list")
+    assert code == 0
+    for name in (*all_recipes(), *EXPERIMENTS):
+        assert f" {name} " in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [(["--help"], ("jax", "numpy")), (["list"], ("orbax", "optax", "matplotlib", "sklearn", "grain", "tensorboardX"))],
+)
+def test_what_trains_nothing_starts_without_what_is_heavy(arguments, unwanted):
+    script = f"import sys, train.cli as c; c.main({arguments}); print(*(m for m in {unwanted} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].strip() == ""
+
+
+# ---- typos ----
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fti"], "no command 'fti'; nearest: fit"),
+        (["fit", "digit_mlp"], "no recipe 'digit_mlp'; nearest: digits_mlp"),
+        (["fit", "digits_mlp", "--optimizer.learnin-rate", "1"], "Perhaps you meant: --optimizer.learning-rate"),
+        (["--epohcs", "1"], "Perhaps you meant: --epochs"),
+        (["fit", "digits_mlp", "--optimizer.name", "adma"], "invalid choice 'adma'"),
+        (["fit", "digits_mlp", "--epochs", "many"], "Error parsing --epochs"),
+        (["fit", "digits_mlp", "--epochs", "0"], "out of range: epochs=0"),
+        (["fit", "digits_mlp", "--augment.erase", "2"], "out of range: erase=2.0"),
+        (["fit", "digits_mlp", "--model.name", "mpl"], "no model 'mpl'; nearest: mlp"),
+        (["fit", "digits_mlp", "--model.options", "hiden=3"], "'hiden'; nearest: hidden"),
+        (["fit", "digits_mlp", "--data.source", "digit"], "no data source 'digit'; nearest: digits"),
+        (["fit", "digits_mlp", "--data.batch-size", "9999"], "data.batch_size: 9999 is more than the 1437 examples"),
+        (["experiment", "residul"], "no experiment 'residul'; nearest: residual"),
+        (["predict", "."], "expected one or more image files"),
+        (["resume"], "WORKDIR"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_typo_is_answered_with_the_nearest_name_and_exit_code_2(arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = call(capsys, *arguments)
+    assert code == 2
+    assert message in error
+    assert "Traceback" not in error
+    assert [path.name for path in tmp_path.rglob("*") if path.name != "runs"] == []
+
+
+def test_what_cannot_be_read_is_an_error_of_one_line_and_exit_code_1(tmp_path, capsys):
+    for arguments, message in (
+        (["resume", tmp_path / "none"], f"{tmp_path}/none holds no run: expected recipe.json in it"),
+        (["rerun", tmp_path], "holds no run"),
+        (["evaluate", tmp_path], "holds no run"),
+        (["fit", "--data.source", f"npz:{tmp_path}/x.npz", "--workdir", tmp_path / "r"], "found nothing"),
+        (["fit", "--workdir", "/proc/run"], "/proc/run"),
+    ):
+        code, _, error = call(capsys, *arguments)
+        assert (code, error.startswith("error: "), "Traceback" in error) == (1, True, False)
+        assert message in error
+
+
+def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
+    def fail(arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(cli.COMMANDS, "list", (fail, "", ""))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["list"])
+
+
+def test_an_interrupt_is_exit_code_130_without_a_traceback(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, "list", (interrupted, "", ""))
+    assert call(capsys, "list") == (130, "", "stopped ")
+
+
+# ---- commands ----
+
+
+@pytest.mark.usefixtures("runs")
+def test_fit_takes_fields_of_the_recipe_and_counts_up_its_folders(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ["--data.source", f"npz:{data}", "--data.batch-size", "8", "--data.eval-batch-size", "8"]
+    options += ["--steps", "4", "--model.options", "hidden=(4,)", "activation=tanh"]
+    for folder in ("digits_mlp", "digits_mlp-2"):
+        code, out, error = call(capsys, "fit", "digits_mlp", *options)
+        assert (code, error) == (0, "")
+        written = Workdir(tmp_path / "runs" / folder).read_recipe()
+        assert (written.steps, written.model.options) == (4, ("hidden=(4,)", "activation=tanh"))
+    assert "step 4" in out
+    assert f"runs/{folder}/report.html" in out
+    code, _, error = call(capsys, "fit", "digits_mlp", *options, "--workdir", "runs/digits_mlp", "--seed", "1")
+    assert code == 1
+    assert "seed: 0 -> 1" in error
+
+
+@pytest.mark.usefixtures("runs")
+def test_without_a_command_the_default_recipe_is_trained(capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("train.loop.fit", lambda recipe, path: seen.append(recipe) or Outcome(1, {}, "f"))
+    assert call(capsys)[0] == 0
+    assert call(capsys, "--epochs", "1")[0] == 0
+    assert call(capsys, "fit", "--epochs", "2")[0] == 0
+    assert [(recipe.name, recipe.epochs) for recipe in seen] == [("digits", 15), ("digits", 1), ("digits", 2)]
+
+
+@pytest.mark.usefixtures("runs")
+def test_evaluate_and_resume_of_a_finished_run(whole, capsys):
+    path, outcome = whole
+    code, out, _ = call(capsys, "evaluate", path)
+    assert code == 0
+    assert re.search(rf"accuracy\W+{100 * outcome.metrics['accuracy']:.2f} %", out)
+    assert re.search(rf"ema accuracy\W+{100 * outcome.metrics['ema_accuracy']:.2f} %", out)
+    code, out, _ = call(capsys, "resume", path)
+    assert code == 0
+    assert f"{path} is finished: nothing to resume" in out
+
+
+@pytest.mark.usefixtures("runs")
+def test_rerun_says_whether_the_bits_are_the_same(whole, data, tmp_path, capsys):
+    path = tmp_path / "copy"
+    path.mkdir()
+    for name in ("recipe.json", "fingerprint.json", "report.html"):
+        (path / name).write_bytes((whole[0] / name).read_bytes())
+    code, out, _ = call(capsys, "rerun", path)
+    assert code == 0
+    assert f"identical, bit for bit: {whole[1].fingerprint}" in out
+    assert lines(tmp_path / "copy-rerun", "eval") == lines(whole[0], "eval")
+    (path / "fingerprint.json").write_text(json.dumps({"fingerprint": "abc"}))
+    card = Workdir(path).read_card()
+    card["versions"]["jax"] = "0.1"
+    Workdir(path).card.write_text(json.dumps(card))
+    code, out, _ = call(capsys, "rerun", path)
+    assert code == 1
+    assert f"different: abc was, {whole[1].fingerprint} is" in out
+    assert "jax: 0.1 -> " in out
+
+
+@pytest.mark.usefixtures("runs")
+def test_two_interrupts_stop_a_run_in_the_middle_of_a_step_without_a_traceback(data, tmp_path):
+    path = tmp_path / "run"
+    path.mkdir()
+    Workdir(path).write_card(recipe(data), {})
+    process = harness.start(["resume", str(path)], HARNESS_PAUSE="600")
+    assert process.stderr.readline() == "step\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == "\n"
+    assert process.stderr.readline() == "SIGINT: stopping after this step; again to stop at once\n"
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, "stopped\n")
