@@ -5,7 +5,15 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -38,10 +46,12 @@ class Console:
             yield
             return
         columns = (
+            SpinnerColumn(),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[shown]}", markup=False),
             TimeRemainingColumn(compact=True),
+            TextColumn("left"),
         )
         # A bar that is redrawn more often costs a small machine a percent of its time.
         with Progress(*columns, console=self.rich, transient=True, refresh_per_second=4, expand=True) as bar:

@@ -88,7 +88,7 @@ class _Run:
                 with self.console.timed("initialising"):
                     state = self.assembly.placement.initialise(self.assembly.make_state)
             step, skipped = self.progress.step, self.progress.skipped
-            self.meter = Meter(self.recipe, self.task, self.assembly.schedule, step, skipped)
+            self.meter = Meter(self.recipe, self.task, self.assembly.learning_rates, step, skipped)
             with contextlib.closing(Journal(self.files.path, step)) as self.journal:
                 try:
                     with self.console.progress(total, step):

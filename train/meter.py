@@ -6,8 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from train.errors import RunError
 from train.recipe import Recipe
@@ -26,14 +25,16 @@ class Meter:
     Args:
       recipe: batch size, accumulation, and what to do when something is not finite.
       task: makes metrics of sums.
-      schedule: the learning rate by update.
+      rates: the learning rate after each number of updates.
       step: how many steps are behind.
       skipped: how many updates were skipped in them.
     """
 
-    def __init__(self, recipe: Recipe, task: Task, schedule: optax.Schedule, step: int, skipped: int) -> None:
+    def __init__(
+        self, recipe: Recipe, task: Task, rates: Float[np.ndarray, "updates"], step: int, skipped: int
+    ) -> None:
         self.skipped = skipped
-        self._recipe, self._task, self._schedule = recipe, task, schedule
+        self._recipe, self._task, self._rates = recipe, task, rates
         self._dispatches: list[tuple[int, Sums, Int[np.ndarray, "steps batch"]]] = []
         self._first_step = self._next_step = self._timed_from = step
         self._started = time.perf_counter()
@@ -63,7 +64,7 @@ class Meter:
         ready, self._dispatches = self._dispatches[:count], self._dispatches[count:]
         if not ready:
             return None
-        fetched = [jax.tree.map(np.atleast_1d, jax.device_get(sums)) for _, sums, _ in ready]
+        fetched = jax.tree.map(np.atleast_1d, jax.device_get([sums for _, sums, _ in ready]))
         for (first, _, rows), sums in zip(ready, fetched, strict=True):
             self._check(first, sums["finite"], rows)
         total = {name: float(sum(sums[name].sum(dtype=np.float64) for sums in fetched)) for name in fetched[0]}
@@ -75,9 +76,9 @@ class Meter:
         self._started = now
         if not total["count"]:
             return None
-        rate_of_learning = float(self._schedule(step // self._recipe.optimizer.accumulate))
+        learning_rate = float(self._rates[step // self._recipe.optimizer.accumulate])
         skipped = {"skipped": self.skipped} if self.skipped else {}
-        return step, {**self._task.summarise(total), "learning_rate": rate_of_learning, **rate, **skipped}
+        return step, {**self._task.summarise(total), "learning_rate": learning_rate, **rate, **skipped}
 
     def _check(self, first: int, finite: np.ndarray, rows: Int[np.ndarray, "steps batch"]) -> None:
         bad = np.flatnonzero(finite < 1)

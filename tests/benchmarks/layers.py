@@ -164,7 +164,11 @@ def resnet(depth: int = 20, batch: int = 128) -> None:
     """A training step with our layers, with our norm alone, and with flax's."""
     images, labels = normal(batch, 32, 32, 3), jnp.arange(batch) % 10
     norm = functools.partial(FlaxBatchNorm, momentum=0.9)
-    variants = {"ours": {}, "norm": {"Conv": flax_conv}, "flax": {"Conv": flax_conv, "BatchNorm": norm}}
+    variants = {
+        "ours": {"BatchNorm": BatchNorm},
+        "norm": {"Conv": flax_conv},
+        "flax": {"Conv": flax_conv, "BatchNorm": norm},
+    }
     steps = {}
     for name, layers in variants.items():
         with mock.patch.multiple(cifar_resnet, **layers):

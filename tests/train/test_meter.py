@@ -14,7 +14,7 @@ TASK = Classification(("a", "b"))
 
 def make(step=0, skipped=0, **changes):
     recipe = Recipe(data=Data(batch_size=4), optimizer=Optimizer(accumulate=2), **{"log_every": 4, **changes})
-    return Meter(recipe, TASK, lambda update: update / 10, step, skipped)
+    return Meter(recipe, TASK, np.arange(100) / 10, step, skipped)
 
 
 def sums(*losses, finite=None):

@@ -137,7 +137,7 @@ def test_damaged_missing_and_foreign_files_say_so(tmp_path, file):
         zoo.load_weights(TINY, tmp_path / "absent.safetensors")
     with pytest.raises(ValueError, match=r"expected a name in \.safetensors"):
         zoo.load_weights(TINY, tmp_path / "weights.npz")
-    with pytest.raises(zoo.UnknownNameError, match="no model .cifar_resnet21.; nearest: "):
+    with pytest.raises(zoo.UnknownNameError, match=r"no model .cifar_resnet21.; nearest: "):
         zoo.load_weights("cifar_resnet21", file)
     with pytest.raises(ValueError, match="not one of this zoo's names, and lenet5 has no other"):
         zoo.load_weights("lenet5", file)
