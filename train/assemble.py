@@ -40,9 +40,10 @@ class Assembly:
 
     def make_state(self) -> TrainState:
         """The state before the first step; pure, so that it can be traced for shapes alone."""
-        init_key, run_key = jax.random.split(jax.random.key(self.recipe.seed))
-        example = jnp.zeros((1, *self.train.image_shape))
-        variables = self.model.init(init_key, example)
+        # A program that draws with this generator compiles four times faster than with jax's default one.
+        init_key = jax.random.key(self.recipe.seed, impl="rbg")
+        variables = zoo.init(self.model, init_key, self.train.image_shape)
+        run_key = jax.random.key(self.recipe.seed)
         return initial_state(variables, self.optimizer, run_key, self.recipe.optimizer.ema is not None)
 
     @functools.cached_property

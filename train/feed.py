@@ -77,12 +77,15 @@ class MemoryFeed:
         return state, _first(sums, count), rows
 
     def state(self, step: int) -> dict[str, Any]:
+        """See `Feed`."""
         return {"pipeline": "memory", "step": step}
 
     def restore(self, saved: dict[str, Any]) -> None:
+        """See `Feed`."""
         _check_kind(saved, "memory")  # the batches follow from the step alone
 
     def close(self) -> None:
+        """See `Feed`."""
         self._arrays = None
 
 
@@ -104,13 +107,16 @@ class GrainFeed:
         return state, sums, batch["index"][None]
 
     def state(self, step: int) -> dict[str, Any]:
+        """See `Feed`."""
         return {"pipeline": "grain", "grain": self._pipeline.state()}
 
     def restore(self, saved: dict[str, Any]) -> None:
+        """See `Feed`."""
         _check_kind(saved, "grain")
         self._pipeline.restore(saved["grain"])
 
     def close(self) -> None:
+        """See `Feed`."""
         self._pipeline.close()
 
 

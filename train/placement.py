@@ -113,7 +113,7 @@ class MeshPlacement:
         return one
 
     def evaluate(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compiles `function(variables, batch)`."""
+        """Compiles `function(variables, batch)`, whose results every device gets whole."""
         return jax.jit(function, out_shardings=self.replicated)
 
     def replicate(self, tree: PyTree[Any]) -> PyTree[Array]:

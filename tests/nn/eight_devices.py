@@ -71,7 +71,7 @@ if __name__ == "__main__":
     MESH = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
     BATCH = NamedSharding(MESH, PartitionSpec("data"))
     random = np.random.default_rng(0)
-    images = random.standard_normal((64, 8, 8, 3)).astype(np.float32)
+    images = random.standard_normal((64, 16, 16, 3)).astype(np.float32)
     shapes = jax.eval_shape(lambda: Network().init(jax.random.key(0), images))
     variables = jax.tree.map(lambda leaf: random.random(leaf.shape).astype(np.float32), shapes)
     params, STATISTICS = variables["params"], variables["batch_stats"]

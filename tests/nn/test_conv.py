@@ -33,9 +33,9 @@ CASES = {  # name -> (shape of the images, options of the layer)
     "1x1, padded": ((2, 3, 3, 4), {"kernel_size": (1, 1), "padding": 1}),
     "dilated": ((2, 9, 9, 4), {"kernel_size": (3, 3), "padding": 2, "kernel_dilation": 2}),
     "groups": ((2, 5, 5, 4), {"kernel_size": (3, 3), "padding": 1, "feature_group_count": 2}),
-    "64 images": ((64, 5, 6, 4), {"kernel_size": (3, 3), "padding": 1}),
-    "32 images": ((32, 5, 6, 4), {"kernel_size": (3, 3), "padding": 1}),
-    "72 images, 5x5, stride 2": ((72, 9, 9, 1), {"kernel_size": (5, 5), "strides": 2, "padding": 2}),
+    "8 pieces": ((64, 16, 17, 2), {"kernel_size": (3, 3), "padding": 1}),
+    "4 pieces": ((32, 16, 16, 2), {"kernel_size": (3, 3), "padding": 1}),
+    "8 pieces, 5x5, stride 2": ((72, 31, 31, 1), {"kernel_size": (5, 5), "strides": 2, "padding": 2}),
     "sound": ((2, 9, 4), {"kernel_size": (3,), "padding": 1}),
     "video": ((2, 4, 5, 5, 4), {"kernel_size": (3, 3, 3), "strides": (1, 2, 2), "padding": 1}),
 }
@@ -81,7 +81,7 @@ def inner_product(function, vectors, *args):
 
 
 def test_derivatives_of_second_order_are_laxs_in_both_modes():
-    images = normal(32, 3, 3, 2)
+    images = normal(32, 16, 16, 2)
     kernels = {window: normal(window, window, 2, 2) for window in (1, 3)}
     along = {window: (normal(*images.shape), normal(*kernels[window].shape)) for window in (1, 3)}
 
@@ -96,11 +96,11 @@ def test_derivatives_of_second_order_are_laxs_in_both_modes():
         return results
 
     for a, b in zip(*map(jax.tree.leaves, (second(convolution), second(plain))), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * float(jnp.abs(b).max()))
 
 
 def test_vmap_checkpoint_and_jit_change_nothing():
-    images, kernels = normal(2, 32, 5, 5, 2), normal(2, 3, 3, 2, 3)
+    images, kernels = normal(2, 32, 16, 16, 2), normal(2, 3, 3, 2, 3)
 
     def gradient(images, kernel):
         function = jax.checkpoint(lambda kernel: jnp.square(convolution(images, kernel, padding=1)).sum())
@@ -108,9 +108,9 @@ def test_vmap_checkpoint_and_jit_change_nothing():
 
     looped = [jax.grad(lambda k, x=x: jnp.square(plain(x, k)).sum())(k) for x, k in zip(images, kernels, strict=True)]
     mapped = jax.jit(jax.vmap(gradient))(images, kernels)
-    np.testing.assert_allclose(mapped, np.stack(looped), rtol=1e-4, atol=1e-2)  # of sums near 1000
+    np.testing.assert_allclose(mapped, np.stack(looped), rtol=1e-4, atol=0.1)  # of sums near 10,000
     shared = jax.jit(jax.vmap(gradient, in_axes=(None, 0)))(images[0], kernels)
-    np.testing.assert_allclose(shared[0], looped[0], rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(shared[0], looped[0], rtol=1e-4, atol=0.1)
 
 
 def operations(lowered):
@@ -123,7 +123,7 @@ def operations(lowered):
 
 @pytest.mark.parametrize("window", [1, 3])
 def test_gpu_and_tpu_keep_laxs_convolutions_and_the_cpu_does_not(window):
-    images, kernel = jnp.zeros((32, 4, 4, 2)), jnp.zeros((window, window, 2, 2))
+    images, kernel = jnp.zeros((32, 16, 16, 2)), jnp.zeros((window, window, 2, 2))
 
     def gradients(function):
         return jax.jit(jax.grad(lambda x, k: jnp.sin(function(x, k, padding=window // 2)).sum(), (0, 1))).trace(
@@ -137,6 +137,17 @@ def test_gpu_and_tpu_keep_laxs_convolutions_and_the_cpu_does_not(window):
         assert operations(ours.lower(lowering_platforms=(platform,))) == expected
     on_cpu = operations(ours.lower(lowering_platforms=("cpu",)))
     assert on_cpu == ({"convolution": 0, "dot_general": 3} if window == 1 else {"convolution": 6, "dot_general": 0})
+
+
+def test_the_weight_gradient_is_split_only_where_that_pays():
+    def split(batch, size, channels):
+        images, kernel = jnp.zeros((batch, size, size, channels)), jnp.zeros((3, 3, channels, 16))
+        gradient = jax.grad(lambda k: convolution(images, k, padding=1).sum())
+        return operations(jax.jit(gradient).trace(kernel).lower(lowering_platforms=("cpu",)))["convolution"]
+
+    # The forward pass is not needed for a sum's gradient: what is left are the pieces.
+    cases = {(128, 32, 16): 8, (60, 32, 16): 4, (128, 8, 64): 4, (128, 4, 16): 1, (128, 32, 128): 1, (16, 64, 16): 1}
+    assert {case: split(*case) for case in cases} == cases
 
 
 def test_export_serves_batches_of_any_size_on_every_platform():

@@ -97,7 +97,8 @@ def run(name, make_model=ConvNet):
 @functools.cache
 def initialised(name):
     def make_state():
-        init_key, run_key = jax.random.split(jax.random.key(0))
+        # The generator that `train.assemble` takes: unlike jax's default it does not promise this.
+        init_key, run_key = jax.random.key(0, impl="rbg"), jax.random.key(0)
         variables = zoo.perceptrons.MLP(hidden=(64,), num_classes=3).init(init_key, jnp.zeros((1, 8, 8, 1)))
         return initial_state(variables, SGD, run_key, ema=True)
 

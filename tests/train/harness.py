@@ -5,8 +5,10 @@ report to draw.
 """
 
 import dataclasses
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,11 +23,13 @@ import numpy as np
 
 import train.report
 import zoo.catalog
+from train.checkpoint import Checkpoints
 from train.console import Console
 from train.data.augment import Augment
 from train.feed import GrainFeed, MemoryFeed
 from train.loop import Outcome, fit
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule
+from train.workdir import Workdir
 from zoo.nn import BatchNorm, Conv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,10 +93,42 @@ def run(recipe: Recipe, path: Path, **options: Any) -> Outcome:
     return fit(recipe, path, console=Console(quiet=True), **options)
 
 
+def begin(recipe: Recipe, path: Path) -> Path:
+    """The folder of a run that did not come to a step, for `resume`: so a test needs no recipe of that name."""
+    path.mkdir()
+    Workdir(path).write_card(recipe, {})
+    return path
+
+
+def saved(path: Path) -> Checkpoints:
+    """The checkpoints of a run of `recipe`."""
+    return Checkpoints(path / "checkpoints", "accuracy", higher_is_better=True)
+
+
 def lines(path: Path, kind: str) -> list[dict[str, Any]]:
     """The lines of one kind in a run's metrics.jsonl, each of which must be whole."""
     records = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     return [record for record in records if record["kind"] == kind]
+
+
+def check_lines(path: Path, other: Path) -> None:
+    """Each step of a run is in one line, in order, and the evaluations are those of an undisturbed run."""
+    steps = [line["step"] for line in lines(path, "train")]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == lines(other, "train")[-1]["step"]
+    assert lines(path, "eval") == lines(other, "eval")
+
+
+def signal_at(monkeypatch: Any, place: Any, name: str, number: signal.Signals, call: int = 0) -> None:
+    """Raises a signal when a function is called for the `call`-th time, before it does anything."""
+    original, calls = getattr(place, name), itertools.count()
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            signal.raise_signal(number)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(place, name, interrupted)
 
 
 def write_no_report(workdir: Path, *_: Any) -> None:
@@ -113,7 +149,9 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
         **environment,
     }
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=variables, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
 
 
 def slow_down(seconds: float) -> None:
@@ -132,6 +170,6 @@ def slow_down(seconds: float) -> None:
 if __name__ == "__main__":
     from train.cli import main
 
-    slow_down(float(os.environ.get("HARNESS_PAUSE", "0.01")))
+    slow_down(float(os.environ.get("HARNESS_PAUSE", "0.02")))
     zoo.catalog.CATALOG, train.report.write_report = CATALOG, write_no_report
     raise SystemExit(main())

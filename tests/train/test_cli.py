@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.train import harness
-from tests.train.harness import ROOT, lines, recipe
+from tests.train.harness import ROOT, begin, lines, recipe
 from train import cli
 from train.loop import Outcome
 from train.recipe import Recipe, flatten
@@ -209,9 +209,7 @@ def test_rerun_says_whether_the_bits_are_the_same(whole, data, tmp_path, capsys)
 
 @pytest.mark.usefixtures("runs")
 def test_two_interrupts_stop_a_run_in_the_middle_of_a_step_without_a_traceback(data, tmp_path):
-    path = tmp_path / "run"
-    path.mkdir()
-    Workdir(path).write_card(recipe(data), {})
+    path = begin(recipe(data), tmp_path / "run")
     process = harness.start(["resume", str(path)], HARNESS_PAUSE="600")
     assert process.stderr.readline() == "step\n"
     process.send_signal(signal.SIGINT)

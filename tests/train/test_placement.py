@@ -1,7 +1,9 @@
 """Placements: each fact of `eight_devices.py`, in one process that has eight devices, and the choice by name."""
 
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,33 @@ def test_on_eight_devices(name, report):
 def test_on_eight_devices_with_a_residual_network():
     report = run_on_eight_devices("-m", "slow")
     assert "3 passed" in report, report
+
+
+def start_process(port, processes, process):
+    """One of several processes that share four devices."""
+    command = [sys.executable, "-m", "tests.train.two_processes", str(port), str(processes), str(process)]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(4 // processes)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=FACTS.parents[2], env=environment, **pipes)
+
+
+def results(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.loads(out.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_two_processes_that_read_half_of_each_batch_train_as_one_does():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    pair = [start_process(port, 2, process) for process in (0, 1)]
+    found = [results(process) for process in pair]
+    expected = results(start_process(port, 1, 0))
+    for name, numbers in expected.items():
+        for one in found:
+            assert one[name] == pytest.approx(numbers, abs=1e-4), name
 
 
 def test_placements_are_chosen_by_name():

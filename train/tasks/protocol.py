@@ -27,7 +27,11 @@ class Task(Protocol):
         """The model's positional arguments."""
 
     def loss(self, outputs: PyTree[Array], batch: Batch) -> tuple[Float[Array, ""], Sums]:
-        """The scalar to minimise, a mean over the batch, and further sums to log (often none)."""
+        """The scalar to minimise, and further sums to log (often none).
+
+        The scalar is a mean over the batch's examples: under `pmap` each device has it of its equal share, and
+        the mean of those must be that of the whole batch.
+        """
 
     def metrics(self, outputs: PyTree[Array], batch: Batch) -> Sums:
         """Sums over the batch's real examples (its "mask"), with "count" and "loss" among them."""

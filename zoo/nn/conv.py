@@ -24,8 +24,9 @@ from zoo.nn.window import Padding, bound, explicit_padding, output_sizes, per_ax
 PIECES = (8, 4)
 """Into how many pieces the weight gradient on CPU may split a batch, the first that fits."""
 
-PIECE_SIZE = 8
-"""How many images a piece has at least."""
+PIECE_IMAGES, PIECE_PLACES = 8, 2048
+"""How many images, and places of the window over all of them, a piece has at least: below, splitting gains
+too little for what it costs the compiler."""
 
 FEW_CHANNELS = 64
 """Up to this many input and output channels the weight gradient is split; with more XLA's own is as fast."""
@@ -38,6 +39,8 @@ class Geometry(NamedTuple):
     padding: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...]
     groups: int
+    pieces: int
+    """Into how many pieces the weight gradient on CPU splits the batch."""
 
 
 def convolution(
@@ -83,11 +86,11 @@ def convolution(
     steps, gaps = per_axis(strides, axes, "strides"), per_axis(dilation, axes, "dilation")
     window = tuple(gap * (size - 1) + 1 for size, gap in zip(kernel.shape[:axes], gaps, strict=True))
     pads = explicit_padding(padding, images.shape[1:-1], window, steps)
-    output_sizes(images.shape[1:-1], window, steps, pads, "convolution")
-    geometry = Geometry(steps, pads, gaps, groups)
+    places = output_sizes(images.shape[1:-1], window, steps, pads, "convolution")
+    geometry = Geometry(steps, pads, gaps, groups, _pieces(images, kernel, math.prod(places), groups))
     if math.prod(window) == 1 and groups == 1 and not any(map(any, pads)):
         return lax.platform_dependent(images, kernel, cpu=bound(_pointwise, geometry), default=bound(_plain, geometry))
-    if _pieces(images, kernel, geometry) > 1:
+    if geometry.pieces > 1:
         return _with_split_gradient(geometry, images, kernel)
     return _plain(geometry, images, kernel)
 
@@ -112,18 +115,19 @@ def _pointwise(geometry: Geometry, images: Array, kernel: Array) -> Array:
     return lax.dot_general(images[steps], kernel.reshape(kernel.shape[-2:]), over_channels)
 
 
-def _pieces(images: Array, kernel: Array, geometry: Geometry) -> int:
+def _pieces(images: Array, kernel: Array, places: int, groups: int) -> int:
     """Into how many pieces the batch is split for the weight gradient on CPU; 1 where that does not pay."""
     batch = images.shape[0]
     if (
         not isinstance(batch, int)  # of symbolic size, in an export
-        or geometry.groups != 1
+        or groups != 1
         or kernel.ndim != 4
         or max(kernel.shape[-2:]) > FEW_CHANNELS
         or images.dtype != jnp.float32
     ):
         return 1
-    return next((n for n in PIECES if batch % n == 0 and batch >= n * PIECE_SIZE), 1)
+    most = min(batch // PIECE_IMAGES, batch * places // PIECE_PLACES)
+    return next((count for count in PIECES if count <= most and batch % count == 0), 1)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -157,9 +161,8 @@ def _is_zero(tangent: Any) -> bool:
 def _in_pieces(geometry: Geometry, images: Array, kernel: Array) -> Array:
     # Piece i holds every n-th image from i on: so it has an equal part of each shard of a sharded batch, and
     # no device has to fetch images from another. Runs of neighbours would be whole shards.
-    count = _pieces(images, kernel, geometry)
-    pieces = images.reshape(-1, count, *images.shape[1:])
-    results = [_plain(geometry, pieces[:, i], kernel) for i in range(count)]
+    pieces = images.reshape(-1, geometry.pieces, *images.shape[1:])
+    results = [_plain(geometry, pieces[:, i], kernel) for i in range(geometry.pieces)]
     return jnp.stack(results, axis=1).reshape(-1, *results[0].shape[1:])
 
 
