@@ -121,6 +121,11 @@ def assemble(recipe: Recipe) -> Assembly:
     for field, size in (("batch_size", config.batch_size), ("eval_batch_size", config.eval_batch_size)):
         if size % placement.mesh.size:
             raise RecipeError(f"data.{field}: {size} does not divide over {placement.mesh.size} devices")
+    channels = train.image_shape[-1]
+    for field in ("mean", "std"):
+        values = getattr(recipe.augment, field)
+        if len(values) not in (0, 1, channels):
+            raise RecipeError(f"augment.{field}: expected one value or {channels}, one a channel, got {values}")
     steps_per_epoch = len(train) // config.batch_size
     if not steps_per_epoch:
         raise RecipeError(f"data.batch_size: {config.batch_size} is more than the {len(train)} examples")

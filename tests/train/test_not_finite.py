@@ -73,7 +73,7 @@ def test_with_skip_the_run_goes_on_without_those_updates_and_counts_them(poisone
 @pytest.mark.parametrize(
     ("learning_rate", "on_nan", "message"),
     [
-        (1e39, "skip", "error: step 1: after the update, not finite: ema/"),
+        (1e39, "skip", "error: step 1: after the update, not finite: params/"),
         pytest.param(1e38, "stop", "error: step 2: loss or gradient is not finite", marks=pytest.mark.slow),
     ],
 )
