@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import logging
 import os
 import re
 import shutil
@@ -24,7 +23,6 @@ from train.state import TrainState
 
 _policies = ocp.training.preservation_policies
 _LATEST = 2
-logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs every save, and what we report better
 
 
 class CheckpointError(RunError):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import logging
 import os
 import sys
 import warnings
@@ -214,6 +215,7 @@ def _run(command: str, arguments: Arguments) -> int:
 
         raise unknown("command", command, COMMANDS)
     warnings.showwarning = _show_warning
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax fills pages with what we say in a line
     if command not in _WITHOUT_JAX and not {"-h", "--help"} & set(arguments):
         _keep_compiled_programs()
     return COMMANDS[command][0](arguments)

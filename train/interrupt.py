@@ -10,7 +10,7 @@ class Interrupt:
     """A context in which the first signal is only noted, and a SIGINT after it stops at once.
 
     Python runs handlers between two of its own instructions: a signal that comes while XLA compiles is noted
-    when the compiler returns.
+    when the compiler returns. At once means without another save; a checkpoint in writing is still completed.
     """
 
     def __init__(self) -> None:

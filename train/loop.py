@@ -46,7 +46,8 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
       console: where progress is shown.
 
     Raises:
-      WorkdirError: the folder holds something that this run must not touch, or is in use.
+      WorkdirError: the folder holds something that this run must not touch, or is in use; or the data is not
+        what the run began with.
       RecipeError: the recipe asks for something impossible.
       DataError: the examples cannot be read.
       CheckpointError: there are checkpoints and none can be read, or the last could not be written.
@@ -61,8 +62,10 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
         assembly = assemble(recipe)
         if not resume:
             files.write_card(recipe, assembly.card())
-        elif changes := files.changes():
-            warnings.warn(f"not what this run began with, so bits may differ: {'; '.join(changes)}", stacklevel=2)
+        else:
+            files.check_about(assembly.card())
+            if changes := files.changes():
+                warnings.warn(f"not what this run began with, so bits may differ: {'; '.join(changes)}", stacklevel=2)
         return _Run(assembly, files, console, interrupt).go(resume)
 
 
@@ -103,8 +106,12 @@ class _Run:
         if restored is None:
             self.console.say(f"{self.files.path} has no finished checkpoint: starting again from step 0")
             return None
-        self.progress, self.saved_at = Progress.load(restored.progress["loop"]), restored.step
-        self.feed.restore(restored.progress["feed"])
+        try:
+            self.progress, self.saved_at = Progress.load(restored.progress["loop"]), restored.step
+            self.feed.restore(restored.progress["feed"])
+        except (KeyError, TypeError, ValueError) as error:
+            where = f"{self.files.checkpoints}: step {restored.step}"
+            raise CheckpointError(f"{where} is of another version or pipeline ({error})") from error
         self.console.say(f"resuming {self.files.path} at step {restored.step}")
         return placement.from_portable(restored.state)
 

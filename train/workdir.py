@@ -157,12 +157,32 @@ class Workdir:
         card = {"recipe": recipes.to_dict(recipe), **about, "versions": versions(), "devices": devices()}
         write_json(self.card, card)
 
+    def check_about(self, about: dict[str, Any]) -> None:
+        """Refuses model or data that are not what the run began with, as far as `write_card` was told.
+
+        Raises:
+          WorkdirError: names what differs.
+        """
+        then, now = _flat(self.read_card()), _flat(json.loads(json.dumps(about)))
+        changed = [f"{name}: {then[name]} -> {now[name]}" for name in now if then.get(name, now[name]) != now[name]]
+        if changed:
+            listed = "\n  ".join(changed)
+            raise WorkdirError(f"{self.path}: the data is not what this run began with. It differs in\n  {listed}")
+
     def changes(self) -> list[str]:
         """What decides a result bit by bit and is not now what it was, as lines "jax: 0.10.2 -> 0.11.0"."""
         card = self.read_card()
         then = {**card.get("versions", {}), "devices": ", ".join(card.get("devices", ()))}
         now = {**versions(), "devices": ", ".join(devices())}
         return [f"{name}: {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
+
+
+def _flat(node: Any, path: str = "") -> dict[str, Any]:
+    """Nested objects as one level of dotted names."""
+    if not isinstance(node, dict):
+        return {path: node}
+    parts = (_flat(child, f"{path}.{name}" if path else name) for name, child in node.items())
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def resume_command(path: Path) -> str:

@@ -7,6 +7,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from tests.train import harness
+from train.recipe import Optimizer, Task
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +60,14 @@ def whole(engine, data, tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "whole"
     with engine():
         return path, harness.run(harness.recipe(data), path)
+
+
+@pytest.fixture(scope="session")
+def regression(engine, data, tmp_path_factory):
+    """The folder of a regression run, which keeps no moving average."""
+    path = tmp_path_factory.mktemp("regression") / "run"
+    with engine():
+        harness.run(
+            harness.recipe(data, task=Task("regression"), optimizer=Optimizer("adam", learning_rate=3e-3)), path
+        )
+    return path

@@ -4,24 +4,14 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from tests.train.harness import lines, recipe, run
+from tests.train.harness import lines
 from train import cli
 from train.checkpoint import CheckpointError
 from train.console import Console
 from train.data import DataError, load
 from train.inference import predict_images, read_image
-from train.recipe import Optimizer, Task
 
 QUIET = Console(quiet=True)
-
-
-@pytest.fixture(scope="session")
-def regression(engine, data, tmp_path_factory):
-    """The folder of a regression run, which keeps no moving average."""
-    path = tmp_path_factory.mktemp("regression") / "run"
-    with engine():
-        run(recipe(data, task=Task("regression"), optimizer=Optimizer("adam", learning_rate=3e-3)), path)
-    return path
 
 
 def gradient(mode, size=(20, 12)):

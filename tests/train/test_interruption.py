@@ -95,7 +95,7 @@ def wait_for_a_checkpoint(path, process):
 def kill_at_random(changed, path):
     process = start_resume(changed, path)
     wait_for_a_checkpoint(path, process)
-    time.sleep(random.uniform(0, 0.5))
+    time.sleep(random.uniform(0, 0.4))
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -107,7 +107,7 @@ NEVER_FINISHED = pytest.mark.filterwarnings("ignore:checkpoint of step .* never 
 
 @NEVER_FINISHED
 def test_a_run_that_was_terminated_and_killed_ends_as_one_that_was_not(data, tmp_path):
-    changed = recipe(data, epochs=12, checkpoint_every=5)
+    changed = recipe(data, epochs=8, checkpoint_every=6)
     path = tmp_path / "run"
     process = start_resume(changed, path)
     wait_for_a_checkpoint(path, process)
@@ -126,7 +126,7 @@ def test_a_run_that_was_terminated_and_killed_ends_as_one_that_was_not(data, tmp
 @NEVER_FINISHED
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_that_reads_with_grain_ends_as_one_that_was_not(workers, data, tmp_path):
-    base = recipe(data, epochs=12, checkpoint_every=5)
+    base = recipe(data, epochs=8, checkpoint_every=6)
     changed = dataclasses.replace(base, data=dataclasses.replace(base.data, pipeline="grain", workers=workers))
     if workers:
         process = start_resume(changed, tmp_path / "run")

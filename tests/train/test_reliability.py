@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -67,6 +68,26 @@ def test_a_folder_that_holds_something_else_is_refused(whole, data, tmp_path):
     with pytest.raises(WorkdirError, match="holds no run"):
         run(recipe(data), tmp_path / "nowhere", resume=True)
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_run_is_not_resumed_on_other_data(data, tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    copy = shutil.copy(data, tmp_path / "tiny.npz")
+    signal_at(monkeypatch, MemoryFeed, "advance", signal.SIGTERM)
+    run(recipe(copy), path)
+    arrays = dict(np.load(copy))
+    np.savez(copy, **arrays | {name: arrays[name][:56] for name in ("image", "label", "target")})
+    with pytest.raises(WorkdirError, match=r"not what this run began with.*\n  data.train_examples: 64 -> 56\n"):
+        run(recipe(copy), path, resume=True)
+
+
+def test_a_checkpoint_of_another_pipeline_is_an_error(data, tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    signal_at(monkeypatch, MemoryFeed, "advance", signal.SIGTERM)
+    run(recipe(data), path)
+    seal.amend(path / "checkpoints" / "1", {"loop": {}, "feed": {"pipeline": "grain"}}, None)
+    with pytest.raises(CheckpointError, match=r"step 1 is of another version or pipeline .*'memory'"):
+        run(recipe(data), path, resume=True)
 
 
 def test_an_unfinished_run_is_not_begun_anew_and_two_never_share_a_folder(data, tmp_path):

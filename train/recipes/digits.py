@@ -15,9 +15,9 @@ DIGITS = Recipe(
     model=Model("cifar_resnet20"),
     data=_DATA,
     augment=Augment(pad_crop=1),
-    optimizer=Optimizer(learning_rate=0.1, weight_decay=5e-4, nesterov=True),
+    optimizer=Optimizer(learning_rate=0.05, weight_decay=5e-4, nesterov=True),
     schedule=Schedule("one_cycle", warmup=0.25),
-    epochs=15,
+    epochs=25,
     log_every=22,
 )
 
