@@ -1,5 +1,6 @@
 """A run's folder: what was run, with what, how far it came; and the refusal to overwrite any of it."""
 
+import collections
 import contextlib
 import dataclasses
 import fcntl
@@ -8,7 +9,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +173,8 @@ class Workdir:
     def changes(self) -> list[str]:
         """What decides a result bit by bit and is not now what it was, as lines "jax: 0.10.2 -> 0.11.0"."""
         card = self.read_card()
-        then = {**card.get("versions", {}), "devices": ", ".join(card.get("devices", ()))}
-        now = {**versions(), "devices": ", ".join(devices())}
+        then = {**card.get("versions", {}), "devices": _counted(card.get("devices", ()))}
+        now = {**versions(), "devices": _counted(devices())}
         return [f"{name}: {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
 
 
@@ -183,6 +184,12 @@ def _flat(node: Any, path: str = "") -> dict[str, Any]:
         return {path: node}
     parts = (_flat(child, f"{path}.{name}" if path else name) for name, child in node.items())
     return {name: value for part in parts for name, value in part.items()}
+
+
+def _counted(devices: Iterable[str]) -> str:
+    """Such as "8 x cpu" of what `devices` lists."""
+    kinds = collections.Counter(device.partition("(")[2].removesuffix(")") for device in devices)
+    return ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
 
 
 def resume_command(path: Path) -> str:

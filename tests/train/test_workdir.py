@@ -33,11 +33,11 @@ def test_the_card_holds_the_recipe_and_what_decides_its_bits(files):
 
 def test_changes_name_what_is_not_as_it_was(files):
     card = files.read_card()
-    card["versions"]["flax"], card["devices"] = "0.1", ["tpu:0 (v5)"]
+    card["versions"]["flax"], card["devices"] = "0.1", ["tpu:0 (v5)", "tpu:1 (v5)"]
     files.card.write_text(json.dumps(card))
     flax, devices = files.changes()
     assert flax.startswith("flax: 0.1 -> ")
-    assert devices == "devices: tpu:0 (v5) -> cpu:0 (cpu)"
+    assert devices == "devices: 2 x v5 -> 1 x cpu"
 
 
 @pytest.mark.parametrize(
