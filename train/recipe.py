@@ -240,18 +240,19 @@ def model_options(recipe: Recipe) -> dict[str, Any]:
 
 def flatten(recipe: Recipe) -> dict[str, Any]:
     """The recipe as one level of dotted names: {"model.name": ..., "optimizer.learning_rate": ...}."""
+    return flat_names(to_dict(recipe))
 
-    def walk(prefix: str, node: Any) -> dict[str, Any]:
-        flat = {}
-        for field in dataclasses.fields(node):
-            value = getattr(node, field.name)
-            if dataclasses.is_dataclass(value):
-                flat |= walk(f"{prefix}{field.name}.", value)
-            else:
-                flat[prefix + field.name] = value
-        return flat
 
-    return walk("", recipe)
+def flat_names(node: Any, path: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one level of dotted names.
+
+    >>> flat_names({"model": {"name": "mlp"}, "seed": 0})
+    {'model.name': 'mlp', 'seed': 0}
+    """
+    if not isinstance(node, dict):
+        return {path: node}
+    parts = (flat_names(child, f"{path}.{name}" if path else name) for name, child in node.items())
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def differences(one: Recipe, other: Recipe) -> list[str]:

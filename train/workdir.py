@@ -164,7 +164,7 @@ class Workdir:
         Raises:
           WorkdirError: names what differs.
         """
-        then, now = _flat(self.read_card()), _flat(json.loads(json.dumps(about)))
+        then, now = recipes.flat_names(self.read_card()), recipes.flat_names(json.loads(json.dumps(about)))
         changed = [f"{name}: {then[name]} -> {now[name]}" for name in now if then.get(name, now[name]) != now[name]]
         if changed:
             listed = "\n  ".join(changed)
@@ -176,14 +176,6 @@ class Workdir:
         then = {**card.get("versions", {}), "devices": _counted(card.get("devices", ()))}
         now = {**versions(), "devices": _counted(devices())}
         return [f"{name}: {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
-
-
-def _flat(node: Any, path: str = "") -> dict[str, Any]:
-    """Nested objects as one level of dotted names."""
-    if not isinstance(node, dict):
-        return {path: node}
-    parts = (_flat(child, f"{path}.{name}" if path else name) for name, child in node.items())
-    return {name: value for part in parts for name, value in part.items()}
 
 
 def _counted(devices: Iterable[str]) -> str:

@@ -92,8 +92,8 @@ def run(options: Options) -> int:
 
 def result(path: Path) -> dict[str, float]:
     """Training loss and accuracy over a run's last epoch, and its final test accuracy."""
-    card = json.loads((path / "recipe.json").read_text())
-    records = journal.read(path / "metrics.jsonl")
+    files = Workdir(path)
+    card, records = files.read_card(), journal.read(files.metrics)
     training = [record for record in records if record["kind"] == "train"]
     after = card["total_steps"] - card["steps_per_epoch"]
     weighted = [
@@ -108,7 +108,7 @@ def result(path: Path) -> dict[str, float]:
         "train_error": 1 - sum(record["accuracy"] * count for record, count in weighted) / steps,
         "test_error": 1 - test["accuracy"],
         "parameters": card["model"]["parameters"],
-        "seconds": json.loads((path / "fingerprint.json").read_text())["seconds"],
+        "seconds": json.loads(files.fingerprint.read_text())["seconds"],
     }
 
 
@@ -144,7 +144,7 @@ def figure(workdir: Path) -> Any:
     panels = drawing.subplots(1, 2, sharey=True)
     for arm in ARMS:
         panel = panels[0 if arm.startswith("plain") else 1]
-        records = [r for r in journal.read(workdir / arm / "metrics.jsonl") if r["kind"] == "train"]
+        records = [r for r in journal.read(Workdir(workdir / arm).metrics) if r["kind"] == "train"]
         deep = arm.endswith("56")
         panel.plot(
             [r["step"] for r in records],

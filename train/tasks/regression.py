@@ -22,7 +22,7 @@ class Regression:
     @classmethod
     def of_targets(cls, targets: np.ndarray) -> "Regression":
         """The task whose values are standardised by the training targets' mean and deviation."""
-        return cls(float(np.mean(targets)), float(np.std(targets)) or 1.0)
+        return cls(float(np.mean(targets, dtype=np.float64)), float(np.std(targets, dtype=np.float64)) or 1.0)
 
     def inputs(self, batch: Batch) -> tuple[Array]:
         """The images."""
