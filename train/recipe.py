@@ -5,11 +5,9 @@ Two runs of one recipe, with the same versions on the same platform, give bit-id
 
 import ast
 import dataclasses
-import json
 import math
 import types
 import typing
-from pathlib import Path
 from typing import Any, Literal
 
 from train.data.augment import Augment
@@ -286,19 +284,3 @@ def from_dict(values: dict[str, Any], kind: type = Recipe) -> Any:
             value = tuple(value)
         arguments[name] = value
     return kind(**arguments)
-
-
-def load(path: Path) -> Recipe:
-    """The recipe that a run wrote to `recipe.json`.
-
-    Raises:
-      RecipeError: the file is not one that a run wrote, or its values are not a recipe's.
-      UnknownNameError: it has a field that recipes have not.
-    """
-    try:
-        card = json.loads(path.read_text())
-    except ValueError as error:
-        raise RecipeError(f"{path}: expected json ({error})") from error
-    if not isinstance(card, dict) or "recipe" not in card:
-        raise RecipeError(f"{path}: expected a run's card with a 'recipe'")
-    return from_dict(card["recipe"])

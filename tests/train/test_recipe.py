@@ -10,6 +10,7 @@ from train import recipe as recipes
 from train.data import Augment
 from train.recipe import Data, Model, Optimizer, Recipe, RecipeError, Schedule, Task
 from train.recipes import all_recipes, get
+from train.workdir import Workdir, WorkdirError
 from zoo.names import UnknownNameError
 
 UNUSUAL = Recipe(
@@ -168,11 +169,12 @@ def test_options_that_cannot_be_meant_are_refused(options, message):
 def test_a_card_that_no_run_wrote_is_refused(tmp_path):
     card = tmp_path / "recipe.json"
     card.write_text(json.dumps({"recipe": recipes.to_dict(UNUSUAL), "versions": {}}))
-    assert recipes.load(card) == UNUSUAL
-    for text, message in (('{"recipe": {', "expected json"), ("[1]", "expected a run's card"), ("{}", "a run's card")):
+    files = Workdir(tmp_path)
+    assert files.read_recipe() == UNUSUAL
+    for text, message in (('{"recipe": {', "is damaged"), ("[1]", "expected an object"), ("{}", "holds no recipe")):
         card.write_text(text)
-        with pytest.raises(RecipeError, match=message):
-            recipes.load(card)
+        with pytest.raises(WorkdirError, match=message):
+            files.read_recipe()
 
 
 @pytest.mark.parametrize("recipe", all_recipes().values(), ids=lambda recipe: recipe.name)
