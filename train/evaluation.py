@@ -66,6 +66,7 @@ class Evaluator:
             outputs=joined["output"],
             class_names=self._assembly.test.class_names,
             kind=self._assembly.recipe.task.name,
+            unit=self._assembly.test.target_unit,
         )
 
     def _sums(self, variables: PyTree[Array], stop: Callable[[], bool]) -> dict[str, float] | None:

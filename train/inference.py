@@ -130,7 +130,7 @@ def _to_bytes(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:
 
 def _record(task: tasks.Task, output: Float[np.ndarray, "..."]) -> dict[str, Any]:
     if not isinstance(task, tasks.Classification):
-        return {"value": float(output), "text": f"{float(output):.4g}"}
+        return {"value": float(output), "text": f"{float(output):.4g} {task.unit}".rstrip()}
     scores = np.exp(output - output.max())
     scores /= scores.sum()
     order = np.argsort(-scores, kind="stable")

@@ -14,6 +14,7 @@ from train.console import Console
 from train.data import load
 from train.evaluation import Evaluator, first_kernel
 from train.inference import evaluate_run, load_variables
+from train.recipe import Task
 from train.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures("runs")
@@ -72,6 +73,13 @@ def test_the_predictions_for_the_report_are_every_example_once_in_order(model, w
     np.testing.assert_allclose(
         scipy.special.softmax(predictions.outputs, axis=1), probabilities(variables, arrays), atol=1e-6
     )
+
+
+def test_the_report_is_told_the_unit_of_a_regression(data):
+    base = recipe(data, task=Task("regression"))
+    assembly = assemble(dataclasses.replace(base, data=dataclasses.replace(base.data, source="rotated_digits")))
+    predictions = Evaluator(assembly).predictions(assembly.make_state())
+    assert (predictions.kind, predictions.unit) == ("regression", "degrees")
 
 
 def test_an_evaluation_can_be_given_up_between_two_batches(model, data):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import statistics
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, mean_
 
 from tests.train.small import quick_compiling
 from train import recipe as recipes
-from train.data import ArraySource
+from train.data import ArraySource, load
 from train.tasks import Classification, Regression, from_card, make_task
 
 random = np.random.default_rng(0)
@@ -203,6 +204,13 @@ def test_equal_targets_do_not_divide_by_zero():
     assert (task.mean, task.std) == (7.0, 1.0)
 
 
+def test_statistics_of_targets_far_from_zero_are_exact():
+    targets = np.float32(2**23) + np.arange(1001, dtype=np.float32) % 7
+    task = Regression.of_targets(targets)
+    exact = [float(value) for value in targets]
+    assert (task.mean, task.std) == pytest.approx((statistics.fmean(exact), statistics.pstdev(exact)), rel=1e-12)
+
+
 def source(**values):
     arrays = {"image": np.zeros((3, 4, 4, 1), np.uint8), **values}
     return ArraySource("three", arrays, ("a", "b") if "label" in values else ())
@@ -214,6 +222,7 @@ def test_a_task_fits_its_source_or_says_what_is_missing():
     assert task == Classification(("a", "b"), 0.1)
     assert task.num_outputs == 2
     assert make_task(recipes.Task("regression"), measured).mean == 2.0
+    assert make_task(recipes.Task("regression"), load("rotated_digits", "train")).unit == "degrees"
     with pytest.raises(recipes.RecipeError, match="classification needs examples with labels; three has none"):
         make_task(recipes.Task(), measured)
     with pytest.raises(recipes.RecipeError, match="regression needs examples with a 'target'; three has"):

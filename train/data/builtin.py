@@ -48,7 +48,7 @@ def rotated_digits(split: Literal["train", "test"]) -> ArraySource:
     rows = _rows(labels, split)
     turned = np.stack([enlarge_and_rotate(images[row], float(degrees[row])) for row in rows])
     arrays = {"image": turned[..., None], "target": degrees[rows], "label": labels[rows]}
-    return ArraySource("rotated_digits", arrays, _NAMES)
+    return ArraySource("rotated_digits", arrays, _NAMES, target_unit="degrees")
 
 
 def enlarge_and_rotate(

@@ -25,6 +25,8 @@ class Source(abc.ABC):
     """The name of each label; empty when the examples have none."""
     image_shape: tuple[int, int, int]
     """Height, width and channels, the same for every example."""
+    target_unit: str = ""
+    """What a "target" is measured in, such as degrees; empty when nobody said."""
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -58,9 +60,10 @@ class ArraySource(Source):
     (2, (8, 8, 1), 1)
     """
 
-    def __init__(self, name: str, arrays: Arrays, class_names: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, arrays: Arrays, class_names: tuple[str, ...] = (), target_unit: str = "") -> None:
         self.name = name
         self.class_names = class_names
+        self.target_unit = target_unit
         self.image_shape = arrays["image"].shape[1:]
         self._arrays = arrays
 
@@ -85,6 +88,7 @@ class Subset(Source):
     def __init__(self, source: Source, rows: Int[np.ndarray, "rows"]) -> None:
         self.name = source.name
         self.class_names = source.class_names
+        self.target_unit = source.target_unit
         self.image_shape = source.image_shape
         self._source = source
         self._rows = rows
@@ -108,7 +112,7 @@ def in_memory(source: Source) -> ArraySource:
     """The same source, decoded once."""
     if isinstance(source, ArraySource):
         return source
-    return ArraySource(source.name, source.arrays(), source.class_names)
+    return ArraySource(source.name, source.arrays(), source.class_names, source.target_unit)
 
 
 def generator(*seeds: int) -> np.random.Generator:

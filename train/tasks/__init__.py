@@ -17,7 +17,7 @@ def make_task(config: recipes.Task, source) -> Task:
     if config.name == "regression":
         if "target" not in source[0]:
             raise recipes.RecipeError(f"regression needs examples with a 'target'; {source.name} has labels only")
-        return Regression.of_targets(source.arrays()["target"])
+        return Regression.of_targets(source.arrays()["target"], source.target_unit)
     if not source.class_names:
         raise recipes.RecipeError(f"classification needs examples with labels; {source.name} has none")
     return Classification(source.class_names, config.label_smoothing)

@@ -15,14 +15,17 @@ class Regression:
 
     mean: float
     std: float
+    unit: str = ""
+    """What the value is measured in, such as degrees."""
     num_outputs: int = 1
     best: str = "mae"
     higher_is_better: bool = False
 
     @classmethod
-    def of_targets(cls, targets: np.ndarray) -> "Regression":
+    def of_targets(cls, targets: np.ndarray, unit: str = "") -> "Regression":
         """The task whose values are standardised by the training targets' mean and deviation."""
-        return cls(float(np.mean(targets, dtype=np.float64)), float(np.std(targets, dtype=np.float64)) or 1.0)
+        mean, std = np.mean(targets, dtype=np.float64), np.std(targets, dtype=np.float64)
+        return cls(float(mean), float(std) or 1.0, unit)
 
     def inputs(self, batch: Batch) -> tuple[Array]:
         """The images."""

@@ -95,6 +95,12 @@ def test_balanced_subset_of_a_regression_source_is_drawn_at_random():
     assert targets.max() > 20
 
 
+def test_the_unit_of_targets_stays_with_a_part_of_the_source_and_a_copy_in_memory():
+    arrays = {"image": np.zeros((5, 2, 2, 1), np.uint8), "target": np.arange(5.0)}
+    source = ArraySource("angles", arrays, target_unit="degrees")
+    assert in_memory(balanced_subset(source, 2)).target_unit == "degrees"
+
+
 @pytest.mark.parametrize("limit", [0, 31])
 def test_balanced_subset_refuses_more_than_there_is_and_less_than_one(limit):
     with pytest.raises(DataError, match=rf"limit={limit}: expected 1 to 30, the size of counting"):
