@@ -6,13 +6,14 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from tests.convnets.goldens import numbers
-from zoo.weights import FAMILIES
+from zoo.weights import family_of
 from zoo.weights.rules import rename
 
 
 def torch_name(path):
     """The torch name of our path, and the axes that a torch array is transposed by."""
-    named = ((rename(path, rule.ours, rule.theirs), rule.axes) for rule in FAMILIES["cifar_resnet"].rules)
+    rules = family_of("akamaster/cifar_resnet", None).rules
+    named = ((rename(path, rule.ours, rule.theirs), rule.axes) for rule in rules)
     return next((name, axes) for name, axes in named if name is not None)
 
 

@@ -14,6 +14,7 @@ from zoo.convnets.cifar_resnet import CifarResNet
 from zoo.weights import WeightsError
 
 TINY = CifarResNet(depth=8)
+LAYOUT = "akamaster/cifar_resnet"
 
 
 def assert_equal(ours, expected):
@@ -31,11 +32,11 @@ def tiny():
 @pytest.fixture
 def file(tmp_path, tiny):
     path = tmp_path / "torch.safetensors"
-    zoo.save_weights(tiny, path, layout="cifar_resnet")
+    zoo.save_weights(tiny, path, layout=LAYOUT)
     return path
 
 
-@pytest.mark.parametrize("layout", ["zoo", "cifar_resnet"])
+@pytest.mark.parametrize("layout", ["zoo", LAYOUT])
 @pytest.mark.parametrize(
     "options",
     [
@@ -62,6 +63,14 @@ def test_layouts_write_the_names_they_promise(tmp_path, tiny, file):
         theirs["layer2.0.conv1.weight"], ours["params/stage2/block1/conv1/kernel"].transpose(3, 2, 0, 1)
     )
     assert len(ours) == len(theirs) == 7 * (1 + 4) + 2  # seven convolutions, each normalised, and the head
+
+
+def test_a_library_and_the_model_name_a_layout_too(tmp_path, tiny, file):
+    for model in (TINY, "cifar_resnet8"):
+        zoo.save_weights(tiny, tmp_path / "w.safetensors", layout="akamaster", model=model)
+        assert load_file(tmp_path / "w.safetensors").keys() == load_file(file).keys()
+    with pytest.raises(zoo.UnknownNameError, match="no layout of weights of cifar_resnet8 'torchvision'; known: "):
+        zoo.save_weights(tiny, tmp_path / "w.safetensors", layout="torchvision", model="cifar_resnet8")
 
 
 def test_a_name_of_the_catalog_is_enough_and_prefixes_are_taken_off(tmp_path, tiny, file):
@@ -147,7 +156,7 @@ def test_saving_refuses_what_a_layout_has_no_name_for_and_leaves_no_file(tmp_pat
     with pytest.raises(zoo.UnknownNameError, match="layout of weights"):
         zoo.save_weights(tiny, tmp_path / "w.safetensors", layout="cifar_resnets")
     with pytest.raises(WeightsError, match="params/extra: no rule for it"):
-        zoo.save_weights({"params": {"extra": jnp.ones(1)}}, tmp_path / "w.safetensors", layout="cifar_resnet")
+        zoo.save_weights({"params": {"extra": jnp.ones(1)}}, tmp_path / "w.safetensors", layout=LAYOUT)
     with pytest.raises(WeightsError, match="cache/x: neither params nor batch_stats"):
         zoo.save_weights({"cache": {"x": jnp.ones(1)}}, tmp_path / "w.safetensors")
     assert not list(tmp_path.iterdir())
@@ -168,7 +177,7 @@ def test_a_torch_file_without_torch_says_what_to_install(tmp_path, tiny, monkeyp
 
 def test_torch_files_round_trip_and_load_strictly_in_torch(tmp_path, tiny):
     torch = pytest.importorskip("torch")
-    zoo.save_weights(tiny, tmp_path / "w.pth", layout="cifar_resnet")
+    zoo.save_weights(tiny, tmp_path / "w.pth", layout=LAYOUT)
     assert_equal(zoo.load_weights(TINY, tmp_path / "w.pth"), tiny)
     state = torch.load(tmp_path / "w.pth", weights_only=True)
     wrapped = {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}, "best_prec1": 91.7}

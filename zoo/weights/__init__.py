@@ -5,7 +5,8 @@ logits = zoo.create("cifar_resnet20").apply(variables, images)
 zoo.save_weights(variables, "mine.safetensors")
 """
 
-from zoo.weights.load import FAMILIES, WeightsError, load_weights, save_weights
+from zoo.weights.families import FAMILIES, family_of
+from zoo.weights.load import WeightsError, load_weights, save_weights
 from zoo.weights.rules import Family, Rule
 
-__all__ = ["FAMILIES", "Family", "Rule", "WeightsError", "load_weights", "save_weights"]
+__all__ = ["FAMILIES", "Family", "Rule", "WeightsError", "family_of", "load_weights", "save_weights"]

@@ -1,6 +1,7 @@
 """Loading and saving a model's variables, in this zoo's layout or another library's."""
 
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +16,12 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from zoo.catalog import CATALOG, Entry, create, describe
 from zoo.names import unknown
-from zoo.weights.cifar_resnet import FAMILY as CIFAR_RESNET
+from zoo.weights.families import FAMILIES, family_of
 from zoo.weights.files import read_arrays, write_arrays
 from zoo.weights.rules import Family, to_ours, to_theirs
 
-FAMILIES: Mapping[str, Family] = {"cifar_resnet": CIFAR_RESNET}
-"""Layouts of other libraries, by the names that `weights` has in the catalog."""
-
-HEAD = "params/head/"
-"""Where every model of the zoo keeps the layer whose size is the number of classes."""
+HEAD = re.compile(r"params/(aux\d+/)?head/")
+"""Where every model of the zoo keeps the layers whose size is the number of classes."""
 
 SHOWN = 12
 """How many problems an error lists."""
@@ -42,9 +40,9 @@ def load_weights(
     """The variables of a model, from a file: `{"params": ..., "batch_stats": ...}`.
 
     The file is `.safetensors`, or torch's `.pth`, `.pt` or `.th`; its names are this zoo's (as `save_weights`
-    writes them) or those of the model's row in `FAMILIES`. All of it fits, or nothing is loaded. Only the head
-    may differ in the number of classes: it is then drawn anew, with a warning; with `num_classes=0` it is
-    left out.
+    writes them) or those of a layout that the model's row in the catalog names. All of it fits, or nothing is
+    loaded. Only the head may differ in the number of classes: it is then drawn anew, with a warning; with
+    `num_classes=0` it is left out.
 
     Args:
       model: a name of `zoo.list_models()`, or a module of such a model's class, with other options.
@@ -69,13 +67,11 @@ def load_weights(
 
     key = jax.random.key(0) if key is None else key
     wanted = _flat(jax.eval_shape(initial, key))
-    found, origin, problems = _in_our_layout(read_arrays(Path(path)), entry)
+    found, origin, problems = _in_our_layout(read_arrays(Path(path)), entry, module, wanted)
 
     drawn = _heads_for_other_classes(found, wanted)
-    has_head = any(name.startswith(HEAD) for name in wanted)
-    kept = {
-        name: array for name, array in found.items() if not name.startswith(HEAD) or (has_head and name not in drawn)
-    }
+    has_head = any(map(HEAD.match, wanted))
+    kept = {name: array for name, array in found.items() if not HEAD.match(name) or (has_head and name not in drawn)}
     for name in sorted(set(kept) | (set(wanted) - drawn)):
         if name not in wanted:
             problems.append(f"{origin[name]}: the model has no {name}")
@@ -88,7 +84,7 @@ def load_weights(
 
     values = {name: jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name not in drawn}
     if drawn:
-        bias = f"{HEAD}bias"
+        bias = "params/head/bias"
         warnings.warn(
             f"{path} has a head for {found[bias].size} classes, the model one for {wanted[bias].size}: "
             f"initialised anew: {', '.join(sorted(drawn))}",
@@ -98,27 +94,33 @@ def load_weights(
     return unflatten_dict(values, sep="/")
 
 
-def save_weights(variables: PyTree[Array], path: str | os.PathLike[str], layout: str = "zoo") -> None:
+def save_weights(
+    variables: PyTree[Array],
+    path: str | os.PathLike[str],
+    layout: str = "zoo",
+    model: str | nn.Module | None = None,
+) -> None:
     """Writes a model's variables to a file that `load_weights` reads back bit by bit.
 
     Args:
       variables: `{"params": ..., "batch_stats": ...}`; other collections are refused.
       path: `.safetensors`, or `.pth`, `.pt`, `.th` where torch is installed.
-      layout: "zoo" for names such as params/stage1/block1/conv1/kernel, or a name of `FAMILIES`.
+      layout: "zoo" for names such as params/stage1/block1/conv1/kernel; a name of `FAMILIES`; or, with
+        `model`, another library alone, such as "torchvision".
+      model: whose variables they are, a name of `zoo.list_models()` or a module.
 
     Raises:
-      UnknownNameError: no such layout.
+      UnknownNameError: no such layout, or none of this library for the model.
       WeightsError: entries that the layout has no name for.
       FileNotFoundError: no such folder.
-      ValueError: another suffix.
+      ValueError: another suffix, or the layout's names depend on the model and none was given.
       ImportError: a torch file, and torch is not installed.
     """
-    if layout != "zoo" and layout not in FAMILIES:
-        raise unknown("layout of weights", layout, ["zoo", *FAMILIES])
+    family = None if layout == "zoo" else _family_to_save(layout, model)
     arrays = {name: np.asarray(value) for name, value in _flat(variables).items()}
     problems = [f"{name}: neither params nor batch_stats" for name in arrays if not _is_ours(name)]
-    if layout != "zoo" and not problems:
-        arrays, problems = to_theirs(FAMILIES[layout], arrays)
+    if family is not None and not problems:
+        arrays, problems = to_theirs(family, arrays)
     if problems:
         raise WeightsError(_report(f"variables do not fit the layout {layout}", problems))
     write_arrays(arrays, Path(path))
@@ -133,14 +135,33 @@ def _entry_of(model: nn.Module) -> Entry:
     raise ValueError(f"weights can be loaded for the models of the catalog, got a module of {builder}")
 
 
+def _family_to_save(layout: str, model: str | nn.Module | None) -> Family:
+    if model is None:
+        known = ["zoo", *FAMILIES]
+        if layout not in known:
+            raise unknown("layout of weights (without model=)", layout, known)
+        return family_of(layout, None)
+    entry = describe(model) if isinstance(model, str) else _entry_of(model)
+    of_library = {name.partition("/")[0]: name for name in reversed(entry.weights)}
+    choices = {**of_library, **{name: name for name in entry.weights}}
+    if layout not in choices:
+        raise unknown(f"layout of weights of {entry.name}", layout, ["zoo", *choices])
+    return family_of(choices[layout], create(model) if isinstance(model, str) else model)
+
+
 def _in_our_layout(
-    arrays: Mapping[str, np.ndarray], entry: Entry
+    arrays: Mapping[str, np.ndarray], entry: Entry, module: nn.Module, wanted: Mapping[str, Any]
 ) -> tuple[Mapping[str, np.ndarray], Mapping[str, str], list[str]]:
+    """The arrays by our names, the names they had, and what has none, by the layout that explains most."""
     if arrays and all(map(_is_ours, arrays)):
         return arrays, {name: name for name in arrays}, []
-    if entry.weights is None:
+    if not entry.weights:
         return {}, {}, [f"{name}: not one of this zoo's names, and {entry.name} has no other" for name in arrays]
-    return to_ours(FAMILIES[entry.weights], arrays)
+    families = [family_of(layout, module) for layout in entry.weights]
+    renamed = [(family, *to_ours(family, arrays)) for family in families]
+    family, found, origin, problems = min(renamed, key=lambda result: len(result[-1]))
+    needless = {name for name in found if name.startswith(family.optional) and name not in wanted}
+    return {name: array for name, array in found.items() if name not in needless}, origin, problems
 
 
 def _is_ours(name: str) -> bool:
@@ -149,7 +170,7 @@ def _is_ours(name: str) -> bool:
 
 def _heads_for_other_classes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> set[str]:
     """The head's paths if it is whole in the file and differs in the number of classes alone."""
-    heads = {name for name in wanted if name.startswith(HEAD)}
+    heads = set(filter(HEAD.match, wanted))
     shapes = [(found[name].shape, wanted[name].shape) for name in heads if name in found]
     if len(shapes) < len(heads) or any(theirs[:-1] != ours[:-1] for theirs, ours in shapes):
         return set()

@@ -35,11 +35,14 @@ class Family(NamedTuple):
     """The first that fits is taken; later ones for the same path serve other spellings, in loading only."""
     ignored: tuple[str, ...] = (r".*\.num_batches_tracked",)
     """Regular expressions of names in a file that hold nothing a model here needs."""
+    optional: tuple[str, ...] = ()
+    """Beginnings of our paths that a file may hold although the model was built without them."""
 
 
 def convolution(theirs: str, ours: str) -> tuple[Rule, ...]:
-    """A torch convolution without bias: OIHW becomes HWIO."""
-    return (Rule(f"{theirs}.weight", f"params/{ours}/kernel", (2, 3, 1, 0)),)
+    """A torch convolution, with or without bias: OIHW becomes HWIO."""
+    kernel = Rule(f"{theirs}.weight", f"params/{ours}/kernel", (2, 3, 1, 0))
+    return kernel, Rule(f"{theirs}.bias", f"params/{ours}/bias")
 
 
 def linear(theirs: str, ours: str) -> tuple[Rule, ...]:
@@ -55,6 +58,11 @@ def batch_norm(theirs: str, ours: str) -> tuple[Rule, ...]:
         Rule(f"{theirs}.running_mean", f"batch_stats/{ours}/mean"),
         Rule(f"{theirs}.running_var", f"batch_stats/{ours}/var"),
     )
+
+
+def layer_norm(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """A torch layer normalisation: scale and bias."""
+    return Rule(f"{theirs}.weight", f"params/{ours}/scale"), Rule(f"{theirs}.bias", f"params/{ours}/bias")
 
 
 def rename(name: str, source: str, target: str) -> str | None:

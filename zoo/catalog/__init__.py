@@ -1,4 +1,4 @@
-"""The catalog: one table of every model in the zoo, a row a model, and the functions that read it."""
+"""The catalog: one table of every model in the zoo, a row a model (a file a chapter), and what reads it."""
 
 import dataclasses
 import fnmatch
@@ -10,56 +10,11 @@ from typing import Any
 
 import flax.linen as nn
 
+from zoo.catalog import convnets, perceptrons
+from zoo.catalog.entry import Entry
 from zoo.names import unknown
 
-HE_2016 = "He et al., 2016, Deep Residual Learning for Image Recognition"
-HE_2016_IDENTITY = "He et al., 2016, Identity Mappings in Deep Residual Networks"
-LECUN_1998 = "LeCun et al., 1998, Gradient-Based Learning Applied to Document Recognition"
-RUMELHART_1986 = "Rumelhart et al., 1986, Learning Representations by Back-Propagating Errors"
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One row of the catalog: how a model is built, and what is known about it."""
-
-    name: str
-    """The name that `zoo.create` takes."""
-    builder: str
-    """Where the Flax module class is, as "package.module:Class"; imported when the model is created."""
-    task: str
-    """What the model predicts: "classification"."""
-    input_shape: tuple[int, ...]
-    """The shape of one example, without the batch axis, that the paper used."""
-    paper: str
-    """Authors, year, title."""
-    lecture: str
-    """The rows of the lecture's checklist that the model serves."""
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The fields of the builder that make this variant."""
-    weights: str | None = None
-    """The table of `zoo.weights` that renames other libraries' parameters, where there is one."""
-
-
-def _cifar_resnets() -> list[Entry]:
-    def row(name: str, paper: str, lecture: str, **options: Any) -> Entry:
-        builder = "zoo.convnets.cifar_resnet:CifarResNet"
-        return Entry(name, builder, "classification", (32, 32, 3), paper, lecture, options, "cifar_resnet")
-
-    basic = (20, 32, 44, 56, 110)
-    bottleneck = {"bottleneck": True, "shortcut": "B"}
-    preactivation = {"unit": "full_preactivation"}
-    return [
-        row("cifar_resnet8", HE_2016, "L40", depth=8),
-        *(row(f"cifar_resnet{depth}", HE_2016, "L39-L41", depth=depth) for depth in basic),
-        *(row(f"cifar_resnet{depth}", HE_2016_IDENTITY, "L43", depth=depth, **bottleneck) for depth in (164, 1001)),
-        row("cifar_resnet1202", HE_2016, "L40", depth=1202),
-        *(row(f"cifar_plain{depth}", HE_2016, "L39", depth=depth, shortcut="none") for depth in basic),
-        row("cifar_preact_resnet110", HE_2016_IDENTITY, "L41, L43", depth=110, **preactivation),
-        *(
-            row(f"cifar_preact_resnet{depth}", HE_2016_IDENTITY, "L41, L43", depth=depth, **bottleneck, **preactivation)
-            for depth in (164, 1001)
-        ),
-    ]
+__all__ = ["CATALOG", "Entry", "create", "describe", "list_models"]
 
 
 def _table(entries: Iterable[Entry]) -> Mapping[str, Entry]:
@@ -76,13 +31,7 @@ def _table(entries: Iterable[Entry]) -> Mapping[str, Entry]:
     return types.MappingProxyType(table)
 
 
-CATALOG = _table(
-    (
-        Entry("mlp", "zoo.perceptrons.mlp:MLP", "classification", (28, 28, 1), RUMELHART_1986, "L5, L6"),
-        Entry("lenet5", "zoo.convnets.lenet:LeNet5", "classification", (28, 28, 1), LECUN_1998, "L37"),
-        *_cifar_resnets(),
-    )
-)
+CATALOG = _table((*perceptrons.ENTRIES, *convnets.ENTRIES))
 
 
 def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
