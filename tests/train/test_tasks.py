@@ -91,6 +91,16 @@ def test_mixed_images_share_the_loss_between_their_labels(smoothing):
     np.testing.assert_allclose(loss, cross_entropy(targets).mean(), rtol=1e-5)
 
 
+def test_auxiliary_heads_add_three_tenths_of_their_loss_and_count_for_no_accuracy():
+    heads = {"logits": LOGITS, "aux1": LOGITS[::-1], "aux2": 2 * LOGITS}
+    batch = {"label": LABELS, "mask": ALL}
+    first, second, main = (
+        log_loss(LABELS, softmax(x), labels=range(CLASSES)) for x in (LOGITS[::-1], 2 * LOGITS, LOGITS)
+    )
+    np.testing.assert_allclose(loss_of(TASK, heads, batch), main + 0.3 * (first + second), rtol=1e-5)
+    assert jax.tree.map(float, sums_of(TASK, heads, batch)) == jax.tree.map(float, sums_of(TASK, LOGITS, batch))
+
+
 def test_cross_entropy_is_stable_where_a_softmax_overflows():
     logits = np.zeros((COUNT, CLASSES), np.float32)
     logits[0, :2] = 1e4, -1e4

@@ -1,12 +1,19 @@
 """Classification: softmax cross entropy, accuracy and top-5 accuracy. Lecture row L17, erratum E5."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
 from train.tasks.protocol import Batch, Sums, mean_of
+
+AUXILIARY_WEIGHT = 0.3
+"""The weight of an auxiliary head's loss: Szegedy et al., 2015, Going Deeper with Convolutions, section 5."""
+
+Outputs = Float[Array, "batch classes"] | Mapping[str, Float[Array, "batch classes"]]
+"""Logits; or, of a network with auxiliary heads while it trains, "logits" and those of "aux1", "aux2", ..."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,22 +34,26 @@ class Classification:
         """The images."""
         return (batch["image"],)
 
-    def loss(self, outputs: Float[Array, "batch classes"], batch: Batch) -> tuple[Float[Array, ""], Sums]:
+    def loss(self, outputs: Outputs, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         """Mean cross entropy; mixed images (`mixup`, `cutmix`) share it between their two labels.
 
         Szegedy et al., 2016, Rethinking the Inception Architecture, section 7, for label smoothing.
         """
+        if isinstance(outputs, Mapping):
+            heads = [(1.0 if name == "logits" else AUXILIARY_WEIGHT, logits) for name, logits in outputs.items()]
+            return sum(weight * self.loss(logits, batch)[0] for weight, logits in heads), {}
         losses = self._cross_entropy(outputs, batch["label"])
         if "mix" in batch:  # the share of the first image
             other = self._cross_entropy(outputs, batch["label_b"])
             losses = batch["mix"] * losses + (1 - batch["mix"]) * other
         return jnp.mean(losses), {}
 
-    def metrics(self, outputs: Float[Array, "batch classes"], batch: Batch) -> Sums:
+    def metrics(self, outputs: Outputs, batch: Batch) -> Sums:
         """Sums of the plain cross entropy, of right answers and of right answers among the best five.
 
         Of equal outputs the first ranks first, as in argmax. An output that is not a number is no right answer.
         """
+        outputs = outputs["logits"] if isinstance(outputs, Mapping) else outputs
         mask, label, outputs = batch["mask"], batch["label"], outputs.astype(jnp.float32)
         losses = optax.softmax_cross_entropy_with_integer_labels(outputs, label)
         own = jnp.take_along_axis(outputs, label[:, None], axis=-1)
