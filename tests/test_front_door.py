@@ -71,6 +71,16 @@ def test_init_is_one_program_and_its_numbers_are_those_of_the_module():
     jax.tree.map(np.testing.assert_array_equal, variables, expected)
 
 
+def test_init_with_another_key_compiles_nothing():
+    def of(seed):
+        return zoo.init(zoo.create("mlp", hidden=(17,)), jax.random.key(seed), (3, 3, 1))["params"]
+
+    of(0)
+    other, count = compilations(lambda: of(1))
+    assert count == 0
+    assert not np.array_equal(of(0)["head"]["kernel"], other["head"]["kernel"])
+
+
 def test_init_under_eval_shape_computes_nothing():
     model, key = zoo.create("cifar_resnet20"), jax.random.key(0)
     shapes, count = compilations(lambda: jax.eval_shape(lambda key: zoo.init(model, key, (32, 32, 3)), key))

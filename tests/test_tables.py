@@ -88,9 +88,9 @@ def test_summary_prints_stages_parameters_flops_and_bytes(capsys, monkeypatch):
     ("arguments", "message"),
     [
         (["describe", "lenet"], "error: no model 'lenet'; nearest: lenet5"),
-        (["summary", "resnet20"], "error: no model 'resnet20'; nearest: cifar_resnet20"),
+        (["summary", "cifar_resnet21"], "error: no model 'cifar_resnet21'; nearest: cifar_resnet"),
         (["summary", "lenet5", "--input-shape", "8", "8", "1"], "error: LeNet5 expected images of 28 x 28 or 32 x 32"),
-        (["list", "vg*"], "error: no model 'vg*'; known: "),
+        (["list", "qq*"], "error: no model 'qq*'; known: "),
         (["list", "--task", "detect"], "error: no task 'detect'; known: classification"),
     ],
 )
@@ -105,3 +105,8 @@ def test_the_command_runs_as_a_module():
     command = [sys.executable, "-m", "zoo", "list", "mlp"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "mlp" in done.stdout
+
+
+def test_the_shape_of_no_example_is_refused():
+    with pytest.raises(ValueError, match="input_shape: expected positive sizes of one example"):
+        tables.summarise("mlp", (0,))

@@ -47,6 +47,17 @@ class Assembly:
         return initial_state(variables, self.optimizer, run_key, self.recipe.optimizer.ema is not None)
 
     @functools.cached_property
+    def state_shapes(self) -> TrainState:
+        """Shapes and types of the state, without computing it."""
+        return jax.eval_shape(self.make_state)
+
+    @functools.cached_property
+    def eval_batch_size(self) -> int:
+        """The recipe's, rounded up to a multiple of the devices: batches of an evaluation are padded anyway."""
+        devices = self.placement.mesh.size
+        return -(-self.recipe.data.eval_batch_size // devices) * devices
+
+    @functools.cached_property
     def learning_rates(self) -> Float[np.ndarray, "updates"]:
         """The learning rate after each number of updates, all computed at once: one by one costs milliseconds."""
         updates = jnp.arange(self.total_steps // self.recipe.optimizer.accumulate + 1)
@@ -54,7 +65,7 @@ class Assembly:
 
     def card(self) -> dict[str, Any]:
         """What `recipe.json` says of model and data, so that predictions need neither the data nor a guess."""
-        params = jax.eval_shape(self.make_state).params
+        params = self.state_shapes.params
         return {
             "model": {"parameters": sum(leaf.size for leaf in jax.tree.leaves(params))},
             "data": {
@@ -90,8 +101,7 @@ class Assembly:
         )
         if isinstance(pipeline, data.GrainPipeline):
             return GrainFeed(pipeline, placement, transform, update)
-        params = jax.eval_shape(self.make_state).params
-        chunk = choose_steps_per_dispatch(recipe.steps_per_dispatch, placement, params)
+        chunk = choose_steps_per_dispatch(recipe.steps_per_dispatch, placement, self.state_shapes.params)
         return MemoryFeed(pipeline, placement, transform, update, chunk)
 
     def make_evaluate(self) -> Callable[..., Any]:
@@ -116,11 +126,14 @@ def assemble(recipe: Recipe) -> Assembly:
     config = recipe.data
     train = data.load(config.source, "train", config.data_dir, config.limit)
     test = data.load(config.source, "test", config.data_dir)
+    if not len(test):
+        raise data.DataError(f"{test.name}: none of its {len(train)} examples can be held out for the test")
     task = make_task(recipe.task, train)
+    if recipe.task.name == "regression" and (recipe.augment.mixup or recipe.augment.cutmix):
+        raise RecipeError("augment.mixup and augment.cutmix mix labels: they do not go with regression")
     placement = make_placement(recipe.placement)
-    for field, size in (("batch_size", config.batch_size), ("eval_batch_size", config.eval_batch_size)):
-        if size % placement.mesh.size:
-            raise RecipeError(f"data.{field}: {size} does not divide over {placement.mesh.size} devices")
+    if config.batch_size % placement.mesh.size:
+        raise RecipeError(f"data.batch_size: {config.batch_size} does not divide over {placement.mesh.size} devices")
     channels = train.image_shape[-1]
     for field in ("mean", "std"):
         values = getattr(recipe.augment, field)
@@ -130,9 +143,12 @@ def assemble(recipe: Recipe) -> Assembly:
     if not steps_per_epoch:
         raise RecipeError(f"data.batch_size: {config.batch_size} is more than the {len(train)} examples")
     total_steps = recipe.steps or recipe.epochs * steps_per_epoch
-    updates = max(total_steps // recipe.optimizer.accumulate, 1)
+    updates = total_steps // recipe.optimizer.accumulate
+    if not updates:
+        accumulate = recipe.optimizer.accumulate
+        raise RecipeError(f"optimizer.accumulate: {accumulate} steps an update, and the run has {total_steps}")
     schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, updates)
-    return Assembly(
+    assembly = Assembly(
         recipe=recipe,
         train=train,
         test=test,
@@ -144,6 +160,12 @@ def assemble(recipe: Recipe) -> Assembly:
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
     )
+    try:
+        assembly.state_shapes  # noqa: B018 (traces the model)
+    except (TypeError, ValueError) as error:
+        shape = "x".join(map(str, train.image_shape))
+        raise RecipeError(f"model {recipe.model.name} with {shape} images of {train.name}: {error}") from error
+    return assembly
 
 
 def make_model(recipe: Recipe, task: Task, axis_name: str | None = None) -> nn.Module:

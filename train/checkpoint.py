@@ -16,9 +16,11 @@ import numpy as np
 from jaxtyping import Array
 from orbax.checkpoint import v1 as ocp
 
+from train import recipe as recipes
 from train import seal
 from train.arrays import differences, kind_of, named, nested, parse_kind
 from train.errors import RunError
+from train.recipe import Recipe
 from train.state import TrainState
 
 _policies = ocp.training.preservation_policies
@@ -46,10 +48,12 @@ class Checkpoints:
       directory: where they are; made when the first is saved.
       best: the metric that ranks them.
       higher_is_better: whether more of that metric is better.
+      recipe: of the run whose checkpoints these are; those of another are not read.
     """
 
-    def __init__(self, directory: Path, best: str, higher_is_better: bool) -> None:
+    def __init__(self, directory: Path, best: str, higher_is_better: bool, recipe: Recipe) -> None:
         self.directory = directory.absolute()
+        self._recipe = recipe
         self._best, self._sign = best, 1 if higher_is_better else -1
         self._orbax: ocp.training.Checkpointer | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
@@ -96,7 +100,7 @@ class Checkpoints:
 
         def finish() -> None:
             response.result()
-            seal.seal(self._folder(step), kinds, progress, metrics)
+            seal.seal(self._folder(step), kinds, progress, metrics, recipes.to_dict(self._recipe))
 
         self._saving = step, self._writer.submit(finish)
 
@@ -182,8 +186,15 @@ class Checkpoints:
                 reasons[step] = _brief(error)
         return None, reasons
 
-    def _read(self, step: int, abstract: TrainState) -> Restored:
+    def _verified(self, step: int) -> seal.Seal:
+        """The seal of a checkpoint that is whole and of this run's recipe."""
         sealed = seal.verify(self._folder(step))
+        if fields := recipes.differences(recipes.from_dict(sealed.recipe), self._recipe):
+            raise CheckpointError(f"it is of a run of another recipe ({'; '.join(fields)})")
+        return sealed
+
+    def _read(self, step: int, abstract: TrainState) -> Restored:
+        sealed = self._verified(step)
         wanted = named(abstract)
         if differing := differences(sealed.arrays, {name: kind_of(leaf) for name, leaf in wanted.items()}):
             raise CheckpointError(f"it is of another model or optimiser ({differing})")
@@ -192,7 +203,7 @@ class Checkpoints:
         return Restored(step, state, sealed.progress)
 
     def _read_variables(self, step: int) -> tuple[int, dict[str, Any], dict[str, Any] | None]:
-        sealed = seal.verify(self._folder(step))
+        sealed = self._verified(step)
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         wanted = {name: parse_kind(kind, device) for name, kind in sealed.arrays.items()}
         tree = nested(self._load(step, wanted))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import itertools
 import logging
 import os
 import sys
@@ -27,11 +28,15 @@ class UsageError(ValueError):
 def fit(arguments: Arguments) -> int:
     """Trains a recipe."""
     from train.recipe import Recipe
-    from train.recipes import get
+    from train.recipes import all_recipes, get
 
     named = bool(arguments) and not arguments[0].startswith("-")
     name, rest = (arguments[0], arguments[1:]) if named else (DEFAULT_RECIPE, arguments)
     recipe = get(name)
+    pairs = itertools.pairwise(rest)
+    later = [word for before, word in pairs if word in all_recipes() and not before.startswith("-")]
+    if later and not named:
+        raise UsageError(f"the recipe comes first: python -m train fit {later[0]} ...")
 
     @dataclasses.dataclass(frozen=True)
     class Fit:
@@ -175,8 +180,11 @@ def main(arguments: Arguments | None = None) -> int:
       the exit code: 0 for success, 1 when a run failed, 2 when the command itself is wrong, 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments and arguments[0] in ("-h", "--help"):
+    if arguments and arguments[0] in ("-h", "--help", "help"):
         print(usage())
+        return 0
+    if arguments == ["--version"]:
+        print(f"lecture-vision-zoo {importlib.import_module('zoo').__version__}")
         return 0
     named = bool(arguments) and not arguments[0].startswith("-")  # else options of the default recipe
     command, rest = (arguments[0], arguments[1:]) if named else ("fit", arguments)
@@ -185,6 +193,9 @@ def main(arguments: Arguments | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # of `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        return 0
     except Exception as error:
         code = _exit_code(error)
         if code is None:  # a fault of the program: it has to be seen
@@ -211,8 +222,11 @@ def usage() -> str:
 
 def _run(command: str, arguments: Arguments) -> int:
     if command not in COMMANDS:
+        from train.recipes import all_recipes
         from zoo.names import unknown
 
+        if command in all_recipes():
+            raise UsageError(f"{command} is a recipe: python -m train fit {command}")
         raise unknown("command", command, COMMANDS)
     warnings.showwarning = _show_warning
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax fills pages with what we say in a line

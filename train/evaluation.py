@@ -92,7 +92,7 @@ class Evaluator:
         test = self._assembly.test
         if self._decoded is not None:
             return self._decoded
-        batches = data.evaluation_batches(test, self._assembly.recipe.data.eval_batch_size)
+        batches = data.evaluation_batches(test, self._assembly.eval_batch_size)
         if len(test) * np.prod(test.image_shape) > MEMORY_LIMIT:
             return batches
         self._decoded = list(batches)

@@ -11,9 +11,10 @@ from train import tasks
 from train.assemble import assemble, make_model
 from train.checkpoint import CheckpointError, Checkpoints
 from train.console import Console, quantity
-from train.data import DataError, preprocess
+from train.data import preprocess
+from train.data.images import opened
 from train.evaluation import Evaluator
-from train.workdir import Workdir
+from train.workdir import Workdir, WorkdirError
 
 _BATCH = 64
 _CLASSES_SHOWN = 3
@@ -27,7 +28,7 @@ def load_variables(
     Raises:
       CheckpointError: there is none, or it cannot be read.
     """
-    checkpoints = Checkpoints(files.checkpoints, task.best, task.higher_is_better)
+    checkpoints = Checkpoints(files.checkpoints, task.best, task.higher_is_better, files.read_recipe())
     step = checkpoints.best_step() if best else None
     if best and step is None:
         raise CheckpointError(f"{files.checkpoints}: no checkpoint was evaluated yet; leave out --best")
@@ -72,8 +73,11 @@ def predict_images(
     """
     files = Workdir(path)
     recipe, card = files.read_recipe(), files.read_card()
-    task = tasks.from_card(recipe.task, card["task"])
-    pixels = np.stack([read_image(image, tuple(card["data"]["image_shape"])) for image in images])
+    try:
+        task, shape = tasks.from_card(recipe.task, card["task"]), tuple(card["data"]["image_shape"])
+    except (KeyError, TypeError) as error:
+        raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
+    pixels = np.stack([read_image(image, shape) for image in images])
     step, variables, average = load_variables(files, task, best)
     if ema and average is None:
         raise CheckpointError(f"{path} keeps no moving average; leave out --ema")
@@ -107,19 +111,14 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "he
     from PIL import Image
 
     height, width, channels = shape
-    try:
-        with Image.open(path) as image:
-            image.load()
-            if image.mode.startswith("I"):  # Pillow would cut off at 255 instead of scaling
-                image = Image.fromarray(_to_bytes(np.asarray(image)))
-            image = image.convert("L" if channels == 1 else "RGB")
-            if image.size != (width, height):
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            return np.asarray(image, np.uint8).reshape(shape)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: expected an image: {error}") from error
+    with opened(path, path) as image:
+        image.load()
+        if image.mode.startswith("I"):  # Pillow would cut off at 255 instead of scaling
+            image = Image.fromarray(_to_bytes(np.asarray(image)))
+        image = image.convert("L" if channels == 1 else "RGB")
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(image, np.uint8).reshape(shape)
 
 
 def _to_bytes(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:

@@ -23,11 +23,12 @@ class Journal:
     Args:
       workdir: the run's folder.
       resume_step: drop what an interrupted run wrote after this step; 0 for a fresh run.
+      evaluated: whether the checkpoint of this step holds its evaluation; if not, that will be written again.
     """
 
-    def __init__(self, workdir: Path, resume_step: int) -> None:
+    def __init__(self, workdir: Path, resume_step: int, evaluated: bool = True) -> None:
         path = workdir / "metrics.jsonl"
-        _keep_until(path, resume_step)
+        _keep_until(path, resume_step, evaluated)
         self._file = path.open("ab", buffering=0)
         self._waiting = b""
         self._complained = False
@@ -115,7 +116,10 @@ def _parsed(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return records
 
 
-def _keep_until(path: Path, step: int) -> None:
+def _keep_until(path: Path, step: int, evaluated: bool) -> None:
+    def is_kept(record: dict[str, Any]) -> bool:
+        at = record.get("step", step + 1)
+        return at < step or (at == step and (evaluated or record.get("kind") != "eval"))
+
     if path.exists():
-        kept = [line for line, record in _parsed(path) if record.get("step", step + 1) <= step]
-        write_text(path, "".join(line + "\n" for line in kept))
+        write_text(path, "".join(line + "\n" for line, record in _parsed(path) if is_kept(record)))

@@ -75,7 +75,7 @@ class _Run:
     def __init__(self, assembly: Assembly, files: Workdir, console: Console, interrupt: Interrupt) -> None:
         self.assembly, self.recipe, self.task, self.files = assembly, assembly.recipe, assembly.task, files
         self.console, self.interrupt = console, interrupt
-        self.checkpoints = Checkpoints(files.checkpoints, self.task.best, self.task.higher_is_better)
+        self.checkpoints = Checkpoints(files.checkpoints, self.task.best, self.task.higher_is_better, self.recipe)
         self.evaluator = Evaluator(assembly)
         self.progress = Progress()
         self.saved_at: int | None = None
@@ -92,7 +92,8 @@ class _Run:
                     state = self.assembly.placement.initialise(self.assembly.make_state)
             step, skipped = self.progress.step, self.progress.skipped
             self.meter = Meter(self.recipe, self.task, self.assembly.learning_rates, step, skipped)
-            with contextlib.closing(Journal(self.files.path, step)) as self.journal:
+            evaluated = not self._evaluation_is_owed()
+            with contextlib.closing(Journal(self.files.path, step, evaluated)) as self.journal:
                 try:
                     with self.console.progress(total, step):
                         state = self._train(state)

@@ -26,7 +26,7 @@ class Meter:
       recipe: batch size, accumulation, and what to do when something is not finite.
       task: makes metrics of sums.
       rates: the learning rate after each number of updates.
-      step: how many steps are behind.
+      step: how many steps were done before.
       skipped: how many updates were skipped in them.
     """
 
@@ -76,7 +76,7 @@ class Meter:
         self._started = now
         if not total["count"]:
             return None
-        learning_rate = float(self._rates[step // self._recipe.optimizer.accumulate])
+        learning_rate = float(self._rates[(step - self.skipped) // self._recipe.optimizer.accumulate])
         skipped = {"skipped": self.skipped} if self.skipped else {}
         return step, {**self._task.summarise(total), "learning_rate": learning_rate, **rate, **skipped}
 

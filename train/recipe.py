@@ -145,6 +145,7 @@ class Recipe:
             raise RecipeError(f"recipe {self.name}: {'; '.join(misfits)}")
         optimizer = self.optimizer
         checks = {
+            "name": bool(self.name) and not {"/", "\\"} & set(self.name),
             "epochs": self.epochs >= 1,
             "steps": self.steps is None or self.steps >= 1,
             "data.batch_size": self.data.batch_size >= 1,

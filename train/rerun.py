@@ -1,11 +1,10 @@
 """Repeats a finished run beside the first, and compares the fingerprints of the final parameters."""
 
-import json
 from pathlib import Path
 
 from train.console import Console
 from train.loop import fit
-from train.workdir import Workdir, WorkdirError, free_workdir
+from train.workdir import Workdir, free_workdir
 
 
 def rerun(path: Path, console: Console | None = None) -> int:
@@ -20,9 +19,7 @@ def rerun(path: Path, console: Console | None = None) -> int:
     """
     files, console = Workdir(path), console or Console()
     recipe = files.read_recipe()
-    if not files.finished:
-        raise WorkdirError(f"{path} is not finished; a run can be compared with once it is")
-    expected = json.loads(files.fingerprint.read_text(encoding="utf-8"))["fingerprint"]
+    expected = files.read_fingerprint()
     outcome = fit(recipe, free_workdir(path.resolve().parent, f"{path.resolve().name}-rerun"), console=console)
     if outcome.fingerprint is None:
         return outcome.exit_code or 1

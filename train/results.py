@@ -8,8 +8,9 @@ import jax
 import zoo
 from train.assemble import Assembly
 from train.console import Console, describe
+from train.data.images import encoded
 from train.evaluation import Evaluator, first_kernel
-from train.files import write_json
+from train.files import write_bytes, write_json
 from train.progress import Progress
 from train.state import TrainState, fingerprint
 from train.workdir import Workdir
@@ -30,11 +31,13 @@ def write_results(
     result: dict[str, Any] = {"fingerprint": digest, "step": progress.step, "seconds": progress.seconds}
     write_json(files.fingerprint, result | {"metrics": progress.metrics})
     with console.timed("writing the report"):
-        write_report(files.path, evaluator.predictions(state), first_kernel(variables["params"]))
+        predictions = evaluator.predictions(state)
+        write_bytes(files.example, encoded(predictions.images[0]))
+        write_report(files.path, predictions, first_kernel(variables["params"]))
     rows = [("test", describe(progress.metrics)), ("time", f"{progress.seconds:.0f} s")]
     if progress.skipped:
         rows.append(("skipped", f"{progress.skipped} updates that were not finite"))
     rows += [("report", str(files.report)), ("weights", str(files.weights))]
-    rows.append(("predict", f"python -m train predict {shlex.quote(str(files.path))} IMAGE ..."))
+    rows.append(("predict", shlex.join(["python", "-m", "train", "predict", str(files.path), str(files.example)])))
     console.table(f"{assembly.recipe.name}: {progress.step} steps", rows)
     return digest

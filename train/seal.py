@@ -29,13 +29,21 @@ class Seal:
     """What the loop needs beside the state."""
     metrics: dict[str, float] | None
     """The evaluation at this step, if there was one."""
+    recipe: dict[str, Any]
+    """Of the run that wrote it."""
     files: dict[str, str]
     """The sha256 of each file, by its path in the folder."""
 
 
-def seal(folder: Path, arrays: dict[str, str], progress: dict[str, Any], metrics: dict[str, float] | None) -> None:
+def seal(
+    folder: Path,
+    arrays: dict[str, str],
+    progress: dict[str, Any],
+    metrics: dict[str, float] | None,
+    recipe: dict[str, Any],
+) -> None:
     """Seals a folder whose files are complete."""
-    _write(folder, Seal(arrays, progress, metrics, _digests(folder)))
+    _write(folder, Seal(arrays, progress, metrics, recipe, _digests(folder)))
 
 
 def amend(folder: Path, progress: dict[str, Any], metrics: dict[str, float] | None) -> None:

@@ -69,6 +69,11 @@ class Workdir:
         return self.path / "report.html"
 
     @property
+    def example(self) -> Path:
+        """A held-out image, to try `predict` on."""
+        return self.path / "example.png"
+
+    @property
     def finished(self) -> bool:
         """Whether the run came to its end and has its report."""
         return self.fingerprint.exists() and self.report.exists()
@@ -80,8 +85,10 @@ class Workdir:
         The lock ends with the process, however that ends. A folder that is still empty then is removed.
 
         Raises:
-          WorkdirError: another process runs here.
+          WorkdirError: another process runs here, or it is a file.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise WorkdirError(f"{self.path} is a file: expected a folder, or none")
         self.path.mkdir(parents=True, exist_ok=True)
         folder = os.open(self.path, os.O_RDONLY)
         try:
@@ -124,6 +131,19 @@ class Workdir:
         if not isinstance(card, dict):
             raise WorkdirError(f"{self.card} is damaged: expected an object, found {type(card).__name__}")
         return card
+
+    def read_fingerprint(self) -> str:
+        """The digest of the final variables.
+
+        Raises:
+          WorkdirError: the run is not finished, or the file is damaged.
+        """
+        if not self.finished:
+            raise WorkdirError(f"{self.path} is not finished; a run can be compared with once it is")
+        try:
+            return json.loads(self.fingerprint.read_text(encoding="utf-8"))["fingerprint"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkdirError(f"{self.fingerprint} is damaged: {error!r}") from error
 
     def claim(self, recipe: Recipe) -> None:
         """Refuses a folder that a fresh run of `recipe` must not write to.
@@ -168,7 +188,9 @@ class Workdir:
         changed = [f"{name}: {then[name]} -> {now[name]}" for name in now if then.get(name, now[name]) != now[name]]
         if changed:
             listed = "\n  ".join(changed)
-            raise WorkdirError(f"{self.path}: the data is not what this run began with. It differs in\n  {listed}")
+            raise WorkdirError(
+                f"{self.path}: model or data are not what this run began with. They differ in\n  {listed}"
+            )
 
     def changes(self) -> list[str]:
         """What decides a result bit by bit and is not now what it was, as lines "jax: 0.10.2 -> 0.11.0"."""

@@ -42,6 +42,8 @@ def summarise(name: str, input_shape: tuple[int, ...] = (), **overrides: Any) ->
     >>> summarise("lenet5").parameters
     61706
     """
+    if any(size < 1 for size in input_shape):
+        raise ValueError(f"input_shape: expected positive sizes of one example, got {input_shape}")
     model = create(name, **overrides)
     images = jax.ShapeDtypeStruct((1, *(input_shape or describe(name).input_shape)), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), images)

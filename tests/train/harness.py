@@ -79,7 +79,7 @@ def recipe(data: Path, **changes: Any) -> Recipe:
         name="tiny",
         model=Model("tiny"),
         data=Data(source=f"npz:{data}", batch_size=BATCH, eval_batch_size=BATCH),
-        augment=Augment(pad_crop=1, cutout=2),
+        augment=Augment(pad_crop=1, cutout=2, mean=(0.3,), std=(0.2,)),
         optimizer=Optimizer("adam", learning_rate=3e-3, ema=0.9),
         schedule=Schedule("constant"),  # one program for any number of steps
         epochs=3,
@@ -102,7 +102,7 @@ def begin(recipe: Recipe, path: Path) -> Path:
 
 def saved(path: Path) -> Checkpoints:
     """The checkpoints of a run of `recipe`."""
-    return Checkpoints(path / "checkpoints", "accuracy", higher_is_better=True)
+    return Checkpoints(path / "checkpoints", "accuracy", True, Workdir(path).read_recipe())
 
 
 def lines(path: Path, kind: str) -> list[dict[str, Any]]:

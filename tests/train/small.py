@@ -31,10 +31,11 @@ class Block(nn.Module):
 
     dropout: float
     dtype: Any
+    axis_name: str | None
 
     @nn.compact
     def __call__(self, x, train):
-        x = nn.relu(BatchNorm(dtype=self.dtype, name="norm")(x, not train))
+        x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="norm")(x, not train))
         return nn.Dropout(self.dropout, deterministic=not train)(x)
 
 
@@ -44,12 +45,13 @@ class Net(nn.Module):
     dropout: float = 0.0
     dtype: Any = jnp.float32
     remat: bool = False
+    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, images, train=False):
         block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
         x = nn.Dense(8, dtype=self.dtype, name="first")(images.reshape(len(images), -1))
-        x = block(self.dropout, self.dtype, name="block")(x, train)
+        x = block(self.dropout, self.dtype, self.axis_name, name="block")(x, train)
         return nn.Dense(3, dtype=self.dtype, name="last")(x)
 
 

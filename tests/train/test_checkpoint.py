@@ -14,6 +14,7 @@ import pytest
 
 from train import seal
 from train.checkpoint import CheckpointError, Checkpoints
+from train.recipe import Recipe
 from train.state import TrainState, fingerprint
 
 
@@ -36,7 +37,7 @@ def abstract(of):
 
 
 def checkpoints(directory):
-    return Checkpoints(directory / "checkpoints", "accuracy", higher_is_better=True)
+    return Checkpoints(directory / "checkpoints", "accuracy", higher_is_better=True, recipe=Recipe())
 
 
 def save(directory, *steps, accuracy=None, **options):
@@ -173,6 +174,17 @@ def test_a_foreign_checkpoint_is_skipped_for_the_runs_own(copy, tmp_path):
     shutil.copytree(tmp_path / "other" / "checkpoints" / "3", copy / "checkpoints" / "3")
     with pytest.warns(UserWarning, match="step 3 skipped: it is of another model or optimiser"):
         assert checkpoints(copy).restore(abstract(state(1))).step == 2
+
+
+def test_a_checkpoint_of_another_recipe_is_skipped_although_its_arrays_fit(copy, tmp_path):
+    other = Checkpoints(tmp_path / "other" / "checkpoints", "accuracy", True, Recipe(seed=1))
+    other.save(3, state(3), {})
+    other.close()
+    shutil.copytree(tmp_path / "other" / "checkpoints" / "3", copy / "checkpoints" / "3")
+    with pytest.warns(UserWarning, match="step 3 skipped: it is of a run of another recipe \\(seed: 1 -> 0\\)"):
+        assert checkpoints(copy).restore(abstract(state(1))).step == 2
+    with pytest.raises(CheckpointError, match="another recipe"):
+        Checkpoints(copy / "checkpoints", "accuracy", True, Recipe(epochs=99)).load_variables()
 
 
 def test_after_a_skipped_checkpoint_its_step_can_be_saved_again(copy):

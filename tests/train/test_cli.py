@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import zoo
 from tests.train import harness
 from tests.train.harness import ROOT, begin, lines, recipe
 from train import cli
@@ -91,6 +92,10 @@ def test_what_trains_nothing_starts_without_what_is_heavy(arguments, unwanted):
     ("arguments", "message"),
     [
         (["fti"], "no command 'fti'; nearest: fit"),
+        (["digits_mlp"], "digits_mlp is a recipe: python -m train fit digits_mlp"),
+        (["fit", "--epochs", "2", "digits_mlp"], "the recipe comes first: python -m train fit digits_mlp"),
+        (["fit", "digits_mlp", "--name", "../up"], "out of range: name='../up'"),
+        (["fit", "digits", "--model.name", "lenet5"], "model lenet5 with 8x8x1 images of digits: LeNet5 expected"),
         (["fit", "digit_mlp"], "no recipe 'digit_mlp'; nearest: digits_mlp"),
         (["fit", "digits_mlp", "--optimizer.learnin-rate", "1"], "Perhaps you meant: --optimizer.learning-rate"),
         (["--epohcs", "1"], "Perhaps you meant: --epochs"),
@@ -118,16 +123,41 @@ def test_a_typo_is_answered_with_the_nearest_name_and_exit_code_2(arguments, mes
 
 
 def test_what_cannot_be_read_is_an_error_of_one_line_and_exit_code_1(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
     for arguments, message in (
         (["resume", tmp_path / "none"], f"{tmp_path}/none holds no run: expected recipe.json in it"),
         (["rerun", tmp_path], "holds no run"),
         (["evaluate", tmp_path], "holds no run"),
         (["fit", "--data.source", f"npz:{tmp_path}/x.npz", "--workdir", tmp_path / "r"], "found nothing"),
         (["fit", "--workdir", "/proc/run"], "/proc/run"),
+        (["fit", "--workdir", tmp_path / "file"], "file is a file: expected a folder, or none"),
     ):
         code, _, error = call(capsys, *arguments)
         assert (code, error.startswith("error: "), "Traceback" in error) == (1, True, False)
         assert message in error
+
+
+def test_files_of_a_run_that_are_damaged_are_named(tmp_path, capsys):
+    (tmp_path / "image.png").write_text("")
+    for name in ("report.html", "fingerprint.json"):
+        (tmp_path / name).write_text("{")
+    (tmp_path / "recipe.json").write_text('{"recipe": {}}')
+    for arguments, message in (
+        (["rerun", tmp_path], "fingerprint.json is damaged: "),
+        (["predict", tmp_path, tmp_path / "image.png"], "recipe.json does not say what the run learned: KeyError"),
+    ):
+        code, _, error = call(capsys, *arguments)
+        assert (code, message in error, "Traceback" in error) == (1, True, False)
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert call(capsys, "--version")[:2] == (0, f"lecture-vision-zoo {zoo.__version__}\n")
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m train list | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def test_a_fault_of_the_program_is_not_hidden(monkeypatch):

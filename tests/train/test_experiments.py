@@ -8,6 +8,7 @@ import pytest
 
 from train import experiments
 from train.experiments import Options, residual
+from train.loop import Outcome
 from train.recipe import Data, Optimizer, Schedule
 from zoo.names import UnknownNameError
 
@@ -76,10 +77,16 @@ def test_the_experiment_leaves_table_figure_and_verdict_and_repeats_no_finished_
     assert "finished before" in capsys.readouterr().out
 
 
+def test_an_interrupted_experiment_is_no_success(tmp_path, monkeypatch):
+    for code, expected in ((130, 130), (0, 1)):  # Ctrl-C, and a signal of the system
+        monkeypatch.setattr(residual, "fit", lambda *_, code=code, **__: Outcome(3, {}, None, code))
+        assert residual.run(Options(workdir=tmp_path)) == expected
+
+
 def test_both_scales_differ_between_arms_in_the_model_alone():
     for scale in ("quick", "paper"):
         recipes = [residual.recipe_of(arm, Options(scale=scale)) for arm in residual.ARMS]
-        assert len({dataclasses.replace(r, name="", model=recipes[0].model) for r in recipes}) == 1
+        assert len({dataclasses.replace(r, name="same", model=recipes[0].model) for r in recipes}) == 1
         assert len({r.model.name for r in recipes}) == 4
 
 

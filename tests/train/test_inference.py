@@ -49,13 +49,13 @@ def test_what_is_no_image_is_named(tmp_path):
     with pytest.raises(DataError, match=r"missing.png: no such file"):
         read_image(tmp_path / "missing.png", (8, 8, 1))
     (tmp_path / "text.png").write_text("not an image")
-    with pytest.raises(DataError, match=r"text.png: expected an image"):
+    with pytest.raises(DataError, match=r"text.png: expected a readable image"):
         read_image(tmp_path / "text.png", (8, 8, 1))
     gradient("L").save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:60])
-    with pytest.raises(DataError, match=r"half.png: expected an image"):
+    with pytest.raises(DataError, match=r"half.png: expected a readable image"):
         read_image(tmp_path / "half.png", (8, 8, 1))
-    with pytest.raises(DataError, match=r"expected an image"):
+    with pytest.raises(DataError, match=r"expected a readable image"):
         read_image(tmp_path, (8, 8, 1))
 
 
@@ -104,6 +104,12 @@ def test_predict_prints_a_table_a_file_a_row(whole, images, capsys, monkeypatch)
     rows = [line for line in printed.splitlines() if ".png" in line]
     assert len(rows) == 3
     assert all(row.count("%") == 3 for row in rows)
+
+
+def test_a_run_leaves_an_image_to_predict(whole, data):
+    path, _ = whole
+    expected = load(f"npz:{data}", "test")[0]["image"]
+    np.testing.assert_array_equal(read_image(path / "example.png", expected.shape), expected)
 
 
 def test_predict_says_what_is_missing(whole, tmp_path, capsys):

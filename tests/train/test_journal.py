@@ -104,3 +104,15 @@ def test_on_a_full_disk_lines_wait_until_there_is_room(tmp_path):
     writer.close()
     assert [line["step"] for line in records(tmp_path)] == [1, 2, 3, 4]
     assert [e.step for e in events(tmp_path / "tensorboard")[-1] if e.summary.value][-1] == 4
+
+
+def test_an_evaluation_that_the_checkpoint_does_not_hold_is_written_again(tmp_path):
+    writer = Journal(tmp_path, 0)
+    for step in (8, 16):
+        writer.write("train", step, {"loss": 1})
+        writer.write("eval", step, {"loss": 2})
+    writer.close()
+    Journal(tmp_path, 16, evaluated=True).close()
+    assert [record["kind"] for record in records(tmp_path)] == ["train", "eval"] * 2
+    Journal(tmp_path, 16, evaluated=False).close()
+    assert [(r["step"], r["kind"]) for r in records(tmp_path)] == [(8, "train"), (8, "eval"), (16, "train")]

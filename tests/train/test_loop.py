@@ -29,7 +29,11 @@ def test_a_run_leaves_its_recipe_metrics_weights_fingerprint_and_report(whole, d
     result = json.loads((path / "fingerprint.json").read_text())
     assert (result["fingerprint"], result["step"], result["metrics"]) == (outcome.fingerprint, 24, outcome.metrics)
     names = {"recipe.json", "metrics.jsonl", "tensorboard", "checkpoints", "fingerprint.json", "report.html"}
-    assert {entry.name for entry in path.iterdir()} == names | {"model.safetensors", "model_ema.safetensors"}
+    assert {entry.name for entry in path.iterdir()} == names | {
+        "model.safetensors",
+        "model_ema.safetensors",
+        "example.png",
+    }
 
 
 def test_the_exported_weights_are_the_final_variables(whole):
@@ -106,7 +110,7 @@ def test_the_grain_pipeline_trains_too_in_an_order_of_its_own(whole, data, tmp_p
 
 def test_a_regression_run_is_ranked_by_its_smallest_error(regression):
     errors = [line["mae"] for line in lines(regression, "eval")]
-    checkpoints = Checkpoints(regression / "checkpoints", "mae", higher_is_better=False)
+    checkpoints = Checkpoints(regression / "checkpoints", "mae", False, Workdir(regression).read_recipe())
     assert checkpoints.best_step() == STEPS_PER_EPOCH * (1 + int(np.argmin(errors)))
     assert "ema_mae" not in lines(regression, "eval")[0]
     assert not (regression / "model_ema.safetensors").exists()

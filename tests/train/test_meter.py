@@ -51,6 +51,12 @@ def test_a_line_is_the_mean_of_its_steps_and_leaves_out_what_may_still_run(monke
     assert metered.read() is None
 
 
+def test_updates_that_were_skipped_do_not_move_the_learning_rate():
+    metered = make(step=10, skipped=4)  # six steps, two an update, moved the parameters
+    metered.add(sums(1.0, 1.0), rows(0, 2))
+    assert metered.read()[1]["learning_rate"] == pytest.approx(0.4)
+
+
 def test_time_that_was_not_training_is_left_out(monkeypatch):
     clock = iter([0.0, 100.0, 101.0])
     monkeypatch.setattr(meter.time, "perf_counter", lambda: next(clock))

@@ -115,6 +115,27 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     assert fingerprint(run(update, other, batches)[0].params) != fingerprint(first.params)
 
 
+def test_dropout_differs_between_the_replicas_of_a_mapped_axis():
+    both = jax.tree.map(lambda x: np.stack([x, x]), BATCH)  # two devices with the same images
+
+    def moved(dropout, axis_name):
+        update = make_update(
+            Net(dropout=dropout, axis_name=axis_name), TASK, optimizer_of(MOMENTUM), axis_name=axis_name
+        )
+        state = state_of(Net(dropout=dropout))
+        if axis_name is None:
+            return jax.jit(update)(state, BATCH)[0].params
+        mapped = jax.vmap(update, in_axes=(None, 0), out_axes=(None, 0), axis_name=axis_name)
+        return jax.jit(mapped)(state, both)[0].params
+
+    assert not same(moved(0.5, None), moved(0.5, "devices"))
+    assert same(moved(0.0, None), moved(0.0, "devices"))
+
+
+def same(one, other):
+    return all(np.allclose(a, b, atol=1e-5) for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True))
+
+
 def test_dropout_differs_by_step_and_only_by_step():
     model = Net(dropout=0.5)
     update, state = compiled(model), state_of(model)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from train.data.errors import DataError
+from train.data.images import opened
 from train.data.source import Arrays, Source, Subset, stratified_split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -43,11 +43,8 @@ class FolderSource(Source):
 
     def __getitem__(self, row: int) -> Arrays:
         file = self.files[row]
-        try:
-            with Image.open(file) as image:
-                pixels = np.asarray(image.convert("RGB" if self.image_shape[2] == 3 else "L"))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{file}: expected a readable image: {error}") from error
+        with opened(file, file) as image:
+            pixels = np.asarray(image.convert("RGB" if self.image_shape[2] == 3 else "L"))
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if pixels.shape != self.image_shape:
             raise DataError(f"{file}: expected shape {self.image_shape}, found {pixels.shape}; it has changed")
@@ -59,11 +56,8 @@ class FolderSource(Source):
 
 
 def _header(file: Path) -> tuple[tuple[int, int], str]:
-    try:
-        with Image.open(file) as image:
-            size, mode = image.size, image.mode
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{file}: expected an image: {error}") from error
+    with opened(file, file) as image:
+        size, mode = image.size, image.mode
     if mode not in _GREY + _COLOUR:
         raise DataError(f"{file}: expected 8 bits a channel, grey or colour, found Pillow mode {mode}")
     return size, mode

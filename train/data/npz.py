@@ -23,7 +23,11 @@ def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
       DataError: an array is missing, or has another shape, type or range than this.
     """
     file = Path(path).expanduser()
-    found = {name.removeprefix("train_"): array for name, array in _read(file).items()}
+    archive = _read(file)
+    found = {name.removeprefix("train_"): array for name, array in archive.items()}
+    if len(found) < len(archive):
+        twice = sorted(name for name in archive if f"train_{name}" in archive)
+        raise DataError(f"{file}: expected each array once, found {', '.join(twice)} also after 'train_'")
     if "image" not in found:
         raise DataError(f"{file}: expected an array 'image', found: {', '.join(found) or 'none'}")
     train = _examples(file, found, "")

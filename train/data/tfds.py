@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
-from PIL import Image
 
 from train.data.errors import DataError
+from train.data.images import opened
 from train.data.source import Arrays, Source
 from zoo.names import unknown
 
@@ -65,11 +65,8 @@ class TfdsSource(Source):
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
     def _decode(self, record: dict[str, Any], row: int) -> Arrays:
-        try:
-            with Image.open(io.BytesIO(record["image"])) as image:
-                pixels = np.asarray(image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{self.name}, {self._split} row {row}: the image is damaged: {error}") from error
+        with opened(io.BytesIO(record["image"]), f"{self.name}, {self._split} row {row}") as image:
+            pixels = np.asarray(image)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if pixels.shape != self.image_shape or pixels.dtype != np.uint8:
             raise DataError(

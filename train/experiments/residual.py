@@ -36,14 +36,16 @@ PAPER_TEST_ERROR = {"ResNet-20": 0.0875, "ResNet-56": 0.0697}
 
 QUICK = Recipe(
     name="residual-quick",
-    data=Data(source="tfds:cifar10", limit=5120, batch_size=128, eval_batch_size=1000),
-    augment=Augment(flip=True, mean=cifar10.AUGMENT.mean, std=cifar10.AUGMENT.std),
-    optimizer=Optimizer(learning_rate=0.1, weight_decay=1e-4),
+    data=Data(source="tfds:cifar10", limit=640, batch_size=32, eval_batch_size=1000),
+    augment=Augment(mean=cifar10.AUGMENT.mean, std=cifar10.AUGMENT.std),
+    optimizer=Optimizer(learning_rate=0.03, weight_decay=1e-4),
     schedule=Schedule("cosine", warmup=0.1),
-    epochs=14,
-    eval_every=7,
-    log_every=10,
+    epochs=40,
+    eval_every=40,
+    log_every=20,
 )
+"""800 steps on 640 images, not augmented: enough to learn them by heart, which only a network that can be
+optimised does. A deep network starts slower: ResNet-56 is behind ResNet-20 until about step 600."""
 
 PAPER = cifar10.PAPER
 
@@ -77,7 +79,7 @@ def run(options: Options) -> int:
         console.say(arm, style="bold")
         outcome = fit(recipe, files.path, resume=files.card.exists() and files.read_recipe() == recipe)
         if outcome.fingerprint is None:
-            return outcome.exit_code
+            return outcome.exit_code or 1  # a signal of the system ends a run with 0
     results = {arm: result(options.workdir / arm) for arm in ARMS}
     shown = verdict(results)
     write_json(options.workdir / "residual.json", {"results": results, "holds": shown})

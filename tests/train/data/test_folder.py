@@ -67,7 +67,7 @@ def damage(root):
 
 def write_text(root):
     (root / "a" / "2.png").write_text("not an image")
-    return r"a/2\.png: expected an image"
+    return r"a/2\.png: expected a readable image"
 
 
 def resize(root):
@@ -113,6 +113,12 @@ def test_the_error_names_the_file_and_what_was_expected(tmp_path, spoil):
     message = spoil(make(tmp_path, ["a", "b"]))
     with pytest.raises(DataError, match=message):
         read_everything(str(tmp_path))
+
+
+def test_an_image_of_monstrous_size_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 11)  # of 24; from twice as many on Pillow refuses
+    with pytest.raises(DataError, match=r"0\.png: expected a readable image: .*decompression bomb"):
+        folder(str(make(tmp_path, ["a", "b"])), "train")
 
 
 def test_a_folder_that_is_missing_or_has_one_class_is_refused(tmp_path):

@@ -58,6 +58,10 @@ WRONG = {
         r"found uint8 \(20, 3, 2\); .* image\[\.\.\., None\]",
     ),
     "no image": ({"x": FLOATS}, "expected an array 'image', found: x"),
+    "an image twice": (
+        changed(train_image=arrays()["image"]),
+        "expected each array once, found image also after 'train_'",
+    ),
     "no label": ({"image": arrays()["image"]}, "expected label or target beside image, found neither"),
     "float labels": (changed(label=np.zeros(20)), r"expected label as 20 integers, found float64 \(20,\)"),
     "too few labels": (changed(label=np.zeros(19, int)), r"expected label as 20 integers, found int64 \(19,\)"),
