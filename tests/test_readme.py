@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 
 import zoo
+from train import cli
 from train.cli import COMMANDS
-from train.recipes import all_recipes
+from train.loop import Outcome
 from zoo import tables
+from zoo.__main__ import main as zoo_main
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 TABLE = README.split("<!-- python -m zoo markdown -->\n")[1].split("\n<!-- end -->")[0]
+
+
+def _commands(program: str) -> list[list[str]]:
+    lines = re.findall(rf"^    (python -m {program}.*)$", README, re.MULTILINE)
+    lines += re.findall(rf"`(python -m {program}[^`]*)`", README)
+    assert lines
+    return [shlex.split(line)[3:] for line in lines]
 
 
 def test_every_model_has_its_row_in_the_catalogs_order():
@@ -36,18 +45,20 @@ def test_the_library_snippet_runs():
     assert namespace["logits"].shape == (8, 10)
 
 
-def _commands(program: str) -> list[list[str]]:
-    lines = re.findall(rf"^    (python -m {program}.*)$", README, re.MULTILINE)
-    lines += re.findall(rf"`(python -m {program}[^`]*)`", README)
-    assert lines
-    return [shlex.split(line)[3:] for line in lines]
-
-
-def test_commands_of_the_readme_exist():
+def test_commands_of_the_readme_exist_and_take_their_options(monkeypatch):
+    fitted = []
+    monkeypatch.setattr("train.loop.fit", lambda recipe, path: fitted.append(recipe.name) or Outcome(0, {}, None))
     for command, *arguments in filter(None, _commands("train")):
         assert command in COMMANDS
-        if command == "fit":
-            assert arguments[0] in {*all_recipes(), "RECIPE"}
+        if command == "fit" and arguments[0] != "RECIPE":
+            assert cli.main([command, *arguments]) == 0
+            assert fitted.pop() == arguments[0]
+
+
+@pytest.mark.parametrize("arguments", _commands("zoo"), ids=" ".join)
+def test_commands_about_the_zoo_run(arguments, capsys):
+    assert zoo_main(arguments) == 0
+    assert capsys.readouterr().out
 
 
 def test_the_two_commands_stand_on_lines_of_their_own():
