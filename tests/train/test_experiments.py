@@ -13,23 +13,26 @@ from train.recipe import Data, Optimizer, Schedule
 from zoo.names import UnknownNameError
 
 
-def _losses(plain20, plain56, resnet20, resnet56):
+def _results(losses, plain_test_errors=(0.1, 0.2)):
     names = ("plain-20", "plain-56", "ResNet-20", "ResNet-56")
+    errors = (*plain_test_errors, 0.1, 0.1)
     return {
-        name: {"train_loss": loss} for name, loss in zip(names, (plain20, plain56, resnet20, resnet56), strict=True)
+        name: {"train_loss": loss, "test_error": error} for name, loss, error in zip(names, losses, errors, strict=True)
     }
 
 
 @pytest.mark.parametrize(
     ("losses", "expected"),
     [
-        ((1.0, 2.0, 0.9, 0.8), [True, True]),
-        ((2.0, 1.0, 0.9, 0.8), [False, True]),
-        ((1.0, 2.0, 0.8, 0.9), [True, False]),
+        ((1.0, 2.0, 0.9, 0.8), [True, True, True]),
+        ((2.0, 1.0, 0.9, 0.8), [False, True, True]),
+        ((1.0, 2.0, 0.8, 0.9), [True, True, False]),
     ],
 )
 def test_degradation_is_judged_by_the_training_loss(losses, expected):
-    assert list(residual.verdict(_losses(*losses)).values()) == expected
+    assert list(residual.verdict(_results(losses)).values()) == expected
+    flipped = residual.verdict(_results(losses, plain_test_errors=(0.2, 0.1)))
+    assert list(flipped.values()) == [expected[0], False, expected[2]]
 
 
 def test_the_last_epoch_is_averaged_by_its_steps(tmp_path):

@@ -5,11 +5,19 @@
 
 He, Zhang, Ren and Sun, 2016, Deep Residual Learning for Image Recognition, Figures 1 and 6 and Table 6. The
 claim is about *training* loss: were deeper networks only overfitting, theirs would be lower.
+
+Measured at quick scale, seed 0, in 25 minutes on 2 cores of a CPU:
+
+| network | training loss | training error | test error |
+|---|--:|--:|--:|
+| plain-20 | 0.308 | 5.6 % | 62.4 % |
+| plain-56 | 1.893 | 70.9 % | 77.6 % |
+| ResNet-20 | 0.011 | 0.0 % | 58.0 % |
+| ResNet-56 | 0.009 | 0.0 % | 60.1 % |
 """
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +39,26 @@ ARMS = {
 }
 """The four networks: the name in the table, and in the catalog."""
 
-PAPER_TEST_ERROR = {"ResNet-20": 0.0875, "ResNet-56": 0.0697}
-"""Table 6 of the paper; it gives the plain networks as a figure only, in which the deeper is the worse."""
+PAPER_TEST_ERROR = {
+    "plain-20": "9 to 10 % (Figure 1)",
+    "plain-56": "about 13 % (Figure 1)",
+    "ResNet-20": "8.75 %",
+    "ResNet-56": "6.97 %",
+}
+"""Table 6 of the paper, and what can be read off the figure that the lecture shows of the plain networks."""
 
 QUICK = Recipe(
     name="residual-quick",
     data=Data(source="tfds:cifar10", limit=640, batch_size=32, eval_batch_size=1000),
-    augment=Augment(mean=cifar10.AUGMENT.mean, std=cifar10.AUGMENT.std),
-    optimizer=Optimizer(learning_rate=0.03, weight_decay=1e-4),
+    augment=Augment(flip=True, mean=cifar10.AUGMENT.mean, std=cifar10.AUGMENT.std),
+    optimizer=Optimizer(learning_rate=0.03, nesterov=True, weight_decay=1e-4),
     schedule=Schedule("cosine", warmup=0.1),
     epochs=40,
     eval_every=40,
     log_every=20,
 )
-"""800 steps on 640 images, not augmented: enough to learn them by heart, which only a network that can be
-optimised does. A deep network starts slower: ResNet-56 is behind ResNet-20 until about step 600."""
+"""800 steps on 640 images and their mirror images: enough to learn them by heart, which only a network that can
+be optimised does. A deep network starts slower: ResNet-56 is behind ResNet-20 until about step 650."""
 
 PAPER = cifar10.PAPER
 
@@ -115,10 +128,12 @@ def result(path: Path) -> dict[str, float]:
 
 
 def verdict(results: dict[str, dict[str, float]]) -> dict[str, bool]:
-    """The lecture's two statements, each True or False of these results."""
+    """The lecture's statements, each True or False of these results."""
     loss = {arm: values["train_loss"] for arm, values in results.items()}
+    test_error = {arm: values["test_error"] for arm, values in results.items()}
     return {
         "plain-56 has the higher training loss than plain-20": loss["plain-56"] > loss["plain-20"],
+        "plain-56 has the higher test error, too": test_error["plain-56"] > test_error["plain-20"],
         "ResNet-56 has no higher training loss than ResNet-20": loss["ResNet-56"] <= loss["ResNet-20"],
     }
 
@@ -130,10 +145,9 @@ def table(results: dict[str, dict[str, float]]) -> str:
         "|---|--:|--:|--:|--:|--:|",
     ]
     for arm, values in results.items():
-        paper = PAPER_TEST_ERROR.get(arm, math.nan)
         lines.append(
             f"| {arm} | {values['parameters']:,} | {values['train_loss']:.3f} | {100 * values['train_error']:.1f} % "
-            f"| {100 * values['test_error']:.1f} % | {'figure only' if math.isnan(paper) else f'{100 * paper:.2f} %'} |"
+            f"| {100 * values['test_error']:.1f} % | {PAPER_TEST_ERROR[arm]} |"
         )
     return "\n".join(lines) + "\n"
 
