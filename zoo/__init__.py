@@ -18,19 +18,28 @@ __all__ = [
     "UnknownNameError",
     "create",
     "describe",
+    "feature_info",
     "init",
     "list_models",
     "load_weights",
+    "preprocess",
+    "pretrained",
     "save_weights",
 ]
 
+_ON_FIRST_USE = {
+    "feature_info": "zoo.features",
+    "load_weights": "zoo.weights",
+    "save_weights": "zoo.weights",
+    "preprocess": "zoo.preprocessing",
+    "pretrained": "zoo.preprocessing",
+}
+"""What is imported only when somebody asks: chapters of their own."""
+
 
 def __getattr__(name: str):
-    if name in (
-        "load_weights",
-        "save_weights",
-    ):  # imported on first use: reading weights is a chapter of its own
-        import zoo.weights
+    if name in _ON_FIRST_USE:
+        import importlib
 
-        return getattr(zoo.weights, name)
+        return getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")

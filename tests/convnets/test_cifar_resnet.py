@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import zoo
 from tests.convnets.goldens import numbers
 from tests.convnets.torch_names import drawn, torch_name, variables_of
 from zoo.convnets.cifar_resnet import CifarResNet
@@ -39,10 +40,71 @@ COUNTS = [  # the lecture's checklist, section 2.4
     ({"depth": 164, **PREACTIVATION}, 1_703_258),
 ]
 
+WIDE = {"unit": "full_preactivation", "shortcut": "B"}
+AGGREGATED = {"bottleneck": True, "shortcut": "B", "stem_width": 64, "widening": 4, "group_width": 64}
+
+
+def wide_count(units, k):
+    """Zagoruyko and Komodakis, 2016, Table 1: norms before convolutions, a projection in each stage's first unit."""
+    total, inputs = 9 * 3 * 16, 16
+    for width in (16 * k, 32 * k, 64 * k):
+        total += (2 * inputs + 9 * inputs * width) + (2 * width + 9 * width**2) + inputs * width
+        total += (units - 1) * 2 * (2 * width + 9 * width**2)
+        inputs = width
+    return total + 2 * inputs + (inputs + 1) * 10
+
+
+def aggregated_count(cardinality):
+    """Xie et al., 2017, section 5.3: units of cardinality x 64d, each convolution with a norm, projections too."""
+    total, inputs = 9 * 3 * 64 + 2 * 64, 64
+    for stage in range(3):
+        group, out = 64 * 2**stage, 256 * 2**stage
+        inner = cardinality * group
+        total += inputs * out + 2 * out
+        for unit in range(3):
+            total += (inputs if unit == 0 else out) * inner + 9 * inner * group + inner * out + 4 * inner + 2 * out
+        inputs = out
+    return total + (inputs + 1) * 10
+
+
+NEWER_COUNTS = [  # the papers: 36.5M, 11.0M and 8.9M; 34.4M and 68.1M
+    ({"depth": 26, "widening": 10, **WIDE}, wide_count(4, 10), 36_479_194),
+    ({"depth": 14, "widening": 8, **WIDE}, wide_count(2, 8), 10_961_370),
+    ({"depth": 38, "widening": 4, **WIDE}, wide_count(6, 4), 8_949_210),
+    ({"depth": 29, "cardinality": 8, **AGGREGATED}, aggregated_count(8), 34_426_698),
+    ({"depth": 29, "cardinality": 16, **AGGREGATED}, aggregated_count(16), 68_155_210),
+]
+
 
 @pytest.mark.parametrize(("options", "expected"), COUNTS, ids=lambda v: str(v) if isinstance(v, int) else "-")
 def test_parameter_count_is_the_published_one(options, expected):
     assert parameters(CifarResNet(**options)) == expected
+
+
+@pytest.mark.parametrize(("options", "expected", "published"), NEWER_COUNTS)
+def test_wide_and_aggregated_networks_have_as_many_parameters_as_their_papers_describe(options, expected, published):
+    assert parameters(CifarResNet(**options)) == expected == published
+
+
+def test_catalog_counts_two_layers_more_in_wide_networks():
+    wide = zoo.create("cifar_wide_resnet28_10")
+    assert (wide.depth, wide.widening) == (26, 10)
+    aggregated = zoo.create("cifar_resnext29_8x64d")
+    assert {name: getattr(aggregated, name) for name in AGGREGATED} == AGGREGATED
+    assert (aggregated.depth, aggregated.cardinality, aggregated.stride_first) == (29, 8, False)
+
+
+def test_dropout_stands_between_a_units_convolutions_and_drops_in_training_alone():
+    model = CifarResNet(depth=8, dropout=0.3, **WIDE)
+    images = numbers.images(1).transpose(0, 2, 3, 1)
+    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), images))
+    forward = functools.partial(model.apply, mutable=["batch_stats"])
+    with pytest.raises(Exception, match="dropout"):  # flax: no such random stream was given
+        jax.eval_shape(lambda v: forward(v, images, train=True), variables)
+    jax.eval_shape(lambda v: model.apply(v, images), variables)
+    key = jax.random.key(0)
+    jaxpr = str(jax.make_jaxpr(lambda v: forward(v, images, train=True, rngs={"dropout": key}))(variables))
+    assert jaxpr.count("random_bits") == 3  # one a unit
 
 
 @pytest.mark.slow
@@ -197,6 +259,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_statistics_and_logit
         ({"depth": 2}, (1, 32, 32, 3), "nearest: 8"),
         ({"depth": 20, "bottleneck": True, "shortcut": "B"}, (1, 32, 32), "batch, height, width, channels"),
         ({"depth": 8}, (1, 32, 3, 3), "at least 4 x 4 pixels"),
+        ({"depth": 8, "cardinality": 2}, (1, 32, 32, 3), "expected cardinality 1, got 2"),
     ],
 )
 def test_wrong_depth_and_wrong_images_say_what_was_expected(options, shape, message):

@@ -1,4 +1,4 @@
-"""Published weights on real data: CIFAR ResNet-20 reaches its published accuracy exactly."""
+"""Published weights on real data: CIFAR ResNet-20 and DenseNet-BC-40-12 reach their published accuracies exactly."""
 
 import functools
 import warnings
@@ -11,7 +11,8 @@ import pytest
 import zoo
 from tests.shared import shared
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what these weights were trained with
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CIFAR10 = tuple(v / 255 for v in (125.3, 123.0, 113.9)), tuple(v / 255 for v in (63.0, 62.1, 66.7))
 
 
 @functools.cache
@@ -29,20 +30,29 @@ def test_set():
 test_set.__test__ = False
 
 
+def correct(name, file, mean, std, batch=1000):
+    """How many test images a model with a file's weights classifies correctly, normalised as in its training."""
+    path = shared("data", "weights", file)
+    images, labels = test_set()
+    variables = zoo.load_weights(name, path)
+    model = zoo.create(name)
+
+    @jax.jit
+    def predicted(images):
+        return model.apply(variables, (images / 255.0 - jnp.array(mean)) / jnp.array(std)).argmax(axis=-1)
+
+    starts = range(0, len(labels), batch)
+    return int(sum((predicted(images[i : i + batch]) == labels[i : i + batch]).sum() for i in starts))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["safetensors", "th"])
 def test_resnet20_has_exactly_91_73_percent_on_cifar10(suffix):
     if suffix == "th":
         pytest.importorskip("torch")
-    path = shared("data", "weights", f"resnet20_cifar10.{suffix}")
-    images, labels = test_set()
-    variables = zoo.load_weights("cifar_resnet20", path)
-    model = zoo.create("cifar_resnet20")
+    assert correct("cifar_resnet20", f"resnet20_cifar10.{suffix}", *IMAGENET) == 9173
 
-    @jax.jit
-    def predicted(images):
-        normalised = (images / 255.0 - jnp.array(MEAN)) / jnp.array(STD)
-        return model.apply(variables, normalised).argmax(axis=-1)
 
-    correct = sum((predicted(images[i : i + 1000]) == labels[i : i + 1000]).sum() for i in range(0, 10_000, 1000))
-    assert int(correct) == 9173
+@pytest.mark.slow
+def test_densenet_bc_40_12_has_exactly_93_16_percent_on_cifar10():
+    assert correct("cifar_densenet_bc_40_12", "densenet_bc_40_12_cifar10.safetensors", *CIFAR10, batch=500) == 9316

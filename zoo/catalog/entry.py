@@ -2,7 +2,10 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.catalog.pretrained import Pretrained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,3 +28,10 @@ class Entry:
     """The fields of the builder that make this variant."""
     weights: tuple[str, ...] = ()
     """The layouts of `zoo.weights.FAMILIES` in which other libraries name the model's parameters."""
+
+    @property
+    def pretrained(self) -> "tuple[Pretrained, ...]":
+        """Published weights of the model, with their preprocessing, classes and accuracy."""
+        from zoo.catalog.pretrained import table  # reads a file, when somebody asks
+
+        return table().get(self.name, ())

@@ -1,17 +1,20 @@
 """Residual units: the five places where normalisation and ReLU can stand, as a table, and stages of units.
 
 He, Zhang, Ren and Sun, 2016, Identity Mappings in Deep Residual Networks, Figure 4; the first and last units
-as in its appendix and in KaimingHe/resnet-1k-layers. Lecture rows L40, L41, L43.
+as in its appendix and in KaimingHe/resnet-1k-layers. Xie et al., 2017, Aggregated Residual Transformations for
+Deep Neural Networks (groups); Hu et al., 2018, Squeeze-and-Excitation Networks. Lecture rows L40, L41, L43-L45.
 """
 
+import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.convnets.squeeze_excite import SqueezeExcite, divisible
 from zoo.names import unknown
 
 ModuleMaker = Callable[..., nn.Module]
@@ -61,9 +64,34 @@ def basic_branch(features: int, strides: int = 1) -> Branch:
     return ConvSpec(features, 3, strides), ConvSpec(features, 3)
 
 
-def bottleneck_branch(features: int, strides: int = 1) -> Branch:
-    """1x1 to a quarter of the channels, with the stride; 3x3; 1x1 to all the channels."""
-    return ConvSpec(features // 4, 1, strides), ConvSpec(features // 4, 3), ConvSpec(features, 1)
+def bottleneck_branch(
+    features: int, strides: int = 1, width: int | None = None, groups: int = 1, stride_first: bool = True
+) -> Branch:
+    """1x1 to `width` channels, by default a quarter of the features; 3x3 in groups; 1x1 to all the features.
+
+    The stride is in the first convolution, as the paper has it, or in the 3x3 ("v1.5").
+    """
+    width = features // 4 if width is None else width
+    first, second = (strides, 1) if stride_first else (1, strides)
+    return ConvSpec(width, 1, first), ConvSpec(width, 3, second, groups), ConvSpec(features, 1)
+
+
+def dilated(branch: Branch, dilation: int) -> Branch:
+    """The branch on a grid so many times as dense."""
+    return tuple(spec._replace(dilation=dilation * spec.dilation) for spec in branch)
+
+
+def without_strides(branch: Branch) -> Branch:
+    """The branch at full resolution: its output, at every stride-th pixel, is that of the branch with strides.
+
+    >>> without_strides(basic_branch(8, strides=2))[1]
+    ConvSpec(features=8, size=3, strides=1, groups=1, dilation=2)
+    """
+    dense, strides = [], 1
+    for spec in branch:
+        dense.append(spec._replace(strides=1, dilation=strides * spec.dilation))
+        strides *= spec.strides
+    return tuple(dense)
 
 
 def check_unit(unit: str, shortcut: str) -> None:
@@ -121,7 +149,7 @@ def activate(order: tuple[str, ...], x: Array, norm: Callable[[Array], Array]) -
 class ResidualUnit(nn.Module):
     """x + F(x), normalised and activated where `unit` says.
 
-    Submodules `conv1`, `conv2`, ..., `norm1`, `norm2`, ... in the order of computation, and `shortcut`. The
+    Submodules `conv1`, `conv2`, ..., `norm1`, `norm2`, ... in the order of computation, `se` and `shortcut`. The
     branch's output F(x) is sown as "residual" into the collection "intermediates".
     """
 
@@ -137,15 +165,22 @@ class ResidualUnit(nn.Module):
     """A name of `SHORTCUTS`."""
     opens_network: bool = False
     """Whether this is the network's first unit, whose pre-activation serves both paths."""
+    squeeze: int = 0
+    """Gates the branch's output by `SqueezeExcite` with so many times fewer hidden channels; 0 does not."""
+    dropout: float = 0.0
+    """The share of activations dropped in training before each convolution but the first."""
+    zero_init: bool = False
+    """Whether the branch begins at zero: the scale of its last norm, or its last kernel where no norm follows."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], train: bool) -> Float[Array, "b h2 w2 d"]:
         check_unit(self.unit, self.shortcut)
         order = UNITS[self.unit]
         norms = iter(range(1, len(self.branch) + 2))
+        zeros = nn.initializers.zeros_init() if self.zero_init else None
 
-        def activated(steps: tuple[str, ...], x: Array) -> Array:
-            return activate(steps, x, lambda x: self.norm(name=f"norm{next(norms)}")(x, not train))
+        def activated(steps: tuple[str, ...], x: Array, **options: Any) -> Array:
+            return activate(steps, x, lambda x: self.norm(name=f"norm{next(norms)}", **options)(x, not train))
 
         strides, features = math.prod(spec.strides for spec in self.branch), self.branch[-1].features
         reshapes = strides != 1 or features != x.shape[-1]
@@ -155,8 +190,14 @@ class ResidualUnit(nn.Module):
         for i, spec in enumerate(self.branch, start=1):
             if i > 1:
                 residual = activated(order.between, residual)
-            residual = convolve(self.conv, spec, f"conv{i}", residual)
-        residual = activated(order.last, residual)
+                residual = nn.Dropout(self.dropout)(residual, deterministic=not train)
+            ends = zeros and i == len(self.branch) and "norm" not in order.last
+            conv = functools.partial(self.conv, kernel_init=zeros) if ends else self.conv
+            residual = convolve(conv, spec, f"conv{i}", residual)
+        residual = activated(order.last, residual, **({"scale_init": zeros} if zeros else {}))
+        if self.squeeze:
+            hidden = divisible(residual.shape[-1] / self.squeeze)
+            residual = SqueezeExcite(hidden, self.conv, name="se")(residual)
         self.sow("intermediates", "residual", residual)
         if self.shortcut == "none":
             return activated(order.after_addition, residual)
@@ -203,6 +244,9 @@ class Stage(nn.Module):
     shortcut: str = "B"
     opens_network: bool = False
     """Whether this is the network's first stage."""
+    squeeze: int = 0
+    dropout: float = 0.0
+    zero_init: bool = False
     remat: bool = False
     """Whether a unit's activations are computed again in the backward pass instead of being kept."""
 
@@ -217,6 +261,9 @@ class Stage(nn.Module):
                 self.unit,
                 self.shortcut,
                 opens_network=self.opens_network and i == 1,
+                squeeze=self.squeeze,
+                dropout=self.dropout,
+                zero_init=self.zero_init,
                 name=f"block{i}",
             )(x, train)
         return x

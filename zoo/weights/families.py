@@ -5,11 +5,48 @@ from collections.abc import Callable, Mapping
 import flax.linen as nn
 
 from zoo.names import unknown
-from zoo.weights import cifar_resnet
+from zoo.weights import (
+    alexnet,
+    cifar_resnet,
+    convnext,
+    densenet,
+    efficientnet,
+    googlenet,
+    inception,
+    mnasnet,
+    mobilenet,
+    regnet,
+    resnet,
+    shufflenet,
+    squeezenet,
+    swin,
+    vgg,
+    vision_transformer,
+)
 from zoo.weights.rules import Family
 
 FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "akamaster/cifar_resnet": cifar_resnet.FAMILY,
+    "torchvision/alexnet": alexnet.FAMILY,
+    "torchvision/vgg": vgg.vgg,
+    "torchvision/shufflenet_v2": shufflenet.FAMILY,
+    "torchvision/mnasnet": mnasnet.mnasnet,
+    "torchvision/inception": inception.FAMILY,
+    "torchvision/googlenet": googlenet.FAMILY,
+    "ndf/squeezenet": squeezenet.ndf,
+    "torchvision/squeezenet": squeezenet.torchvision,
+    "torchvision/mobilenet_v2": mobilenet.mobilenet_v2,
+    "torchvision/mobilenet_v3": mobilenet.mobilenet_v3,
+    "torchvision/resnet": resnet.RESNET,
+    "timm/resnet": resnet.TIMM_RESNET,
+    "timm/resnetv2": resnet.TIMM_RESNETV2,
+    "torchvision/densenet": densenet.DENSENET,
+    "hazyresearch/densenet": densenet.HAZY_DENSENET,
+    "torchvision/convnext": convnext.FAMILY,
+    "torchvision/vision_transformer": vision_transformer.FAMILY,
+    "torchvision/swin": swin.FAMILY,
+    "torchvision/regnet": regnet.FAMILY,
+    "torchvision/efficientnet": efficientnet.efficientnet,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 

@@ -19,6 +19,7 @@ from zoo.names import unknown
 from zoo.weights.families import FAMILIES, family_of
 from zoo.weights.files import read_arrays, write_arrays
 from zoo.weights.rules import Family, to_ours, to_theirs
+from zoo.weights.source import locate
 
 HEAD = re.compile(r"params/(aux\d+/)?head/")
 """Where every model of the zoo keeps the layers whose size is the number of classes."""
@@ -33,7 +34,7 @@ class WeightsError(ValueError):
 
 def load_weights(
     model: str | nn.Module,
-    path: str | os.PathLike[str],
+    source: str | os.PathLike[str],
     input_shape: tuple[int, ...] | None = None,
     key: PRNGKeyArray | None = None,
 ) -> PyTree[Array]:
@@ -46,7 +47,8 @@ def load_weights(
 
     Args:
       model: a name of `zoo.list_models()`, or a module of such a model's class, with other options.
-      path: the file.
+      source: the file; or what `zoo.weights.source.locate` finds: the name of published weights
+        ("IMAGENET1K_V1"), or "hub:OWNER/REPOSITORY".
       input_shape: one example without the batch axis; by default the catalog's. Needed where the number of
         channels differs.
       key: for a head drawn anew; `jax.random.key(0)` by default.
@@ -55,19 +57,22 @@ def load_weights(
       UnknownNameError: no such model.
       FileNotFoundError: no such file.
       WeightsError: entries that the model does not have, misses, or has in another shape.
-      ValueError: the file is damaged, of an unknown kind, or the model's class is not in the catalog.
-      ImportError: a torch file, and torch is not installed.
+      ValueError: the file is damaged, of an unknown kind, or not the published one; or the model's class is
+        not in the catalog.
+      ImportError: a torch file or one of the hub, and torch or huggingface_hub is not installed.
+      OSError: the file cannot be fetched.
     """
     entry = describe(model) if isinstance(model, str) else _entry_of(model)
     module = create(model) if isinstance(model, str) else model
     shape = (1, *(input_shape or entry.input_shape))
+    path = locate(entry, source)
 
     def initial(key: PRNGKeyArray) -> PyTree[Array]:
         return module.init(key, jnp.zeros(shape))
 
     key = jax.random.key(0) if key is None else key
     wanted = _flat(jax.eval_shape(initial, key))
-    found, origin, problems = _in_our_layout(read_arrays(Path(path)), entry, module, wanted)
+    found, origin, problems = _in_our_layout(read_arrays(path), entry, module, wanted)
 
     drawn = _heads_for_other_classes(found, wanted)
     has_head = any(map(HEAD.match, wanted))

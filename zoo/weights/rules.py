@@ -26,6 +26,30 @@ class Rule(NamedTuple):
     """Template of our path, collection first: "params/stem/conv/kernel"."""
     axes: tuple[int, ...] | None = None
     """Where each axis of ours comes from in theirs; None keeps the array."""
+    singletons: int = 0
+    """How many axes of length one theirs has at its end, which ours lacks."""
+
+    def fits(self, array: np.ndarray) -> bool:
+        """Whether an array of theirs has the axes that the rule speaks of."""
+        if self.axes is None:
+            return True
+        return array.shape[len(self.axes) :] == (1,) * self.singletons and array.ndim >= len(self.axes)
+
+    def expected(self) -> str:
+        """What `fits` asks for, in words."""
+        more = f" and {self.singletons} of length one" if self.singletons else ""
+        return f"expected {len(self.axes or ())} axes{more}"
+
+    def to_ours(self, array: np.ndarray) -> np.ndarray:
+        """Theirs with the axes of ours."""
+        return array if self.axes is None else array.reshape(array.shape[: len(self.axes)]).transpose(self.axes)
+
+    def to_theirs(self, array: np.ndarray) -> np.ndarray:
+        """The inverse."""
+        if self.axes is None:
+            return array
+        theirs = array.transpose(np.argsort(self.axes))
+        return theirs.reshape(*theirs.shape, *(1,) * self.singletons)
 
 
 class Family(NamedTuple):
@@ -48,6 +72,12 @@ def convolution(theirs: str, ours: str) -> tuple[Rule, ...]:
 def linear(theirs: str, ours: str) -> tuple[Rule, ...]:
     """A torch linear layer: its matrix is transposed."""
     return Rule(f"{theirs}.weight", f"params/{ours}/kernel", (1, 0)), Rule(f"{theirs}.bias", f"params/{ours}/bias")
+
+
+def linear_as_convolution(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """A torch 1x1 convolution of one pixel, which is a dense layer here."""
+    kernel = Rule(f"{theirs}.weight", f"params/{ours}/kernel", (1, 0), singletons=2)
+    return kernel, Rule(f"{theirs}.bias", f"params/{ours}/bias")
 
 
 def batch_norm(theirs: str, ours: str) -> tuple[Rule, ...]:
@@ -85,12 +115,15 @@ def rename(name: str, source: str, target: str) -> str | None:
         if not field["regex"]:
             values[field["name"]] = int(values[field["name"]]) - int(field["offset"] or 0)
 
+    fields = [field for field in _FIELD.finditer(target) if not field["regex"]]
+    if any(values[field["name"]] + int(field["offset"] or 0) < 0 for field in fields):
+        return None  # a count below zero: not this rule
+
     def filled(field: re.Match[str]) -> str:
         value = values[field["name"]]
         return str(value if field["regex"] else value + int(field["offset"] or 0))
 
-    renamed = _FIELD.sub(filled, target)
-    return None if "-" in renamed and "-" not in name else renamed  # a count below zero: not this rule
+    return _FIELD.sub(filled, target)
 
 
 def to_ours(
@@ -113,11 +146,10 @@ def to_ours(
             problems.append(f"{name}: no rule for it")
         elif path in found:
             problems.append(f"{name}: is {path}, which {origin[path]} is already")
-        elif rule.axes is not None and array.ndim != len(rule.axes):
-            problems.append(f"{name}: expected {len(rule.axes)} axes, got shape {array.shape}")
+        elif not rule.fits(array):
+            problems.append(f"{name}: {rule.expected()}, got shape {array.shape}")
         else:
-            found[path] = array if rule.axes is None else array.transpose(rule.axes)
-            origin[path] = name
+            found[path], origin[path] = rule.to_ours(array), name
     return found, origin, problems
 
 
@@ -131,7 +163,7 @@ def to_theirs(family: Family, arrays: Mapping[str, np.ndarray]) -> tuple[dict[st
         if name is None or rule is None:
             problems.append(f"{path}: no rule for it")
         else:
-            renamed[name] = array if rule.axes is None else array.transpose(np.argsort(rule.axes))
+            renamed[name] = rule.to_theirs(array)
     return renamed, problems
 
 

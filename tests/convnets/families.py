@@ -1,0 +1,147 @@
+"""What the tests ask of every family: counts and shapes without computing anything, and a few steps of training."""
+
+import functools
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+import zoo
+from tests.convnets.goldens import numbers
+from zoo.nn import BatchNorm
+from zoo.weights import family_of
+from zoo.weights.rules import to_ours, to_theirs
+
+NO_COMPILER = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""Options of a compilation that takes longer than what it compiles."""
+
+
+def shapes(model, input_shape):
+    """Shapes of all variables by path."""
+    images = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
+    return flatten_dict(jax.eval_shape(model.init, jax.random.key(0), images), sep="/")
+
+
+def parameters(name, **overrides):
+    """How many parameters a model of the catalog has."""
+    found = shapes(zoo.create(name, **overrides), zoo.describe(name).input_shape)
+    return sum(math.prod(leaf.shape) for path, leaf in found.items() if path.startswith("params/"))
+
+
+def outputs(model, input_shape, **options):
+    """Shapes and types of what the model gives for two examples."""
+    images = jax.ShapeDtypeStruct((2, *input_shape), jnp.float32)
+    order = []  # eval_shape sorts names
+
+    def forward(key, images):
+        result, _ = model.init_with_output({"params": key, "dropout": key}, images, **options)
+        order.extend(result if isinstance(result, dict) else ())
+        return result
+
+    result = jax.eval_shape(forward, jax.random.key(0), images)
+    return {name: result[name] for name in order} if order else result
+
+
+def feature_shapes(name, side=None, **overrides):
+    """(height, width, channels) of every feature of a model of the catalog, in order of computation."""
+    shape = zoo.describe(name).input_shape if side is None else (side, side, 3)
+    return {key: value.shape[1:] for key, value in outputs(zoo.create(name, **overrides), shape, features=True).items()}
+
+
+def layout(name, layout_name, **overrides):
+    """Shapes by the names that a layout gives to a model's arrays, every one of which comes back where it was."""
+    model = zoo.create(name, **overrides)
+    family = family_of(layout_name, model)
+    empty = {
+        path: np.broadcast_to(np.float32(0), leaf.shape)
+        for path, leaf in shapes(model, zoo.describe(name).input_shape).items()
+    }
+    theirs, problems = to_theirs(family, empty)
+    assert not problems
+    assert len(theirs) == len(empty)
+    back, _, problems = to_ours(family, theirs)
+    assert not problems
+    assert {path: array.shape for path, array in back.items()} == {path: array.shape for path, array in empty.items()}
+    return {key: array.shape for key, array in theirs.items()}
+
+
+def initial(model, input_shape, *layers):
+    """The initial parameters of some layers, by path, drawn; compiling these alone takes the least time."""
+
+    def draw(key):
+        params = flatten_dict(model.init(key, jnp.zeros((1, *input_shape)))["params"], sep="/")
+        return {path: value for path, value in params.items() if path.rpartition("/")[0] in layers}
+
+    return jax.jit(draw, compiler_options=NO_COMPILER)(jax.random.key(0, impl="rbg"))  # faster than threefry
+
+
+def assert_spread(array, std):
+    """The values are drawn with this standard deviation, as far as their number tells."""
+    assert abs(float(array.std()) / std - 1) < 6 / math.sqrt(2 * array.size)
+
+
+def norms(model, input_shape):
+    """Momentum and epsilon of all the model's batch norms."""
+    found = set()
+
+    def look(call, arguments, options, context):
+        if isinstance(context.module, BatchNorm):
+            found.add((context.module.momentum, context.module.epsilon))
+        return call(*arguments, **options)
+
+    with nn.intercept_methods(look):
+        shapes(model, input_shape)
+    return found
+
+
+def he_normal(model, input_shape):
+    """Variables drawn by numpy, which compiles nothing: kernels of He's size, and all else as it begins."""
+    random = np.random.default_rng(0)
+    drawn = {}
+    for path, leaf in shapes(model, input_shape).items():
+        if path.endswith("kernel"):
+            fan_in = math.prod(leaf.shape[:-1])
+            drawn[path] = (random.standard_normal(leaf.shape) * math.sqrt(2 / fan_in)).astype(leaf.dtype)
+        else:
+            drawn[path] = np.full(leaf.shape, float(path.endswith(("scale", "var"))), leaf.dtype)
+    return unflatten_dict(drawn, sep="/")
+
+
+def losses(name, steps=4, rate=0.05, **overrides):
+    """Training losses of a model of the catalog on four images, step by step; one compilation."""
+    model = zoo.create(name, **overrides)
+    side = zoo.describe(name).input_shape[0]
+    images, labels = numbers.images(4, side).transpose(0, 2, 3, 1), jnp.arange(4)
+    variables = he_normal(model, images.shape[1:])
+
+    @functools.partial(jax.jit, compiler_options=NO_COMPILER)
+    def step(variables, key):
+        def loss(params):
+            out, state = model.apply(
+                {**variables, "params": params}, images, train=True, mutable=["batch_stats"], rngs={"dropout": key}
+            )
+            heads = out if isinstance(out, dict) else {"logits": out}
+            terms = [-jax.nn.log_softmax(logits)[jnp.arange(4), labels].mean() for logits in heads.values()]
+            return sum(terms), state
+
+        (value, state), gradients = jax.value_and_grad(loss, has_aux=True)(variables["params"])
+        params = jax.tree.map(lambda p, g: p - rate * g, variables["params"], gradients)
+        return value, {"params": params, **state}
+
+    values = []
+    for i in range(steps):
+        value, variables = step(variables, jax.random.key(i))
+        values.append(float(value))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables))
+    return values
+
+
+def rematerialised(model, input_shape):
+    """How many blocks the model computes again in the backward pass."""
+    images = jnp.zeros((1, *input_shape))
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    jaxpr = jax.make_jaxpr(model.apply)(variables, images)
+    return sum(equation.primitive.name in ("checkpoint", "remat", "remat2") for equation in jaxpr.eqns)

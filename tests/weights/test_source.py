@@ -1,0 +1,99 @@
+"""Where files of weights come from: the catalog's addresses with their digests, and the hub."""
+
+import hashlib
+import re
+import sys
+
+import pytest
+
+import zoo
+from tests.convnets.torch_names import variables_of
+from tests.weights.test_load import assert_equal
+from zoo.catalog import CATALOG
+from zoo.catalog.pretrained import Preprocessing, Pretrained, imagenet_classes, table
+from zoo.convnets.cifar_resnet import CifarResNet
+from zoo.weights import source
+
+PREPROCESSING = Preprocessing(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """Weights of the tiny residual network at an address, as the only row of the table; and the variables."""
+    variables = variables_of(CifarResNet(depth=8))
+    zoo.save_weights(variables, tmp_path / "w.safetensors")
+    digest = hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()[:8]
+    file = (tmp_path / "w.safetensors").rename(tmp_path / f"tiny-{digest}.safetensors")
+    row = Pretrained("TINY_V1", file.as_uri(), digest, PREPROCESSING, "cifar10", 10.0, None)
+    monkeypatch.setattr("zoo.catalog.pretrained.table", lambda: {"cifar_resnet8": (row,)})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return file, variables
+
+
+def test_published_weights_load_by_name_and_are_fetched_once(published):
+    file, variables = published
+    assert_equal(zoo.load_weights("cifar_resnet8", "TINY_V1"), variables)
+    file.unlink()
+    assert_equal(zoo.load_weights("cifar_resnet8", "TINY_V1"), variables)
+    assert [path.name for path in source.cache_folder().iterdir()] == [file.name]
+
+
+def test_a_file_with_another_digest_is_refused_and_not_kept(published):
+    file, _ = published
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=rf"expected a file of sha256 {file.stem[5:]}\.\.\., got [0-9a-f]{{64}}"):
+        zoo.load_weights("cifar_resnet8", "TINY_V1")
+    assert not list(source.cache_folder().iterdir())
+
+
+def test_an_address_where_nothing_is_leaves_nothing(published):
+    published[0].unlink()
+    with pytest.raises(OSError, match="No such file"):
+        zoo.load_weights("cifar_resnet8", "TINY_V1")
+    assert not list(source.cache_folder().iterdir())
+
+
+def test_a_file_of_the_hub_is_fetched_by_its_library(published, monkeypatch):
+    file, variables = published
+    asked = []
+
+    def download(repository, name):
+        asked.append((repository, name))
+        return str(file)
+
+    library = type(sys)("huggingface_hub")
+    library.hf_hub_download = download
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
+    assert_equal(zoo.load_weights("cifar_resnet8", "hub:somebody/resnet8"), variables)
+    assert_equal(zoo.load_weights("cifar_resnet8", "hub:somebody/resnet8/parts/a.safetensors"), variables)
+    assert asked == [("somebody/resnet8", "model.safetensors"), ("somebody/resnet8", "parts/a.safetensors")]
+
+
+def test_the_hub_without_its_library_or_without_a_repository_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as where it is not installed
+    with pytest.raises(ImportError, match=r"pip install 'lecture-vision-zoo\[hub\]'"):
+        zoo.load_weights("cifar_resnet8", "hub:somebody/resnet8")
+    with pytest.raises(ValueError, match="expected hub:OWNER/REPOSITORY"):
+        zoo.load_weights("cifar_resnet8", "hub:resnet8")
+
+
+def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_preprocessing():
+    assert set(table()) <= set(CATALOG)
+    for files in table().values():
+        assert len({file.name for file in files}) == len(files)
+        for file in files:
+            assert re.fullmatch(r"https://\S+-[0-9a-f]{8}\.(pth|th)", file.url)
+            assert file.url.endswith((f"-{file.sha256}.pth", f"-{file.sha256}.th"))
+            assert len(file.class_names) == {"imagenet": 1000, "cifar10": 10}[file.classes]
+            assert 32 <= file.preprocessing.crop <= file.preprocessing.resize <= 600
+            assert 55 < file.top1 < (file.top5 or 100) <= 100
+    assert len(imagenet_classes()) == 1000
+
+
+def test_names_of_weights_that_are_not_published_are_answered_with_the_nearest():
+    assert zoo.pretrained("cifar_resnet20").name == "CIFAR10_AKAMASTER"
+    assert zoo.describe("cifar_resnet20").pretrained == (zoo.pretrained("cifar_resnet20", "CIFAR10_AKAMASTER"),)
+    with pytest.raises(zoo.UnknownNameError, match="no weights of cifar_resnet20 'IMAGENET1K_V1'; known: CIFAR10"):
+        zoo.pretrained("cifar_resnet20", "IMAGENET1K_V1")
+    with pytest.raises(zoo.UnknownNameError, match="no weights of lenet5 'published'"):
+        zoo.preprocess("lenet5")

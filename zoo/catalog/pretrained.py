@@ -1,0 +1,93 @@
+"""Weights that others trained: where they are, what images they expect, how accurate they are said to be.
+
+`pretrained.csv` holds one row a file: torchvision's from its weight metadata, with the resize, crop and accuracy
+stated there. torchvision's GoogLeNet and Inception v3 rescale their input inside the network (`transform_input`);
+here that is part of the normalisation ("symmetric"), which comes to the same.
+"""
+
+import csv
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping
+from importlib import resources
+
+NORMALISATIONS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "symmetric": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+"""Mean and standard deviation of each channel, for pixels in [0, 1]."""
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes what the weights were evaluated on: resize, central crop, scale, normalise."""
+
+    resize: int
+    """The shorter side after resizing, in pixels."""
+    crop: int
+    """Pixels a side of the central square."""
+    interpolation: str
+    """"bilinear" or "bicubic", antialiased."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """One file of trained weights."""
+
+    name: str
+    """Such as IMAGENET1K_V1."""
+    url: str
+    sha256: str
+    """The digest's first digits, which stand in the file's name."""
+    preprocessing: Preprocessing
+    classes: str
+    """What `class_names` are of: "imagenet" or "cifar10"."""
+    top1: float
+    """Reported accuracy on the evaluation set, in percent, one crop."""
+    top5: float | None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each output."""
+        return CIFAR10 if self.classes == "cifar10" else imagenet_classes()
+
+
+@functools.cache
+def imagenet_classes() -> tuple[str, ...]:
+    """The thousand classes of ImageNet, in the order of the outputs.
+
+    >>> imagenet_classes()[:2]
+    ('tench', 'goldfish')
+    """
+    return tuple(_text("imagenet_classes.txt").splitlines())
+
+
+@functools.cache
+def table() -> Mapping[str, tuple[Pretrained, ...]]:
+    """All files by the model's name, in the order of their publication."""
+    found: dict[str, list[Pretrained]] = {}
+    for row in csv.DictReader(_text("pretrained.csv").splitlines()):
+        mean, std = NORMALISATIONS[row["normalisation"]]
+        digest = re.search(r"-([0-9a-f]{8,})\.\w+$", row["url"])
+        preprocessing = Preprocessing(int(row["resize"]), int(row["crop"]), row["interpolation"], mean, std)
+        found.setdefault(row["model"], []).append(
+            Pretrained(
+                name=row["weights"],
+                url=row["url"],
+                sha256=digest[1] if digest else "",
+                preprocessing=preprocessing,
+                classes=row["classes"],
+                top1=float(row["top1"]),
+                top5=float(row["top5"]) if row["top5"] else None,
+            )
+        )
+    return {model: tuple(files) for model, files in found.items()}
+
+
+def _text(name: str) -> str:
+    return resources.files("zoo.catalog").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,150 @@
+"""Residual networks for ImageNet: plain, pre-activation, wide, aggregated (ResNeXt) and squeeze-and-excitation ones.
+
+He, Zhang, Ren and Sun, 2016, Deep Residual Learning for Image Recognition, and Identity Mappings in Deep Residual
+Networks; Zagoruyko and Komodakis, 2016, Wide Residual Networks; Xie et al., 2017, Aggregated Residual
+Transformations for Deep Neural Networks; Hu et al., 2018, Squeeze-and-Excitation Networks. Lecture rows L39-L46.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from zoo.convnets.residual_units import (
+    Branch,
+    ConvNorm,
+    ConvSpec,
+    Stage,
+    activate,
+    basic_branch,
+    bottleneck_branch,
+    check_unit,
+    dilated,
+    final_order,
+    stem_order,
+    without_strides,
+)
+from zoo.convnets.torch_layers import bias_uniform
+from zoo.nn import BatchNorm, Conv, global_avg_pool, kaiming_fan_out, linear_uniform, max_pool
+from zoo.nn.checks import check_images
+
+SMALLEST_IMAGE = 32
+"""Pixels a side that leave the fourth stage one."""
+
+
+class ResNet(nn.Module):
+    """A 7x7 convolution, max pooling, stages of residual units each at half the resolution, and a classifier.
+
+    ResNet-50 as it stands; the fields make the others. Initialised as in torchvision/models/resnet.py.
+    """
+
+    num_classes: int = 1000
+    """Outputs; 0 gives the pooled features instead of logits."""
+    stage_sizes: tuple[int, ...] = (3, 4, 6, 3)
+    """Units of each stage."""
+    bottleneck: bool = True
+    """Units of three convolutions (1x1, 3x3, 1x1) instead of two 3x3."""
+    width: int = 64
+    """Channels of the stem and the first stage; each next stage has twice as many, a bottleneck's output four times."""
+    cardinality: int = 1
+    """Groups of a bottleneck's 3x3 convolution."""
+    group_width: int = 64
+    """Channels of each of these groups in the first stage; each next stage has twice as many."""
+    unit: str = "original"
+    """Where normalisation and ReLU stand: a name of `zoo.convnets.residual_units.UNITS`."""
+    shortcut: str = "B"
+    """Where the shape changes: "A" zero padding, "B" 1x1 convolution, "conv3x3"; "none" is the plain twin."""
+    squeeze: int = 0
+    """Squeeze-and-excitation's reduction ratio, 16 in the paper; 0 for none."""
+    stride_first: bool = False
+    """Whether a bottleneck has its stride in the first 1x1 convolution, as the paper (v1), or in the 3x3 (v1.5)."""
+    replace_stride_with_dilation: tuple[bool, ...] = (False, False, False)
+    """For each stage but the first, whether it keeps the resolution and dilates its convolutions instead."""
+    zero_init_residual: bool = False
+    """Whether every unit begins as the identity: the last scale of its branch is zero."""
+    remat: bool = False
+    """Compute each unit's activations again in the backward pass: less memory, more time."""
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    axis_name: str | None = None
+    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
+
+    @nn.compact
+    def __call__(
+        self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+        """Logits, float32; with `features` all named features: stem, stage1-4, pre_logits and logits.
+
+        The stem's feature is at half resolution, stage1's at a quarter, the last stage's at 1/32.
+
+        Raises:
+          ValueError: images of the wrong rank or too small, groups in basic units, or another number of
+            dilation's flags than of stages but one.
+          UnknownNameError: there is no such unit or shortcut.
+        """
+        check_unit(self.unit, self.shortcut)
+        stages = self._stages()
+        check_images(images, "ResNet", SMALLEST_IMAGE)
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        conv = functools.partial(Conv, use_bias=False, kernel_init=kaiming_fan_out, **types)
+        norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types)
+
+        stem = ConvNorm(ConvSpec(self.width, 7, 2), stem_order(self.unit), conv, norm, name="stem")
+        named = {"stem": (x := stem(images, train))}
+        x = max_pool(x, 3, 2, padding=1)
+        for i, branches in enumerate(stages, start=1):
+            stage = Stage(
+                branches,
+                conv,
+                norm,
+                self.unit,
+                self.shortcut,
+                opens_network=i == 1,
+                squeeze=self.squeeze,
+                zero_init=self.zero_init_residual,
+                remat=self.remat,
+                name=f"stage{i}",
+            )
+            named[f"stage{i}"] = x = stage(x, train)
+        x = activate(final_order(self.unit), x, lambda x: norm(name="final_norm")(x, not train))
+        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
+        if self.num_classes:
+            inits = {"kernel_init": linear_uniform, "bias_init": bias_uniform(x.shape[-1])}
+            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, **inits, name="head")
+            named["logits"] = x = head(x)
+        return named if features else x
+
+    def _stages(self) -> list[tuple[Branch, ...]]:
+        """The branches of each stage's units."""
+        flags = self.replace_stride_with_dilation
+        if len(flags) != len(self.stage_sizes) - 1:
+            raise ValueError(
+                f"replace_stride_with_dilation: expected {len(self.stage_sizes) - 1} flags, one a stage but the "
+                f"first, got {flags}"
+            )
+        if not self.bottleneck and self.cardinality != 1:
+            raise ValueError(f"basic units have no groups: expected cardinality 1, got {self.cardinality}")
+        stages, dilation = [], 1
+        for i, (units, dense) in enumerate(zip(self.stage_sizes, (False, *flags), strict=True)):
+            first = dilated(self._branch(2**i, strides=2 if i else 1), dilation)
+            if dense:
+                first, dilation = without_strides(first), 2 * dilation
+            rest = dilated(self._branch(2**i), dilation)
+            stages.append((first, *(units - 1) * (rest,)))
+        return stages
+
+    def _branch(self, widening: int, strides: int = 1) -> Branch:
+        if not self.bottleneck:
+            return basic_branch(widening * self.width, strides)
+        return bottleneck_branch(
+            4 * widening * self.width,
+            strides,
+            widening * self.group_width * self.cardinality,
+            self.cardinality,
+            self.stride_first,
+        )

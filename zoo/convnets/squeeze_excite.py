@@ -1,0 +1,37 @@
+"""Squeeze-and-excitation: gates on channels; and widths that hardware likes.
+
+Hu et al., 2018, Squeeze-and-Excitation Networks. Lecture row L48.
+"""
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from zoo.convnets.conv_norm import Activation, ModuleMaker
+
+
+def divisible(width: float, divisor: int = 8) -> int:
+    """The multiple of `divisor` next to a width, but at least `divisor` and never below nine tenths of the width.
+
+    >>> divisible(24 * 0.5), divisible(16 * 0.35), divisible(20)
+    (16, 8, 24)
+    """
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * width else rounded + divisor
+
+
+class SqueezeExcite(nn.Module):
+    """Multiplies each channel by a gate computed from the means of all channels.
+
+    Hu et al., 2018, section 3. Submodules `reduce` and `expand`, 1x1 convolutions with bias.
+    """
+
+    hidden: int
+    conv: ModuleMaker
+    activation: Activation = nn.relu
+    gate: Activation = nn.sigmoid
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        mean = x.mean(axis=(1, 2), keepdims=True)
+        hidden = self.activation(self.conv(self.hidden, (1, 1), use_bias=True, name="reduce")(mean))
+        return x * self.gate(self.conv(x.shape[-1], (1, 1), use_bias=True, name="expand")(hidden))

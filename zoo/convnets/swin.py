@@ -1,0 +1,198 @@
+"""Swin transformer: attention within windows, which every second block shifts, at four resolutions.
+
+Liu et al., 2021, Swin Transformer: Hierarchical Vision Transformer using Shifted Windows. Initialised as in
+torchvision/models/swin_transformer.py. Lecture row L48.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from zoo.convnets.conv_norm import ModuleMaker
+from zoo.convnets.patches import PatchEmbedding
+from zoo.convnets.shifted_windows import from_windows, padded, seams, windows_of
+from zoo.convnets.stochastic_depth import drop_path, linear_rates
+from zoo.convnets.torch_layers import bias_uniform
+from zoo.convnets.vision_transformer import MLP
+from zoo.nn import Conv, global_avg_pool, linear_uniform
+from zoo.nn.attention import SelfAttention
+from zoo.nn.checks import check_images
+
+PATCH = 4
+"""Pixels a side of a patch."""
+
+EPSILON = 1e-5
+"""Of all layer normalisations."""
+
+normal = nn.initializers.normal(0.02)
+"""Of the kernels of dense layers, and of positions: torch's truncated normal, whose bounds of ±2 cut off nothing."""
+
+
+class SwinTransformer(nn.Module):
+    """Patches of 4x4, four stages of blocks each at half the resolution of the last, and a classifier.
+
+    Swin-T as it stands; the fields make the others. Maps of any size: what fills no window or no pair of rows and
+    columns is padded with zeros at the far side.
+    """
+
+    num_classes: int = 1000
+    """Outputs; 0 gives the pooled features instead of logits."""
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    """Blocks of each stage; every second one shifts its windows by half their side."""
+    heads: tuple[int, ...] = (3, 6, 12, 24)
+    """Of the attention in each stage."""
+    width: int = 96
+    """Channels of the first stage; each next has twice as many."""
+    window: int = 7
+    """Patches a side of a window."""
+    drop_path: float = 0.2
+    """The share of images that skip the last block in training, evenly less for those before; stream "dropout"."""
+    remat: bool = False
+    """Compute each block's activations again in the backward pass: less memory, more time."""
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+        """Logits, float32; with `features` all named features: stem, stage1-4, pre_logits and logits.
+
+        The features of stem and stage1 are at a quarter of the resolution, the last stage's at 1/32.
+
+        Raises:
+          ValueError: images of the wrong rank or too small, depths and heads of different numbers of stages, or
+            channels that cannot be cut in equal heads.
+        """
+        if len(self.depths) != len(self.heads):
+            raise ValueError(f"expected a depth and heads a stage, got depths {self.depths}, heads {self.heads}")
+        check_images(images, "SwinTransformer", PATCH)
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        zeros = nn.initializers.zeros_init()
+        norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **types)
+        dense = functools.partial(nn.Dense, kernel_init=normal, **types)
+        layers = Layers(
+            norm,
+            dense,
+            functools.partial(SelfAttention, in_proj_init=normal, out_proj_init=normal, **types),
+            functools.partial(RelativePositions, self.window, self.param_dtype),
+            functools.partial(MLP, kernel_init=normal, bias_init=zeros, **types),
+        )
+        inits = {"kernel_init": linear_uniform, "bias_init": bias_uniform(PATCH**2 * images.shape[-1])}
+        conv = functools.partial(Conv, **inits, **types)
+
+        named = {"stem": (x := PatchEmbedding(self.width, PATCH, conv, norm, name="stem")(images))}
+        rates = linear_rates(self.drop_path, self.depths)
+        for i, (heads, drop_rates) in enumerate(zip(self.heads, rates, strict=True), start=1):
+            stage = SwinStage(heads, self.window, drop_rates, layers, merge=i > 1, remat=self.remat, name=f"stage{i}")
+            named[f"stage{i}"] = x = stage(x, train)
+        x = norm(name="final_norm")(x)
+        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
+        if self.num_classes:
+            named["logits"] = x = dense(self.num_classes, dtype=wide, name="head")(x)
+        return named if features else x
+
+
+class Layers(NamedTuple):
+    """Makers of the layers that blocks consist of, types and initialisers set."""
+
+    norm: ModuleMaker
+    dense: ModuleMaker
+    attention: ModuleMaker
+    positions: ModuleMaker
+    mlp: ModuleMaker
+
+
+class SwinStage(nn.Module):
+    """Blocks at one resolution, which the merging of patches may halve first. Submodules `merge`, `block1`, ..."""
+
+    heads: int
+    window: int
+    drop_rates: tuple[float, ...]
+    """One rate of stochastic depth a block."""
+    layers: Layers
+    merge: bool
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"], train: bool) -> Float[Array, "b h2 w2 d"]:
+        if self.merge:
+            x = PatchMerging(self.layers.dense, self.layers.norm, name="merge")(x)
+        block = nn.remat(SwinBlock, static_argnums=(2,)) if self.remat else SwinBlock
+        for i, rate in enumerate(self.drop_rates, start=1):
+            shift = 0 if i % 2 else self.window // 2
+            x = block(self.heads, self.window, shift, self.layers, rate, name=f"block{i}")(x, train)
+        return x
+
+
+class PatchMerging(nn.Module):
+    """Four neighbouring patches become one of twice the channels: a norm, then a dense layer without bias.
+
+    Submodules `norm` and `dense`.
+    """
+
+    dense: ModuleMaker
+    norm: ModuleMaker
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 2*c"]:
+        features = 2 * x.shape[-1]
+        x = padded(x, 2)
+        x = jnp.concatenate([x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)], axis=-1)
+        return self.dense(features, use_bias=False, name="dense")(self.norm(name="norm")(x))
+
+
+class SwinBlock(nn.Module):
+    """x + attention(norm(x)) within windows, then x + mlp(norm(x)).
+
+    Submodules `norm1`, `attention`, `positions`, `norm2` and `mlp`.
+    """
+
+    heads: int
+    window: int
+    shift: int
+    """By how many rows and columns the windows are shifted where there are several."""
+    layers: Layers
+    drop_path: float = 0.0
+    """The share of images that skip each branch in training."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"], train: bool) -> Float[Array, "b h w c"]:
+        layers, (height, width) = self.layers, x.shape[1:3]
+        branch = padded(layers.norm(name="norm1")(x), self.window)
+        shifts = tuple(self.shift if size > self.window else 0 for size in branch.shape[1:3])
+        bias = layers.positions(self.heads, name="positions")()
+        if any(shifts):
+            branch = jnp.roll(branch, (-shifts[0], -shifts[1]), (1, 2))
+            bias = bias + seams(branch.shape[1:3], self.window, shifts)
+        rolled = branch.shape
+        branch = layers.attention(self.heads, name="attention")(windows_of(branch, self.window), bias)
+        branch = jnp.roll(from_windows(branch, rolled[1:3], self.window), shifts, (1, 2))[:, :height, :width]
+        x = x + drop_path(branch, self.drop_path, train)
+        branch = layers.mlp(4 * x.shape[-1], name="mlp")(layers.norm(name="norm2")(x), train)
+        return x + drop_path(branch, self.drop_path, train)
+
+
+class RelativePositions(nn.Module):
+    """What is added to the product of a query and a key, by how many rows and columns lie between them.
+
+    Parameter `table`, ((2 window - 1)^2, heads): from the key far below and to the right of the query to the opposite.
+    """
+
+    window: int
+    param_dtype: Any
+    heads: int
+
+    @nn.compact
+    def __call__(self) -> Float[Array, "heads n n"]:
+        table = self.param("table", normal, ((2 * self.window - 1) ** 2, self.heads), self.param_dtype)
+        places = np.indices((self.window, self.window)).reshape(2, -1)
+        rows, columns = places[:, :, None] - places[:, None, :] + self.window - 1
+        return table[rows * (2 * self.window - 1) + columns].transpose(2, 0, 1)

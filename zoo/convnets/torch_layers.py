@@ -1,0 +1,63 @@
+"""What torch's layers do and `zoo.nn`'s do not: pools for images of any size, flattening, biases drawn at random.
+
+torch.nn.MaxPool2d with ceil_mode, AdaptiveAvgPool2d, flatten of channels-first maps, and the biases of Linear and
+Conv2d. Networks whose published weights were trained with these need them exactly.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from zoo.nn import max_pool
+
+
+def ceil_max_pool(x: Float[Array, "b h w c"], window: int, strides: int) -> Float[Array, "b h2 w2 c"]:
+    """Max pooling whose last window may hang over the far border, as with torch's `ceil_mode`.
+
+    Strides are at most the window's extent, so that no window begins beyond the border.
+
+    >>> ceil_max_pool(jnp.ones((1, 6, 7, 1)), 3, 2).shape
+    (1, 3, 3, 1)
+    """
+    padding = [(0, max(0, -(-(size - window) // strides) * strides + window - size)) for size in x.shape[1:3]]
+    return max_pool(x, window, strides, padding)
+
+
+def adaptive_avg_pool(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b size size c"]:
+    """The mean over each of size x size cells, which overlap where they do not divide the image evenly.
+
+    Cell i of n covers the rows from floor(i h / n) up to ceil((i + 1) h / n), the columns alike; an image
+    smaller than the grid is enlarged by repeating pixels.
+
+    >>> adaptive_avg_pool(jnp.arange(3.0)[None, :, None, None] * jnp.ones((1, 3, 3, 1)), 2)[0, :, 0, 0]
+    Array([0.5, 1.5], dtype=float32)
+    """
+    if x.shape[1:3] == (size, size):
+        return x
+    rows, columns = (jnp.asarray(_cells(extent, size), x.dtype) for extent in x.shape[1:3])
+    return jnp.einsum("ph,bhwc,qw->bpqc", rows, x, columns, precision=lax.Precision.HIGHEST)
+
+
+def _cells(extent: int, size: int) -> np.ndarray:
+    """Row i holds the weights of the pixels in the mean over cell i."""
+    cells = np.zeros((size, extent))
+    for i in range(size):
+        start, stop = i * extent // size, -(-(i + 1) * extent // size)
+        cells[i, start:stop] = 1 / (stop - start)
+    return cells
+
+
+def flatten_channels_first(x: Float[Array, "b h w c"]) -> Float[Array, "b chw"]:
+    """One vector an image, a whole channel after the other: the order in which torch's linear layers expect maps."""
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
+def bias_uniform(inputs: int) -> Callable[..., Array]:
+    """Initialiser of a bias: uniform in ±1/sqrt(inputs), for a layer whose outputs each see so many inputs."""
+    bound = 1 / math.sqrt(inputs)
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)

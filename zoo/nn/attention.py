@@ -1,0 +1,58 @@
+"""Self-attention: every token becomes a mean of all tokens' values, weighted by how its query fits their keys.
+
+Vaswani et al., 2017, Attention Is All You Need, section 3.2. Lecture row L48.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from zoo.nn.initialisers import linear_uniform
+
+
+class SelfAttention(nn.Module):
+    """Scaled dot-product attention in several heads, of tokens to each other.
+
+    Submodules `in_proj`, (channels, 3 channels): queries, keys and values in this order, each head after head; and
+    `out_proj`, (channels, channels). As torch.nn.MultiheadAttention; initialised as it is unless told otherwise.
+    """
+
+    heads: int
+    in_proj_init: Callable[..., Array] = nn.initializers.xavier_uniform()
+    out_proj_init: Callable[..., Array] = linear_uniform
+    dtype: Any = None
+    """Compute type, but for the weights of the mean, which are float32 or better; None takes it from the input."""
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "*batch tokens channels"],
+        bias: Float[Array, "*#batch #heads #tokens tokens"] | None = None,
+    ) -> Float[Array, "*batch tokens channels"]:
+        """Attends.
+
+        Args:
+          x: tokens.
+          bias: added to the products of queries (last axis but one) and keys (last axis); -inf hides a key.
+
+        Raises:
+          ValueError: channels that cannot be cut in equal heads.
+        """
+        channels = x.shape[-1]
+        if channels % self.heads:
+            raise ValueError(f"{channels} channels cannot be cut in {self.heads} equal heads")
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        x = nn.Dense(3 * channels, kernel_init=self.in_proj_init, **types, name="in_proj")(x)
+        x = x.reshape(*x.shape[:-1], 3, self.heads, channels // self.heads)
+        query, key, value = x[..., 0, :, :], x[..., 1, :, :], x[..., 2, :, :]
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        query = query * query.shape[-1] ** -0.5
+        products = jnp.einsum("...qhc,...khc->...hqk", query, key, preferred_element_type=wide)
+        weights = nn.softmax(products if bias is None else products + bias).astype(x.dtype)
+        x = jnp.einsum("...hqk,...khc->...qhc", weights, value)
+        x = x.reshape(*x.shape[:-2], channels)
+        return nn.Dense(channels, kernel_init=self.out_proj_init, **types, name="out_proj")(x)
