@@ -82,7 +82,7 @@ def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_prep
     for files in table().values():
         assert len({file.name for file in files}) == len(files)
         for file in files:
-            assert re.fullmatch(r"https://\S+-[0-9a-f]{8}\.(pth|th)", file.url)
+            assert re.fullmatch(r"https://\S+-[0-9a-f]{8,}\.(pth|th)", file.url)
             assert file.url.endswith((f"-{file.sha256}.pth", f"-{file.sha256}.th"))
             assert len(file.class_names) == {"imagenet": 1000, "cifar10": 10}[file.classes]
             assert 32 <= file.preprocessing.crop <= file.preprocessing.resize <= 600
