@@ -1,7 +1,7 @@
 """What the layers' own forms win on this platform: their time over that of plain lax and flax.
 
-    python tests/benchmarks/layers.py           every layer, forwards and with gradients
-    python tests/benchmarks/layers.py resnet    a training step of ResNet-20 and its compilation
+    python -m tests.benchmarks.layers           every layer, forwards and with gradients
+    python -m tests.benchmarks.layers resnet    a training step of ResNet-20 and its compilation
 
 Below 1 is ahead. Both sides run in turn in one process; medians of the rounds, compilation apart. The line
 says how busy other processes kept the machine: quote numbers of a quiet one only.

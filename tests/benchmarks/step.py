@@ -1,7 +1,7 @@
 """What the engine costs: its steps beside a hand-written `lax.scan` loop, and the time to a first step.
 
-    python tests/benchmarks/step.py           the MNIST network, batch 128, five interleaved rounds
-    python tests/benchmarks/step.py first     ResNet-20's time to first step, with a warm compilation cache
+    python -m tests.benchmarks.step           the MNIST network, batch 128, five interleaved rounds
+    python -m tests.benchmarks.step first     ResNet-20's time to first step, with a warm compilation cache
 
 Both sides do the same arithmetic on the same number of random images; ratios are what to quote.
 """
