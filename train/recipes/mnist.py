@@ -3,19 +3,20 @@
 python -m train fit mnist_lenet
 python -m train fit mnist_mlp
 
-Measured on 2 cores of a CPU: `mnist_lenet` 99.04 % of the test set after 3 epochs, 41 seconds.
+Measured on 2 cores of a CPU: `mnist_lenet` 99.18 % of the test set after 3 epochs, 63 seconds.
 """
 
 from train.data.augment import Augment
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule
 
 _DATA = Data(source="tfds:mnist", batch_size=128, eval_batch_size=1000)
+_SMALL_BATCHES = Data(source="tfds:mnist", batch_size=64, eval_batch_size=1000)
 _AUGMENT = Augment(mean=(0.1307,), std=(0.3081,))
 
 LENET = Recipe(
     name="mnist_lenet",
     model=Model("lenet5"),
-    data=_DATA,
+    data=_SMALL_BATCHES,
     augment=_AUGMENT,
     optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=1e-2),
     schedule=Schedule("one_cycle", warmup=0.2),
