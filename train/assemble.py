@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Float
+from flax.errors import FlaxError
+from jaxtyping import Array, Float, Key, PyTree
 
 import zoo
-from train import data
+from train import data, transfer
 from train.feed import Feed, GrainFeed, MemoryFeed, choose_steps_per_dispatch
 from train.optim import make_optimizer, make_schedule
 from train.placement import MeshPlacement, make_placement
@@ -38,13 +39,54 @@ class Assembly:
     steps_per_epoch: int
     total_steps: int
 
-    def make_state(self) -> TrainState:
-        """The state before the first step; pure, so that it can be traced for shapes alone."""
+    @property
+    def init_key(self) -> Key[Array, ""]:
+        """Draws the initial parameters."""
         # A program that draws with this generator compiles four times faster than with jax's default one.
-        init_key = jax.random.key(self.recipe.seed, impl="rbg")
-        variables = zoo.init(self.model, init_key, self.train.image_shape)
+        return jax.random.key(self.recipe.seed, impl="rbg")
+
+    def make_state(self, variables: PyTree[Array] | None = None) -> TrainState:
+        """The state before the first step, of random variables or these; pure, so that shapes alone can be traced."""
+        if variables is None:
+            variables = zoo.init(self.model, self.init_key, self.train.image_shape)
         run_key = jax.random.key(self.recipe.seed)
         return initial_state(variables, self.optimizer, run_key, self.recipe.optimizer.ema is not None)
+
+    @functools.cached_property
+    def weights(self) -> PyTree[np.ndarray] | None:
+        """The variables that the recipe starts from, if it names any.
+
+        Raises:
+          RecipeError: they cannot be had, or do not fit the model.
+        """
+        recipe = self.recipe
+        if recipe.weights is None:
+            return None
+        try:
+            loaded = transfer.load(self.model, recipe.model.name, recipe.weights, self.train.image_shape, self.init_key)
+        except (ValueError, ImportError, OSError) as error:
+            raise RecipeError(f"weights: {error}") from error
+        return jax.device_get(loaded)
+
+    def initialise(self) -> TrainState:
+        """The state before the first step, on the devices.
+
+        Raises:
+          RecipeError: see `weights`.
+        """
+        arrays = () if self.weights is None else (self.weights,)
+        return self.placement.initialise(self.make_state, *arrays)
+
+    def origin(self) -> dict[str, Any]:
+        """What `recipe.json` says of the weights that a run began with.
+
+        Raises:
+          RecipeError: see `weights`.
+        """
+        if self.weights is None:
+            return {}
+        file = transfer.weights_file(self.recipe.model.name, self.recipe.weights)
+        return {"weights": {"sha256": transfer.digest(file)}}
 
     @functools.cached_property
     def state_shapes(self) -> TrainState:
@@ -88,6 +130,7 @@ class Assembly:
             ema=recipe.optimizer.ema,
             skip_nonfinite=recipe.on_nan == "skip",
             axis_name=placement.axis_name,
+            freeze=recipe.freeze,
         )
         transform = data.augment(recipe.augment)
         pipeline = data.make_pipeline(
@@ -124,8 +167,8 @@ def assemble(recipe: Recipe) -> Assembly:
       DataError: the examples cannot be read.
     """
     config = recipe.data
-    train = data.load(config.source, "train", config.data_dir, config.limit)
-    test = data.load(config.source, "test", config.data_dir)
+    train = data.load(config.source, "train", config.data_dir, config.limit, config.framing("train"))
+    test = data.load(config.source, "test", config.data_dir, framing=config.framing("test"))
     if not len(test):
         raise data.DataError(f"{test.name}: none of its {len(train)} examples can be held out for the test")
     task = make_task(recipe.task, train)
@@ -148,24 +191,48 @@ def assemble(recipe: Recipe) -> Assembly:
         accumulate = recipe.optimizer.accumulate
         raise RecipeError(f"optimizer.accumulate: {accumulate} steps an update, and the run has {total_steps}")
     schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, updates)
+    model = make_model(recipe, task, placement.axis_name)
     assembly = Assembly(
         recipe=recipe,
         train=train,
         test=test,
         task=task,
-        model=make_model(recipe, task, placement.axis_name),
+        model=model,
         placement=placement,
         schedule=schedule,
-        optimizer=make_optimizer(recipe.optimizer, schedule),
+        optimizer=make_optimizer(recipe.optimizer, schedule, functools.partial(_adapted, recipe, model, train)),
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
     )
+    source = train
     try:
-        assembly.state_shapes  # noqa: B018 (traces the model)
-    except (TypeError, ValueError) as error:
-        shape = "x".join(map(str, train.image_shape))
-        raise RecipeError(f"model {recipe.model.name} with {shape} images of {train.name}: {error}") from error
+        shapes = assembly.state_shapes  # traces the model
+        if test.image_shape != train.image_shape:  # images that are framed otherwise
+            source = test
+            jax.eval_shape(model.apply, shapes.variables(), _one_image(test))
+    except (TypeError, ValueError, FlaxError) as error:
+        shape = "x".join(map(str, source.image_shape))
+        raise RecipeError(f"model {recipe.model.name} with {shape} images of {source.name}: {error}") from error
+    try:
+        transfer.check_patterns(shapes.params, recipe.freeze)
+    except ValueError as error:
+        raise RecipeError(f"freeze: {error}") from error
     return assembly
+
+
+def _adapted(
+    recipe: Recipe, model: nn.Module, train: data.Source, optimizer: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """The optimiser with what the recipe says of single layers."""
+    if recipe.freeze:
+        optimizer = transfer.only_moving(optimizer, recipe.freeze)
+    if recipe.optimizer.layer_decay < 1:
+        optimizer = transfer.slower_below(optimizer, model, _one_image(train), recipe.optimizer.layer_decay)
+    return optimizer
+
+
+def _one_image(source: data.Source) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((1, *source.image_shape), jnp.float32)
 
 
 def make_model(recipe: Recipe, task: Task, axis_name: str | None = None) -> nn.Module:

@@ -110,6 +110,31 @@ def predict(arguments: Arguments) -> int:
     return 0
 
 
+def explain(arguments: Arguments) -> int:
+    """Draws what a model sees in an image: what it says, why, and what each of its stages computes."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Explain:
+        of: Annotated[Positional[str], tyro.conf.arg(metavar="WORKDIR|MODEL")]
+        """A run's folder, or a model's name."""
+        image: Annotated[Positional[Path], tyro.conf.arg(metavar="IMAGE")]
+        """An image file of any size."""
+        weights: Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME")] = None
+        """Of a MODEL: a file, or published weights such as IMAGENET1K_V1; by default the first published."""
+        layer: Annotated[str | None, tyro.conf.arg(metavar="FEATURE")] = None
+        """Where Grad-CAM looks for evidence, such as stage3; by default the last map."""
+        label: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME|NUMBER")] = None
+        """The class to explain; by default the predicted one."""
+        output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("explain.png")
+        """The picture to write."""
+
+    chosen = _parse(Explain, arguments, "explain", description=explain.__doc__)
+    from train.explain import explain as draw
+
+    draw(chosen.of, chosen.image, chosen.output, chosen.weights, chosen.layer, chosen.label)
+    return 0
+
+
 def rerun(arguments: Arguments) -> int:
     """Repeats a finished run in a folder beside it, and compares the final parameters bit for bit."""
     path = _parse(_OfRun, arguments, "rerun", description=rerun.__doc__).workdir
@@ -163,6 +188,7 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str, str]] = {
     "resume": (resume, "WORKDIR", "go on with an interrupted run"),
     "evaluate": (evaluate, "WORKDIR [--best]", "measure a run on its test split"),
     "predict": (predict, "WORKDIR IMAGE ...", "predict images"),
+    "explain": (explain, "WORKDIR|MODEL IMAGE ...", "draw what a model sees in an image"),
     "rerun": (rerun, "WORKDIR", "repeat a run and compare the bits"),
     "list": (list_recipes, "", "list recipes and experiments"),
     "prepare": (prepare, "NAME [--data-dir DIR]", "build a TFDS data set once"),

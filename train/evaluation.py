@@ -1,5 +1,6 @@
 """Evaluation on the held-out split: exact sums over every example, each counted once."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -49,14 +50,15 @@ class Evaluator:
         return summary
 
     def predictions(self, state: TrainState) -> Predictions:
-        """Every held-out example with its prediction, for the report."""
+        """Every held-out example with its prediction, for the report; images thinned until all fit in memory."""
         variables = self._assembly.placement.to_portable(state).variables()
         parts: dict[str, list[np.ndarray]] = {"image": [], "truth": [], "output": []}
         truth = "label" if self._assembly.recipe.task.name == "classification" else "target"
+        thinning = self._thinning
         for batch in self._batches():
             _, outputs = self._evaluate(variables, self._assembly.placement.shard_global(batch))
             mask = batch["mask"]
-            parts["image"].append(batch["image"][mask])
+            parts["image"].append(batch["image"][mask, ::thinning, ::thinning])
             parts["truth"].append(batch[truth][mask])
             parts["output"].append(np.asarray(outputs)[mask])
         joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
@@ -89,14 +91,19 @@ class Evaluator:
         return total
 
     def _batches(self) -> Iterable[Arrays]:
-        test = self._assembly.test
+        test, recipe = self._assembly.test, self._assembly.recipe
         if self._decoded is not None:
             return self._decoded
-        batches = data.evaluation_batches(test, self._assembly.eval_batch_size)
-        if len(test) * np.prod(test.image_shape) > MEMORY_LIMIT:
-            return batches
-        self._decoded = list(batches)
+        if self._thinning > 1:  # too much to keep
+            return data.evaluation_batches(test, self._assembly.eval_batch_size, recipe.data.workers)
+        self._decoded = list(data.evaluation_batches(test, self._assembly.eval_batch_size))
         return self._decoded
+
+    @property
+    def _thinning(self) -> int:
+        """Every how manieth row and column of the images makes them few enough to be kept: 1 for small sets."""
+        bytes_ = len(self._assembly.test) * math.prod(self._assembly.test.image_shape)
+        return math.ceil(math.sqrt(bytes_ / MEMORY_LIMIT)) if bytes_ else 1
 
 
 def first_kernel(params: PyTree[Any]) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from train import tasks
 from train.assemble import assemble, make_model
 from train.checkpoint import CheckpointError, Checkpoints
 from train.console import Console, quantity
-from train.data import preprocess
+from train.data import Framing, preprocess
 from train.data.images import opened
 from train.evaluation import Evaluator
 from train.workdir import Workdir, WorkdirError
@@ -61,7 +61,7 @@ def predict_images(
 
     Args:
       path: the run's folder.
-      images: files of any size and mode; they are resized to what the model was trained on.
+      images: files of any size and mode; they are resized to what the model was evaluated on.
       best: use the best checkpoint instead of the last.
       ema: use the moving average of the variables.
       console: where the table is printed.
@@ -77,7 +77,8 @@ def predict_images(
         task, shape = tasks.from_card(recipe.task, card["task"]), tuple(card["data"]["image_shape"])
     except (KeyError, TypeError) as error:
         raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
-    pixels = np.stack([read_image(image, shape) for image in images])
+    framing = recipe.data.framing("test")
+    pixels = np.stack([read_image(image, shape, framing) for image in images])
     step, variables, average = load_variables(files, task, best)
     if ema and average is None:
         raise CheckpointError(f"{path} keeps no moving average; leave out --ema")
@@ -100,8 +101,10 @@ def predict_images(
     return records
 
 
-def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "height width channels"]:
-    """An image file as the training data had it: 8 bits, grey or colour, resized (bilinear) to `shape`.
+def read_image(
+    path: Path, shape: tuple[int, int, int], framing: Framing | None = None
+) -> UInt8[np.ndarray, "height width channels"]:
+    """An image file as the held-out data had it: 8 bits, grey or colour, resized (bilinear) to `shape`, or framed.
 
     Transparency is dropped, 16 bits are scaled to 8.
 
@@ -116,6 +119,8 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "he
         if image.mode.startswith("I"):  # Pillow would cut off at 255 instead of scaling
             image = Image.fromarray(_to_bytes(np.asarray(image)))
         image = image.convert("L" if channels == 1 else "RGB")
+        if framing is not None:
+            return framing.central(image)
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(image, np.uint8).reshape(shape)

@@ -61,7 +61,7 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
             files.claim(recipe)
         assembly = assemble(recipe)
         if not resume:
-            files.write_card(recipe, assembly.card())
+            files.write_card(recipe, {**assembly.card(), **assembly.origin()})
         else:
             files.check_about(assembly.card())
             if changes := files.changes():
@@ -89,7 +89,7 @@ class _Run:
             state = self._restore() if resume else None
             if state is None:
                 with self.console.timed("initialising"):
-                    state = self.assembly.placement.initialise(self.assembly.make_state)
+                    state = self.assembly.initialise()
             step, skipped = self.progress.step, self.progress.skipped
             self.meter = Meter(self.recipe, self.task, self.assembly.learning_rates, step, skipped)
             evaluated = not self._evaluation_is_owed()

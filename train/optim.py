@@ -1,5 +1,7 @@
 """Optimisers and learning-rate schedules, all optax's, put together from a recipe. Lecture rows L11-L13, L18."""
 
+from collections.abc import Callable
+
 import jax
 import optax
 from jaxtyping import Array, Bool, PyTree
@@ -35,10 +37,12 @@ def make_schedule(schedule: recipes.Schedule, peak: float, updates: int) -> opta
                 at = round(milestone * updates) - warmup
                 factors[at] = factors.get(at, 1.0) * schedule.factor
             after = optax.piecewise_constant_schedule(peak, factors)
+        case "quadratic":
+            after = optax.polynomial_schedule(peak, 0.0, 2, max(updates - warmup, 1))
         case "constant":
             after = optax.constant_schedule(peak)
         case name:
-            raise unknown("schedule", name, ("constant", "step", "cosine", "one_cycle"))
+            raise unknown("schedule", name, ("constant", "step", "cosine", "quadratic", "one_cycle"))
     if not warmup:
         return after
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), after], [warmup])
@@ -49,11 +53,20 @@ def decay_mask(params: PyTree) -> PyTree[bool]:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
-def make_optimizer(config: recipes.Optimizer, schedule: optax.Schedule) -> optax.GradientTransformation:
+def make_optimizer(
+    config: recipes.Optimizer,
+    schedule: optax.Schedule,
+    adapt: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda moves: moves,
+) -> optax.GradientTransformation:
     """The gradient transformation that a recipe asks for: accumulate, clip, decay, move.
 
     Weight decay is coupled for sgd, adam and lars (added to the gradient, as in torch), decoupled for the
     others (Loshchilov and Hutter, 2019). LARS: You et al., 2017; LAMB: You et al., 2020; Muon: Jordan, 2024.
+
+    Args:
+      config: what the recipe says.
+      schedule: from `make_schedule`.
+      adapt: what becomes of the transformation before steps are accumulated for it.
 
     Raises:
       UnknownNameError: there is no such optimiser.
@@ -96,6 +109,7 @@ def make_optimizer(config: recipes.Optimizer, schedule: optax.Schedule) -> optax
             raise unknown("optimizer", name, ("sgd", "adam", "adamw", "lars", "lamb", "muon"))
     if config.clip_norm is not None:
         moves = optax.chain(optax.clip_by_global_norm(config.clip_norm), moves)
+    moves = adapt(moves)
     if config.accumulate > 1:
         moves = optax.MultiSteps(moves, config.accumulate).gradient_transformation()
     return moves

@@ -67,10 +67,10 @@ class MeshPlacement:
 
         return jax.tree.map(sharding, state)
 
-    def initialise(self, make_state: Callable[[], TrainState]) -> TrainState:
-        """Computes the initial state where it belongs: no device ever holds more than its share."""
-        shardings = self.state_shardings(jax.eval_shape(make_state))
-        return jax.jit(make_state, out_shardings=shardings)()
+    def initialise(self, make_state: Callable[..., TrainState], *arrays: PyTree[np.ndarray]) -> TrainState:
+        """Computes the initial state, of `arrays` if any, where it belongs: no device holds more than its share."""
+        shardings = self.state_shardings(jax.eval_shape(make_state, *arrays))
+        return jax.jit(make_state, out_shardings=shardings)(*arrays)
 
     def step(self, fetch: Fetch, augment: Augment, update: Update) -> Step:
         """Compiles `step(state, *arrays)`: fetch a batch, augment it, update the state (which is donated)."""
@@ -167,9 +167,9 @@ class PmapPlacement(MeshPlacement):
             raise ValueError(f"placement pmap runs in one process, found {jax.process_count()}: use jit or fsdp")
         super().__init__(devices=devices)
 
-    def initialise(self, make_state: Callable[[], TrainState]) -> TrainState:
+    def initialise(self, make_state: Callable[..., TrainState], *arrays: PyTree[np.ndarray]) -> TrainState:
         """Computes the initial state once, and copies it to every device."""
-        return self.from_portable(super().initialise(make_state))
+        return self.from_portable(super().initialise(make_state, *arrays))
 
     def step(self, fetch: Fetch, augment: Augment, update: Update) -> Step:
         """As `MeshPlacement.step`; the batch is augmented as a whole first, so that it is the same batch."""

@@ -11,6 +11,7 @@ import typing
 from typing import Any, Literal
 
 from train.data.augment import Augment
+from train.data.framing import Framing
 from zoo.names import unknown
 
 
@@ -50,6 +51,23 @@ class Data:
     """Training examples a step, over all devices."""
     eval_batch_size: int = 500
     """Evaluation examples a step, over all devices."""
+    crop: int = 0
+    """Pixels a side of the random windows that training cuts from images of any size; 0: images have one size."""
+    smallest_area: float = 0.08
+    """Smallest share of an image's area in such a window."""
+    resize: int = 0
+    """Pixels of an image's shorter side at evaluation; 0: as eval_crop."""
+    eval_crop: int = 0
+    """Pixels a side of the central square that evaluation cuts then; 0: as crop."""
+
+    def framing(self, split: Literal["train", "test"]) -> Framing | None:
+        """How the images of a split become squares of one size; None where they have one."""
+        if not self.crop:
+            return None
+        if split == "train":
+            return Framing(self.crop, self.crop, self.smallest_area)
+        side = self.eval_crop or self.crop
+        return Framing(side, self.resize or side)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +98,8 @@ class Optimizer:
     """Second-moment decay of the same."""
     weight_decay: float = 1e-4
     """Pull towards zero: decoupled for adamw, lamb and muon, added to the gradient for the others."""
+    layer_decay: float = 1.0
+    """Factor of the learning rate from each layer (stem, each block, head) to the one below; 1 moves all alike."""
     decay_all: bool = False
     """Decay biases and norm parameters too; by default only matrices and kernels."""
     clip_norm: float | None = None
@@ -94,8 +114,8 @@ class Optimizer:
 class Schedule:
     """How the learning rate moves over the run; times are fractions of all updates."""
 
-    name: Literal["constant", "step", "cosine", "one_cycle"] = "cosine"
-    """constant, step (times `factor` at each milestone), cosine (to zero) or one_cycle."""
+    name: Literal["constant", "step", "cosine", "quadratic", "one_cycle"] = "cosine"
+    """constant, step (times `factor` at each milestone), cosine or quadratic (to zero), or one_cycle."""
     warmup: float = 0.0
     """Linear warm-up from zero over this fraction of the run; one_cycle rises from a 25th of the peak along a
     cosine, over 0.3 of the run where this is 0."""
@@ -117,6 +137,12 @@ class Recipe:
     task: Task = Task()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
+    weights: str | None = None
+    """Where to start instead of random numbers: a file, such as another run's model.safetensors; the name of published
+    weights, such as IMAGENET1K_V1; or hub:OWNER/REPOSITORY. A head for other classes is drawn anew."""
+    freeze: tuple[str, ...] = ()
+    """Parameters that stay as they are, as shell patterns of their paths, with the statistics beside them; the last
+    pattern that fits decides, and ! lets move: "*" "!head/*" trains the head alone."""
     epochs: int = 10
     """Passes over the training examples."""
     steps: int | None = None
@@ -152,12 +178,18 @@ class Recipe:
             "data.eval_batch_size": self.data.eval_batch_size >= 1,
             "data.workers": self.data.workers >= 0,
             "data.limit": self.data.limit is None or self.data.limit >= 1,
+            "data.crop": self.data.crop >= 0,
+            "data.smallest_area": 0 < self.data.smallest_area <= 1,
+            "data.eval_crop": self.data.eval_crop == 0 or (self.data.eval_crop > 0 and self.data.crop > 0),
+            "data.resize": self.data.resize == 0
+            or (self.data.crop > 0 and self.data.resize >= (self.data.eval_crop or self.data.crop)),
             "task.label_smoothing": 0 <= self.task.label_smoothing < 1,
             "optimizer.learning_rate": 0 <= optimizer.learning_rate < math.inf,
             "optimizer.momentum": 0 <= optimizer.momentum < 1,
             "optimizer.b1": 0 <= optimizer.b1 < 1,
             "optimizer.b2": 0 <= optimizer.b2 < 1,
             "optimizer.weight_decay": 0 <= optimizer.weight_decay < math.inf,
+            "optimizer.layer_decay": 0 < optimizer.layer_decay <= 1,
             "optimizer.accumulate": optimizer.accumulate >= 1,
             "optimizer.ema": optimizer.ema is None or 0 <= optimizer.ema < 1,
             "optimizer.clip_norm": optimizer.clip_norm is None or optimizer.clip_norm > 0,

@@ -1,6 +1,6 @@
 """One training step and one evaluation step, for every model and task, as pure functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Int, Key, PyTree, UInt32
 from train.optim import has_moved
 from train.state import TrainState
 from train.tasks.protocol import Batch, Sums, Task
+from train.transfer import kept_statistics, stopped
 
 Update = Callable[[TrainState, Batch], tuple[TrainState, Sums]]
 
@@ -31,6 +32,7 @@ def make_update(
     ema: float | None = None,
     skip_nonfinite: bool = False,
     axis_name: str | None = None,
+    freeze: Sequence[str] = (),
 ) -> Update:
     """The pure function `update(state, batch) -> (state, sums)` of an augmented batch.
 
@@ -42,6 +44,7 @@ def make_update(
       skip_nonfinite: leave the state as it was, but for the step count, when the loss or a gradient is
         not finite. The sums hold "finite" either way.
       axis_name: the `pmap` axis, over which gradients are averaged and sums added.
+      freeze: patterns of the parameters that stay as they are, which the optimiser knows too.
     """
 
     def update(state: TrainState, batch: Batch) -> tuple[TrainState, Sums]:
@@ -50,13 +53,14 @@ def make_update(
             dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
 
         def loss_of(params: PyTree[Array]) -> tuple[Array, tuple]:
-            outputs, model_state = model.apply(
-                {"params": params, **state.model_state},
-                *task.inputs(batch),
-                train=True,
-                rngs={"dropout": dropout_key},
-                mutable=list(state.model_state),
-            )
+            with kept_statistics(freeze):
+                outputs, model_state = model.apply(
+                    {"params": stopped(params, freeze), **state.model_state},
+                    *task.inputs(batch),
+                    train=True,
+                    rngs={"dropout": dropout_key},
+                    mutable=list(state.model_state),
+                )
             loss, logged = task.loss(outputs, batch)
             return loss, (outputs, model_state, logged)
 

@@ -1,5 +1,6 @@
 """What the named features of a model are: channels and stride of every stage, without computing any."""
 
+import math
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -41,7 +42,12 @@ def feature_info(model: str | nn.Module, input_shape: tuple[int, ...] | None = N
         named = module.init_with_output(jax.random.key(0), images, features=True)[0]
         for name, values in named.items():
             if values.ndim == len(shape) + 1:
-                found[name] = Feature(values.shape[-1], round(shape[0] / values.shape[1]))
+                found[name] = Feature(values.shape[-1], _stride(shape[0], values.shape[1]))
 
     jax.eval_shape(note, images)
     return found
+
+
+def _stride(pixels: int, places: int) -> int:
+    """A map without padding has fewer places than pixels by stride: 13 of 224 in AlexNet, whose strides make 16."""
+    return pixels // places if pixels % places == 0 else 2 ** round(math.log2(pixels / places))

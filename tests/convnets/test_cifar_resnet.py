@@ -94,6 +94,15 @@ def test_catalog_counts_two_layers_more_in_wide_networks():
     assert (aggregated.depth, aggregated.cardinality, aggregated.stride_first) == (29, 8, False)
 
 
+@pytest.mark.parametrize(("stride_first", "side"), [(True, 4), (False, 8)])
+def test_a_bottlenecks_stride_stands_in_its_first_convolution_or_as_in_resnext_in_its_second(stride_first, side):
+    model = CifarResNet(depth=11, bottleneck=True, shortcut="B", stride_first=stride_first)
+    run = functools.partial(model.init_with_output, capture_intermediates=True)
+    _, state = jax.eval_shape(run, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    found = state["intermediates"]["stage2"]["block1"]
+    assert [found[f"conv{i}"]["__call__"][0].shape[1] for i in (1, 2, 3)] == [side, 4, 4]
+
+
 def test_dropout_stands_between_a_units_convolutions_and_drops_in_training_alone():
     model = CifarResNet(depth=8, dropout=0.3, **WIDE)
     images = numbers.images(1).transpose(0, 2, 3, 1)

@@ -113,6 +113,26 @@ def test_every_layer_sees_all_features_before_it_and_changes_none(remat):
     assert jnp.all(jnp.any(jacobian[5:] != 0, axis=(1, 2, 3))), "a layer does not see a channel of the block's input"
 
 
+def test_with_remat_the_backward_pass_is_kept_the_features_alone():
+    x = jax.ShapeDtypeStruct((3, 4, 4, 5), jnp.float32)
+
+    def channels_kept(layers, remat):
+        block = DenseBlock(layers, 2, CONV, BatchNorm, remat=remat)
+
+        def backward(variables, x):
+            def forward(params, x):
+                return block.apply({**variables, "params": params}, x, True, mutable=["batch_stats"])[0]
+
+            return jax.vjp(forward, variables["params"], x)[1]
+
+        variables = jax.eval_shape(lambda x: block.init(jax.random.key(0), x, False), x)
+        kept = jax.tree.leaves(jax.eval_shape(backward, variables, x))
+        return sum(leaf.shape[3] for leaf in kept if leaf.shape[:3] == x.shape[:3])
+
+    assert [channels_kept(layers, remat=True) for layers in (2, 4, 8)] == [5 + 2 * 1, 5 + 2 * 3, 5 + 2 * 7]
+    assert channels_kept(8, remat=False) > 10 * (5 + 2 * 7)  # all concatenations
+
+
 def test_a_transition_is_norm_relu_1x1_convolution_and_then_the_mean_over_2x2():
     # The paper's order; here the mean is taken before the convolution, with which it commutes.
     module = Transition(3, CONV, BatchNorm)

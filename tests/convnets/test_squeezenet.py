@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 import zoo
 from tests.convnets import families
 from tests.shared import shared
+from zoo.catalog.pretrained import NORMALISATIONS
 
 BGR_MEAN = (103.939, 116.779, 123.68)  # what the weights of ndf were trained with
 
@@ -50,27 +52,48 @@ def test_layers_have_the_names_of_both_libraries():
     assert caffe["conv10.kernel"] == (1, 1, 512, 1000)
 
 
+def test_weights_of_bgr_bytes_load_as_weights_of_what_preprocessing_gives(tmp_path):
+    model = zoo.create("squeezenet_tiny")
+    weights = numbers_for("squeezenet_tiny", "ndf/squeezenet")
+    save_file(weights, tmp_path / "caffe.safetensors")
+    bytes_ = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    mean, std = (np.array(values, np.float32) for values in NORMALISATIONS["imagenet"])
+    ours = zoo.load_weights("squeezenet_tiny", tmp_path / "caffe.safetensors")
+    first = {name: weights[f"conv1.{name}"] for name in ("kernel", "bias")}
+    theirs = {"params": {**ours["params"], "stem": {"conv": first}}}
+    expected = model.apply(theirs, bytes_[..., ::-1] - np.array(BGR_MEAN, np.float32))
+    np.testing.assert_allclose(model.apply(ours, (bytes_ / 255 - mean) / std), expected, rtol=1e-4, atol=1e-5)
+
+    zoo.save_weights(ours, tmp_path / "again.safetensors", "ndf", model)
+    again = load_file(tmp_path / "again.safetensors")
+    assert again.keys() == weights.keys()
+    for name, array in weights.items():
+        np.testing.assert_allclose(again[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def numbers_for(name, layout):
+    """Random weights of a layout, of the sizes that images from 0 to 255 ask for."""
+    random = np.random.default_rng(1)
+    weights = {
+        name: random.standard_normal(shape).astype(np.float32) / np.sqrt(np.prod(shape[:-1]))
+        for name, shape in families.layout(name, layout).items()
+    }
+    weights["conv1.kernel"] /= 255
+    return weights
+
+
 def test_real_weights_name_what_is_in_most_images():
     weights, folder = shared("data", "weights", "squeezenet1_1_imagenet.safetensors"), shared("data", "imagenet_sample")
     paths = sorted(folder.glob("*.jpg"))
     labels = np.array([int(path.name[:4]) for path in paths])
-    images = np.stack([cropped(path) for path in paths])[..., ::-1] - np.array(BGR_MEAN, np.float32)
+    prepare = zoo.preprocess("squeezenet1_1")
+    images = np.stack([prepare(Image.open(path)) for path in paths])
     variables = zoo.load_weights("squeezenet1_1", weights)
     logits = jax.jit(zoo.create("squeezenet1_1").apply)(variables, images)
     best = np.argsort(-np.asarray(logits))[:, :5]
     assert len(paths) == 24
-    assert (best[:, 0] == labels).sum() == 15  # 0.625; on many images about 0.6
+    assert (best[:, 0] == labels).sum() == 14  # 0.58; on many images about 0.6
     assert (best == labels[:, None]).any(axis=1).sum() == 19  # 0.79; on many about 0.84
-
-
-def cropped(path):
-    """The middle 224 x 224 pixels of an image whose short side is made 256 pixels, as RGB from 0 to 255."""
-    image = Image.open(path).convert("RGB")
-    scale = 256 / min(image.size)
-    width, height = (round(scale * size) for size in image.size)
-    left, top = (width - 224) // 2, (height - 224) // 2
-    image = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + 224, top + 224))
-    return np.asarray(image, np.float32)
 
 
 def test_convolutions_start_uniform_by_their_fan_in_and_the_last_with_deviation_one_percent():

@@ -3,6 +3,7 @@
 from train.data.augment import Augment, augment, preprocess
 from train.data.errors import DataError
 from train.data.evaluation import evaluation_batches
+from train.data.framing import Framed, Framing
 from train.data.loading import load
 from train.data.pipeline import make_pipeline
 from train.data.pipeline_grain import GrainPipeline
@@ -14,6 +15,8 @@ __all__ = [
     "ArraySource",
     "Augment",
     "DataError",
+    "Framed",
+    "Framing",
     "GrainPipeline",
     "MemoryPipeline",
     "Source",

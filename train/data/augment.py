@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt8
 
 from train.data import transforms
+from train.data.trivial_augment import trivial_augment
 
 Batch = dict[str, Array]
 
@@ -30,6 +31,8 @@ class Augment:
     """Alpha of the Beta distribution of mixup's weights."""
     cutmix: float = 0.0
     """Alpha of the Beta distribution of cutmix's areas; with mixup too, each example takes one at random."""
+    trivial: bool = False
+    """One random operation an image, of random strength (TrivialAugment)."""
     mean: tuple[float, ...] = ()
     """Mean to subtract from images in [0, 1], one value or one a channel."""
     std: tuple[float, ...] = ()
@@ -66,12 +69,14 @@ def augment(config: Augment) -> Callable[[Key[Array, ""], Batch], Batch]:
     def apply(key: Key[Array, ""], batch: Batch) -> Batch:
         images = batch["image"]
         # Each variation has a key of its own, so that switching one on leaves the others' draws alone.
-        keys = [jax.random.fold_in(key, number) for number in range(7)]
-        # Those that only move pixels come first, on bytes: a quarter of the memory traffic.
+        keys = [jax.random.fold_in(key, number) for number in range(8)]
+        # Those that take bytes come first: a quarter of the memory traffic.
         if config.pad_crop:
             images = transforms.pad_crop(keys[0], images, config.pad_crop)
         if config.flip:
             images = transforms.flip(keys[1], images)
+        if config.trivial:
+            images = trivial_augment(keys[7], images)
         images = to_float(images)
         if config.rotate:
             images = transforms.random_rotate(keys[2], images, config.rotate)

@@ -1,32 +1,38 @@
-"""Folders of images: root/CLASS/*.png, or root/train/CLASS and root/test/CLASS."""
+"""Folders of images: root/CLASS/*.png, or root/train/CLASS and root/test/CLASS (or root/val/CLASS)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 
 from train.data.errors import DataError
-from train.data.images import opened
+from train.data.images import COLOUR, check_mode, opened, rgb
 from train.data.source import Arrays, Source, Subset, stratified_split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 TEST_FRACTION = 0.2
-_GREY = ("1", "L", "LA")
-_COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
+_TEST_NAMES = ("test", "val")  # ImageNet's is called val
 
 
 class FolderSource(Source):
     """The images of some files, all of one size; grey ones become RGB when any is coloured, alpha is dropped.
 
-    Sizes are read from the headers when the source is made; pixels when an example is asked for.
+    Sizes are read from the headers when the source is made; pixels when an example is asked for. With `any_size`
+    no file is opened before its image is, and only `pictured` reads images.
     """
 
-    def __init__(self, name: str, files: list[Path], labels: list[int], class_names: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, files: list[Path], labels: list[int], class_names: tuple[str, ...], any_size: bool = False
+    ) -> None:
         self.name = name
         self.class_names = class_names
         self.files = files
         self.labels = np.array(labels, np.int32)
+        if any_size:
+            self.image_shape = (0, 0, 3)
+            return
         with ThreadPoolExecutor() as pool:
             headers = list(pool.map(_header, files))
         width, height = headers[0][0]
@@ -36,7 +42,7 @@ class FolderSource(Source):
                     f"{file}: expected {height}x{width} pixels (height x width) as {files[0]} has,"
                     f" found {size[1]}x{size[0]}; resize all images to one size first"
                 )
-        self.image_shape = (height, width, 3 if any(mode in _COLOUR for _, mode in headers) else 1)
+        self.image_shape = (height, width, 3 if any(mode in COLOUR for _, mode in headers) else 1)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -50,6 +56,12 @@ class FolderSource(Source):
             raise DataError(f"{file}: expected shape {self.image_shape}, found {pixels.shape}; it has changed")
         return {"image": pixels, "label": self.labels[row]}
 
+    def pictured(self, row: int) -> tuple[Image.Image, Arrays]:
+        """One example's image as Pillow has it, and its label."""
+        file = self.files[row]
+        with opened(file, file) as image:
+            return rgb(image, file), {"label": self.labels[row]}
+
     def label(self, row: int) -> int:
         """The label of one example, known from its folder."""
         return int(self.labels[row])
@@ -57,10 +69,8 @@ class FolderSource(Source):
 
 def _header(file: Path) -> tuple[tuple[int, int], str]:
     with opened(file, file) as image:
-        size, mode = image.size, image.mode
-    if mode not in _GREY + _COLOUR:
-        raise DataError(f"{file}: expected 8 bits a channel, grey or colour, found Pillow mode {mode}")
-    return size, mode
+        check_mode(image, file)
+        return image.size, image.mode
 
 
 def _classes(root: Path) -> dict[str, list[Path]]:
@@ -82,11 +92,16 @@ def _classes(root: Path) -> dict[str, list[Path]]:
     return classes
 
 
-def folder(path: str, split: Literal["train", "test"]) -> Source:
+def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -> Source:
     """The images of a folder, labelled by their folder's name in alphabetical order.
 
-    Where root/train and root/test exist they are the splits; otherwise a fifth of each class is held out,
-    by a fixed seed.
+    Where root/train and root/test (or root/val) exist they are the splits; otherwise a fifth of each class is held
+    out, by a fixed seed.
+
+    Args:
+      path: the folder.
+      split: "train" or "test".
+      any_size: whether images may differ in size; see `FolderSource`.
 
     Raises:
       DataError: a file cannot be read, has another size or lies outside a class folder; a class is empty,
@@ -96,25 +111,28 @@ def folder(path: str, split: Literal["train", "test"]) -> Source:
     name = f"folder:{path}"
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder of class folders, found {'a file' if root.exists() else 'nothing'}")
-    parts = [part for part in ("train", "test") if (root / part).is_dir()]
+    parts = [part for part in ("train", *_TEST_NAMES) if (root / part).is_dir()]
+    if not parts:
+        whole = _source(name, _classes(root), any_size)
+        train, test = stratified_split(whole.labels, round(len(whole) * TEST_FRACTION))
+        return Subset(whole, train if split == "train" else test)
     if len(parts) == 1:
         missing = "test" if parts == ["train"] else "train"
         raise DataError(f"{root}: expected both train/ and test/ or neither, found no {missing}/")
-    if not parts:
-        whole = _source(name, _classes(root))
-        train, test = stratified_split(whole.labels, round(len(whole) * TEST_FRACTION))
-        return Subset(whole, train if split == "train" else test)
+    if parts[0] != "train" or len(parts) > 2:
+        raise DataError(f"{root}: expected train/ and one of test/ and val/, found {', '.join(parts)}")
+    held_out = parts[1]
     classes = {part: _classes(root / part) for part in parts}
-    for one, other in (("train", "test"), ("test", "train")):
+    for one, other in (("train", held_out), (held_out, "train")):
         if extra := sorted(set(classes[one]) - set(classes[other])):
             raise DataError(f"{root / one / extra[0]}: expected the same classes in {other}/, found none so named")
     # One source of both splits, so that their sizes and channels agree.
-    whole = _source(name, {c: classes["train"][c] + classes["test"][c] for c in classes["train"]})
-    is_test = np.array([file.parent.parent == root / "test" for file in whole.files])
+    whole = _source(name, {c: classes["train"][c] + classes[held_out][c] for c in classes["train"]}, any_size)
+    is_test = np.array([file.parent.parent == root / held_out for file in whole.files])
     return Subset(whole, np.flatnonzero(is_test == (split == "test")))
 
 
-def _source(name: str, classes: dict[str, list[Path]]) -> FolderSource:
+def _source(name: str, classes: dict[str, list[Path]], any_size: bool) -> FolderSource:
     files = [file for files in classes.values() for file in files]
     labels = [label for label, files in enumerate(classes.values()) for _ in files]
-    return FolderSource(name, files, labels, tuple(classes))
+    return FolderSource(name, files, labels, tuple(classes), any_size)

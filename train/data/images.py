@@ -31,6 +31,31 @@ def opened(file: str | os.PathLike[str] | BinaryIO, place: object) -> Iterator[I
         raise DataError(f"{place}: expected a readable image: {error}") from error
 
 
+GREY = ("1", "L", "LA")
+COLOUR = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
+"""Pillow's modes of 8 bits a channel."""
+
+
+def check_mode(image: Image.Image, place: object) -> None:
+    """Refuses images of more than 8 bits a channel, which Pillow would cut off.
+
+    Raises:
+      DataError: names the place.
+    """
+    if image.mode not in GREY + COLOUR:
+        raise DataError(f"{place}: expected 8 bits a channel, grey or colour, found Pillow mode {image.mode}")
+
+
+def rgb(image: Image.Image, place: object) -> Image.Image:
+    """The image decoded, in colour, without transparency.
+
+    Raises:
+      DataError: it has more than 8 bits a channel.
+    """
+    check_mode(image, place)
+    return image.convert("RGB")
+
+
 def encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> bytes:
     """A grey or colour image as a PNG file."""
     stream = io.BytesIO()

@@ -4,6 +4,7 @@ from typing import Literal
 
 from train.data.builtin import digits, rotated_digits
 from train.data.folder import folder
+from train.data.framing import Framed, Framing
 from train.data.npz import npz
 from train.data.source import Source, balanced_subset
 from train.data.tfds import TfdsSource
@@ -17,6 +18,7 @@ def load(
     split: Literal["train", "test"],
     data_dir: str | None = None,
     limit: int | None = None,
+    framing: Framing | None = None,
 ) -> Source:
     """A source by name: digits, rotated_digits, tfds:NAME, folder:PATH or npz:PATH.
 
@@ -26,6 +28,7 @@ def load(
       data_dir: where prepared TFDS data sets are; by default TFDS's own folder.
       limit: keep this many examples of the training split, drawn evenly from the classes and always the
         same ones; the test split is always whole, so that results compare.
+      framing: how images become squares of one size; without it they have to have one.
 
     Raises:
       UnknownNameError: no such source, with the nearest names.
@@ -43,11 +46,13 @@ def load(
         case ("rotated_digits", "", ""):
             source = rotated_digits(split)
         case ("tfds", ":", name) if name:
-            source = TfdsSource(name, split, data_dir)
+            source = TfdsSource(name, split, data_dir, framing is not None)
         case ("folder", ":", path) if path:
-            source = folder(path, split)
+            source = folder(path, split, framing is not None)
         case ("npz", ":", path) if path:
             source = npz(path, split)
         case _:
             raise unknown("data source", source_name, NAMES)
-    return balanced_subset(source, limit) if limit is not None and split == "train" else source
+    if limit is not None and split == "train":
+        source = balanced_subset(source, limit)
+    return source if framing is None else Framed(source, framing)

@@ -6,11 +6,13 @@ import os
 import signal
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
+from train.data.framing import Framed
 from train.data.pipeline_memory import local_batch_size
 from train.data.source import Arrays, Source
 
@@ -23,7 +25,8 @@ class GrainPipeline:
 
     Each epoch visits a new permutation, and what is left after its last full batch is dropped. The order is a
     function of the seed and the step alone: the number of workers does not change it, and a state is one
-    number. `batch_size` counts the examples of all processes, and each reads its part.
+    number. `batch_size` counts the examples of all processes, and each reads its part. So are the random windows
+    of a `Framed` source, of seed, epoch and row.
 
     Workers are spawned: a script that uses them guards its entry with `if __name__ == "__main__":`. They start
     with the first batch and end with `close`, or with this process.
@@ -48,7 +51,7 @@ class GrainPipeline:
         order = grain.MapDataset.range(len(source)).shuffle(seed=_shuffle_seed(seed))
         steps = order[: self.steps_per_epoch * batch_size].batch(batch_size).repeat()
         self._rows = steps.map(functools.partial(_part, process_index * local, local))
-        self._batches = self._rows.map(functools.partial(_read, source))
+        self._batches = self._rows.map_with_index(functools.partial(_read, source, seed, self.steps_per_epoch))
         self._workers = workers
         self._step = 0
         self._iterators: list[Any] = []  # one while it reads
@@ -85,17 +88,24 @@ class GrainPipeline:
         _close(self._iterators)
 
     def _start(self) -> Any:
-        import grain
-        from absl import flags
+        return read_ahead(self._batches[self._step :], self._workers)
 
-        if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()  # Grain hands its absl flags on to the workers
-        rest = self._batches[self._step :]
-        ahead = rest.to_iter_dataset(grain.ReadOptions(num_threads=_READ_THREADS, prefetch_buffer_size=_READ_AHEAD))
-        if self._workers:
-            options = grain.MultiprocessingOptions(num_workers=self._workers, per_worker_buffer_size=_READ_AHEAD)
-            ahead = ahead.mp_prefetch(options, worker_init_fn=_begin_worker)
-        return iter(ahead)
+
+def read_ahead(batches: Any, workers: int) -> Iterator[Arrays]:
+    """The elements of a `grain.MapDataset` in order, read ahead by threads or, with `workers`, by processes.
+
+    The iterator's `close` ends them.
+    """
+    import grain
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()  # Grain hands its absl flags on to the workers
+    ahead = batches.to_iter_dataset(grain.ReadOptions(num_threads=_READ_THREADS, prefetch_buffer_size=_READ_AHEAD))
+    if workers:
+        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_READ_AHEAD)
+        ahead = ahead.mp_prefetch(options, worker_init_fn=_begin_worker)
+    return iter(ahead)
 
 
 def _close(iterators: list[Any]) -> None:
@@ -112,8 +122,10 @@ def _part(first: int, count: int, rows: np.ndarray) -> np.ndarray:
     return rows[first : first + count].astype(np.int32)
 
 
-def _read(source: Source, rows: np.ndarray) -> Arrays:
-    return {**source.read(rows), "index": rows, "mask": np.ones(len(rows), bool)}
+def _read(source: Source, seed: int, steps_per_epoch: int, step: int, rows: np.ndarray) -> Arrays:
+    epoch = step // steps_per_epoch
+    examples = source.varied(rows, seed, epoch) if isinstance(source, Framed) else source.read(rows)
+    return {**examples, "index": rows, "mask": np.ones(len(rows), bool)}
 
 
 def _begin_worker(worker: int, workers: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
+from PIL import Image
 
 from train.data.errors import DataError
 
@@ -24,7 +25,7 @@ class Source(abc.ABC):
     class_names: tuple[str, ...]
     """The name of each label; empty when the examples have none."""
     image_shape: tuple[int, int, int]
-    """Height, width and channels, the same for every example."""
+    """Height, width and channels, the same for every example; zeros where sizes differ, as `Framed` allows."""
     target_unit: str = ""
     """What a "target" is measured in, such as degrees; empty when nobody said."""
 
@@ -40,16 +41,26 @@ class Source(abc.ABC):
         """The label of one example; sources that can tell without decoding the image do."""
         return int(self[row]["label"])
 
+    def pictured(self, row: int) -> tuple[Image.Image, Arrays]:
+        """One example's image as Pillow has it, RGB and of whatever size, and what else there is of it."""
+        example = dict(self[row])
+        pixels = example.pop("image")
+        return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB"), example
+
     def read(self, rows: Sequence[int] | Int[np.ndarray, "batch"]) -> Arrays:
         """The examples of some rows, stacked."""
-        examples = [self[int(row)] for row in rows]
-        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+        return stacked([self[int(row)] for row in rows])
 
     def arrays(self) -> Arrays:
         """All examples, stacked: reads and decodes the whole source each time."""
         chunks = [range(first, min(first + _CHUNK, len(self))) for first in range(0, len(self), _CHUNK)]
         parts = [self.read(chunk) for chunk in chunks]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def stacked(examples: Sequence[Arrays]) -> Arrays:
+    """Examples as one, each array with a leading axis."""
+    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
 
 class ArraySource(Source):
@@ -102,6 +113,10 @@ class Subset(Source):
     def label(self, row: int) -> int:
         """The label of one example."""
         return self._source.label(int(self._rows[row]))
+
+    def pictured(self, row: int) -> tuple[Image.Image, Arrays]:
+        """One example's image as Pillow has it, and the rest."""
+        return self._source.pictured(int(self._rows[row]))
 
     def read(self, rows: Sequence[int] | Int[np.ndarray, "batch"]) -> Arrays:
         """The examples of some rows, stacked."""

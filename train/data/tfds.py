@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
+from PIL import Image
 
 from train.data.errors import DataError
-from train.data.images import opened
-from train.data.source import Arrays, Source
+from train.data.images import opened, rgb
+from train.data.source import Arrays, Source, stacked
 from zoo.names import unknown
 
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}  # ImageNet's test labels are not public
@@ -24,9 +25,18 @@ def default_data_dir() -> Path:
 
 
 class TfdsSource(Source):
-    """A prepared TFDS data set whose features include "image" and "label"; the others are left out."""
+    """A prepared TFDS data set whose features include "image" and "label"; the others are left out.
 
-    def __init__(self, name: str, split: Literal["train", "test"], data_dir: str | Path | None = None) -> None:
+    With `any_size` its images may differ in size, and only `pictured` reads them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        split: Literal["train", "test"],
+        data_dir: str | Path | None = None,
+        any_size: bool = False,
+    ) -> None:
         import tensorflow_datasets as tfds
 
         self.name = f"tfds:{name}"
@@ -39,7 +49,7 @@ class TfdsSource(Source):
                 f" found {builder.info.file_format.value}; prepare it again in another folder:"
                 f" python -m train prepare {name} --data-dir FOLDER"
             )
-        self.class_names, self.image_shape = _check_features(self.name, builder.info.features)
+        self.class_names, self.image_shape = _check_features(self.name, builder.info.features, any_size)
         found = [s for s in _SPLITS[split] if s in builder.info.splits]
         if not found:
             splits = ", ".join(builder.info.splits)
@@ -54,6 +64,12 @@ class TfdsSource(Source):
     def __getitem__(self, row: int) -> Arrays:
         return self._decode(self._records[row], row)
 
+    def pictured(self, row: int) -> tuple[Image.Image, Arrays]:
+        """One example's image as Pillow has it, and its label."""
+        record, place = self._records[row], self._place(row)
+        with opened(io.BytesIO(record["image"]), place) as image:
+            return rgb(image, place), {"label": self._label(record, place)}
+
     def label(self, row: int) -> int:
         """The label of one example, without decoding its image."""
         return int(self._records[row]["label"])
@@ -61,24 +77,24 @@ class TfdsSource(Source):
     def read(self, rows: Sequence[int] | Int[np.ndarray, "batch"]) -> Arrays:
         """The examples of some rows, stacked; one request for all records."""
         rows = [int(row) for row in rows]
-        examples = [self._decode(*pair) for pair in zip(self._records.__getitems__(rows), rows, strict=True)]
-        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+        return stacked([self._decode(*pair) for pair in zip(self._records.__getitems__(rows), rows, strict=True)])
 
     def _decode(self, record: dict[str, Any], row: int) -> Arrays:
-        with opened(io.BytesIO(record["image"]), f"{self.name}, {self._split} row {row}") as image:
+        place = self._place(row)
+        with opened(io.BytesIO(record["image"]), place) as image:
             pixels = np.asarray(image)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if pixels.shape != self.image_shape or pixels.dtype != np.uint8:
-            raise DataError(
-                f"{self.name}, {self._split} row {row}: expected uint8 {self.image_shape},"
-                f" found {pixels.dtype} {pixels.shape}"
-            )
+            raise DataError(f"{place}: expected uint8 {self.image_shape}, found {pixels.dtype} {pixels.shape}")
+        return {"image": pixels, "label": self._label(record, place)}
+
+    def _label(self, record: dict[str, Any], place: str) -> np.int32:
         if not 0 <= record["label"] < len(self.class_names):
-            raise DataError(
-                f"{self.name}, {self._split} row {row}: expected a label in 0..{len(self.class_names) - 1},"
-                f" found {record['label']}"
-            )
-        return {"image": pixels, "label": np.int32(record["label"])}
+            raise DataError(f"{place}: expected a label in 0..{len(self.class_names) - 1}, found {record['label']}")
+        return np.int32(record["label"])
+
+    def _place(self, row: int) -> str:
+        return f"{self.name}, {self._split} row {row}"
 
 
 def _directory(name: str, data_dir: Path) -> Path:
@@ -106,15 +122,17 @@ def _check_name(name: str) -> None:
         raise unknown("TFDS data set", name, known)
 
 
-def _check_features(name: str, features: Any) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+def _check_features(name: str, features: Any, any_size: bool) -> tuple[tuple[str, ...], tuple[int, int, int]]:
     missing = [key for key in ("image", "label") if key not in features]
     if missing:
         raise DataError(f"{name}: expected features image and label, found: {', '.join(features)}")
     if not hasattr(features["label"], "names"):
         raise DataError(f"{name}: expected a class label, found {features['label']}")
     shape = tuple(features["image"].shape)
-    if len(shape) != 3 or None in shape:
-        raise DataError(f"{name}: expected images of one size, found shape {shape}; resize them into a folder")
+    if any_size:
+        shape = (0, 0, 3)
+    elif len(shape) != 3 or None in shape:
+        raise DataError(f"{name}: expected images of one size, found shape {shape}; cut them to one with --data.crop")
     return tuple(features["label"].names), shape
 
 

@@ -25,6 +25,22 @@ EXPERIMENTS = {
         "plain against residual networks of 20 and 56 layers on CIFAR-10 (lecture row L39)",
         "train.experiments.residual",
     ),
+    "units": Experiment(
+        "the five residual units in deep networks on CIFAR-10 (lecture row L43)",
+        "train.experiments.units",
+    ),
+    "cardinality": Experiment(
+        "more groups at equal parameters, on CIFAR-10 or the table of ImageNet (lecture rows L44-L46)",
+        "train.experiments.cardinality",
+    ),
+    "dense": Experiment(
+        "dense against residual connections at equal parameters on CIFAR-10 (lecture rows L46, L47)",
+        "train.experiments.dense",
+    ),
+    "overview": Experiment(
+        "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
+        "train.experiments.overview",
+    ),
 }
 
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zoo.weights.inputs import Inputs
+
 _FIELD = re.compile(r"\{(?P<name>[a-z_]+)(?P<offset>[+-]\d+)?(?::(?P<regex>[^{}]+))?\}")
 
 
@@ -61,6 +63,8 @@ class Family(NamedTuple):
     """Regular expressions of names in a file that hold nothing a model here needs."""
     optional: tuple[str, ...] = ()
     """Beginnings of our paths that a file may hold although the model was built without them."""
+    inputs: Inputs | None = None
+    """How the images for these weights differ from what `zoo.preprocess` gives."""
 
 
 def convolution(theirs: str, ours: str) -> tuple[Rule, ...]:
@@ -150,13 +154,15 @@ def to_ours(
             problems.append(f"{name}: {rule.expected()}, got shape {array.shape}")
         else:
             found[path], origin[path] = rule.to_ours(array), name
-    return found, origin, problems
+    return found if family.inputs is None else family.inputs.to_ours(found), origin, problems
 
 
 def to_theirs(family: Family, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
     """The inverse of `to_ours`: a file's names and arrays from ours, and the paths that no rule covers."""
     renamed: dict[str, np.ndarray] = {}
     problems: list[str] = []
+    if family.inputs is not None:
+        arrays = family.inputs.to_theirs(arrays)
     for path, array in arrays.items():
         matches = ((rename(path, rule.ours, rule.theirs), rule) for rule in family.rules)
         name, rule = next(((name, rule) for name, rule in matches if name is not None), (None, None))

@@ -1,14 +1,24 @@
 """Names of SqueezeNet's weights in torchvision and in the package ndf. Lecture row L48.
 
-Those of ndf take images as BGR values from 0 to 255 less (103.939, 116.779, 123.68).
+Those of ndf are for images of blue, green and red from 0 to 255, less (103.939, 116.779, 123.68).
 """
 
 from collections.abc import Iterator
 
+from zoo.catalog.pretrained import NORMALISATIONS
 from zoo.convnets.squeezenet import VERSIONS, SqueezeNet
+from zoo.weights.inputs import Inputs
 from zoo.weights.rules import Family, Rule, convolution, join
 
 LAYERS = ("squeeze", "expand1x1", "expand3x3")
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
+_MEAN, _STD = NORMALISATIONS["imagenet"]
+_CAFFE_INPUTS = Inputs(
+    "stem/conv",
+    channels=(2, 1, 0),
+    scale=tuple(255 * std for std in reversed(_STD)),
+    shift=tuple(255 * mean - less for mean, less in zip(reversed(_MEAN), _CAFFE_MEAN, strict=True)),
+)
 CAFFE_LAYERS = ("squeeze1x1", "expand1x1", "expand3x3")
 
 
@@ -30,7 +40,8 @@ def ndf(model: SqueezeNet) -> Family:
     for n, ours in enumerate((ours for fires in _fires(model) for ours in fires), start=2):
         names |= {f"fire{n}/{theirs}": f"{ours}/{layer}" for theirs, layer in zip(CAFFE_LAYERS, LAYERS, strict=True)}
     parts = ("kernel", "bias")
-    return Family(tuple(Rule(f"{name}.{p}", f"params/{ours}/{p}") for name, ours in names.items() for p in parts))
+    rules = tuple(Rule(f"{name}.{p}", f"params/{ours}/{p}") for name, ours in names.items() for p in parts)
+    return Family(rules, inputs=_CAFFE_INPUTS)
 
 
 def _fires(model: SqueezeNet) -> Iterator[list[str]]:

@@ -1,0 +1,287 @@
+"""What a model sees in one image, as one picture: what it says, why, and what each of its stages computes.
+
+Lecture row L38. The methods and their papers are in `zoo.convnets.looking` and `zoo.convnets.stimuli`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+import zoo
+from train import tasks
+from train.assemble import make_model
+from train.console import Console
+from train.data import preprocess
+from train.data.images import opened
+from train.errors import RunError
+from train.files import write_bytes
+from train.inference import load_variables, read_image
+from train.report.explanation import CLASSES_SHOWN, MAPS_SHOWN, Explanation, Stage, explanation
+from train.report.theme import png
+from train.workdir import Workdir, WorkdirError
+from zoo.convnets.looking import Unit, deconvnet, first_layer_filters, grad_cam, guided_gradients, saliency
+from zoo.convnets.stimuli import maximise
+from zoo.features import Feature
+from zoo.names import UnknownNameError, unknown
+
+STEPS = 256
+"""Of gradient ascent."""
+
+Image = Float[np.ndarray, "height width channels"]
+
+
+class ExplainError(RunError):
+    """There is nothing to look into, or it cannot be loaded."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A trained classifier, and how an image file becomes its input."""
+
+    title: str
+    model: nn.Module
+    variables: PyTree[Array]
+    class_names: tuple[str, ...]
+    read: Callable[[Path], Image]
+    low: Float[np.ndarray, "#channels"]
+    """The input's value for black, one or one a channel."""
+    high: Float[np.ndarray, "#channels"]
+    """The input's value for white."""
+
+    def visible(self, image: Float[Any, "*batch channels"]) -> Float[np.ndarray, "*batch channels"]:
+        """An input of the model as a picture in [0, 1]."""
+        return np.clip((np.asarray(image, np.float32) - self.low) / (self.high - self.low), 0, 1)
+
+
+def explain(
+    of: str,
+    image: Path,
+    output: Path,
+    weights: str | None = None,
+    layer: str | None = None,
+    label: str | None = None,
+    steps: int = STEPS,
+    console: Console | None = None,
+) -> Explanation:
+    """Writes a picture of what a model sees in an image; also returns what is in it.
+
+    Args:
+      of: a run's folder, or the name of a model.
+      image: an image file; it is prepared as the model's evaluation does.
+      output: the PNG file to write.
+      weights: of a model by name: a file, or published ones; by default the first that were published.
+      layer: the feature at which Grad-CAM looks; by default the last map of more than one place.
+      label: the class to explain, a name or its number; by default the predicted one.
+      steps: of activation maximisation.
+      console: where the result is said.
+
+    Raises:
+      UnknownNameError: no such model, weights, feature or class.
+      ExplainError: it has no feature maps or does not classify, or the weights do not fit.
+      DataError: the file is no image.
+      WorkdirError, CheckpointError: the run cannot be read.
+    """
+    console = console or Console()
+    subject = find_subject(of, weights)
+    with console.timed("looked into the model"):
+        found = look(subject, subject.read(image), layer, label, steps, f"{subject.title} sees {image.name}")
+    write_bytes(output, png(explanation(found), dpi=150))
+    best = sorted(found.scores, key=lambda score: -score[1])[:CLASSES_SHOWN]
+    console.table(found.title, [(name, f"{100 * score:.1f} %") for name, score in best])
+    console.say(f"explained {found.scores[found.label][0]} at {found.layer}: {output}")
+    return found
+
+
+def find_subject(of: str, weights: str | None = None) -> Subject:
+    """What is looked into: see `explain`."""
+    if not Path(of).is_dir():
+        return _of_model(of, weights)
+    if weights is not None:
+        raise ExplainError(f"{of} is a run, which has weights of its own: leave out --weights, or name a model")
+    return _of_run(Path(of))
+
+
+def look(subject: Subject, image: Image, layer: str | None, label: str | None, steps: int, title: str) -> Explanation:
+    """Everything that the picture shows.
+
+    Raises:
+      UnknownNameError: no such feature or class.
+      ExplainError: the model has no feature maps, or none at `layer`.
+    """
+    model, variables, images = subject.model, subject.variables, jnp.asarray(image)[None]
+    features = _maps(model, image.shape)
+    named = _features(model, variables, images)
+    maps = {name: np.asarray(named[name][0], np.float32) for name in features}
+    scores = np.asarray(jax.nn.softmax(named["logits"][0]))
+    chosen = int(scores.argmax()) if label is None else _class_number(label, subject.class_names)
+    layer = _default_layer(model, variables, images, maps) if layer is None else layer
+    strongest = {name: np.argsort(-values.max(axis=(0, 1)), kind="stable") for name, values in maps.items()}
+    tops = {name: jnp.asarray(order[0]) for name, order in strongest.items()}
+    try:
+        gradients = _gradients(model, layer, variables, images, jnp.asarray(chosen), tops)
+    except ValueError as error:
+        raise ExplainError(f"Grad-CAM at {layer}: {error}") from error
+    evidence, gradient, guided, projections = jax.tree.map(lambda array: np.asarray(array[0]), gradients)
+
+    bounds = {"low": subject.low, "high": subject.high}
+    dream = maximise(model, variables, Unit("logits", chosen), image.shape, jax.random.key(0), steps=steps, **bounds)
+    dreamt = jax.nn.softmax(_features(model, variables, dream[None])["logits"][0])
+    return Explanation(
+        title=title,
+        image=subject.visible(image),
+        scores=list(zip(subject.class_names, scores.tolist(), strict=True)),
+        label=chosen,
+        layer=layer,
+        evidence=evidence,
+        gradient=gradient,
+        guided=guided,
+        dream=subject.visible(dream),
+        dream_score=float(dreamt[chosen]),
+        filters=np.asarray(first_layer_filters(model, variables, image.shape)),
+        stages=[
+            Stage(
+                name,
+                channels=values.shape[-1],
+                stride=features[name].stride,
+                shown=(shown := strongest[name][:MAPS_SHOWN].tolist()),
+                maps=np.moveaxis(values[..., shown], -1, 0),
+                projection=projections[name],
+            )
+            for name, values in maps.items()
+        ],
+    )
+
+
+def _of_run(path: Path) -> Subject:
+    files = Workdir(path)
+    recipe, card = files.read_recipe(), files.read_card()
+    try:
+        task, shape = tasks.from_card(recipe.task, card["task"]), tuple(card["data"]["image_shape"])
+    except (KeyError, TypeError) as error:
+        raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
+    if not isinstance(task, tasks.Classification):
+        raise ExplainError(f"{path} predicts a value: explain looks into classifiers")
+    _, variables, _ = load_variables(files, task)
+    prepare, framing = preprocess(recipe.augment), recipe.data.framing("test")
+
+    def prepared(pixels: np.ndarray) -> Image:
+        return np.asarray(prepare({"image": jnp.asarray(pixels)[None]})["image"][0])
+
+    ends = (prepared(np.full((1, 1, shape[-1]), value, np.uint8))[0, 0] for value in (0, 255))
+    model = make_model(recipe, task)
+    title = f"What {recipe.model.name}, trained on {recipe.data.source},"
+    return Subject(
+        title, model, variables, task.class_names, lambda file: prepared(read_image(file, shape, framing)), *ends
+    )
+
+
+def _of_model(name: str, weights: str | None) -> Subject:
+    entry = zoo.describe(name)
+    published = {file.name: file for file in entry.pretrained}
+    if weights is None and not published:
+        raise ExplainError(f"{name} has no published weights: name a file with --weights")
+    source = next(iter(published)) if weights is None else weights
+    model = zoo.create(name)
+    try:
+        variables = zoo.load_weights(model, source)
+    except (ValueError, ImportError) as error:
+        raise ExplainError(f"weights of {name}: {error}") from error
+    title = f"What {name} ({Path(source).name})"
+    if not published:  # nobody says how the weights want their images
+        names = tuple(f"class {i}" for i in range(model.num_classes))
+        return Subject(
+            title,
+            model,
+            variables,
+            names,
+            lambda file: read_image(file, entry.input_shape) / np.float32(255),
+            low=np.zeros(1, np.float32),
+            high=np.ones(1, np.float32),
+        )
+    file = published.get(source) or next(iter(published.values()))
+    transform = zoo.preprocess(name, file.name)
+    mean, std = (np.array(values, np.float32) for values in (file.preprocessing.mean, file.preprocessing.std))
+
+    def read(path: Path) -> Image:
+        with opened(path, path) as picture:
+            picture.load()
+            return transform(picture)
+
+    return Subject(title, model, variables, file.class_names, read, -mean / std, (1 - mean) / std)
+
+
+def _class_number(label: str, names: tuple[str, ...]) -> int:
+    """The class of this name or, if none has it, this number.
+
+    Raises:
+      UnknownNameError: there is neither.
+    """
+    if label in names:
+        return names.index(label)
+    if label.isdecimal() and int(label) < len(names):
+        return int(label)
+    error = unknown("class", label, names)
+    raise UnknownNameError(f"{error}; or a number from 0 to {len(names) - 1}")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _features(model: nn.Module, variables: PyTree[Array], images: Array) -> dict[str, Array]:
+    return model.apply(variables, images, features=True)
+
+
+def _maps(model: nn.Module, shape: tuple[int, ...]) -> dict[str, Feature]:
+    """The features to show, in order of computation.
+
+    Raises:
+      ExplainError: there are none.
+    """
+    try:
+        found = zoo.feature_info(model, shape)
+    except TypeError:  # it takes no `features`
+        found = {}
+    found.pop("pre_logits", None)  # a stage's, once more
+    if not found:
+        raise ExplainError(f"{type(model).__name__} has no feature maps to look into")
+    return found
+
+
+def _default_layer(model: nn.Module, variables: PyTree[Array], images: Array, maps: dict[str, np.ndarray]) -> str:
+    """The last map that has more than one place and that the logits depend on; or the last that they depend on."""
+    found = []
+    for name in reversed(maps):
+        try:
+            jax.eval_shape(lambda *arrays, name=name: grad_cam(model, *arrays, name, 0), variables, images)
+        except ValueError:
+            continue
+        if maps[name].shape[:2] != (1, 1):
+            return name
+        found.append(name)
+    if not found:
+        raise ExplainError(f"the logits of {type(model).__name__} depend on none of {', '.join(maps)}")
+    return found[0]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _gradients(
+    model: nn.Module,
+    layer: str,
+    variables: PyTree[Array],
+    images: Array,
+    label: Int[Array, ""],
+    channels: dict[str, Int[Array, ""]],
+) -> tuple[Array, Array, Array, dict[str, Array]]:
+    """Grad-CAM of the images' size, gradient, guided gradient, and a channel of each feature sent back to pixels."""
+    unit = Unit("logits", label)
+    evidence = grad_cam(model, variables, images, layer, label)
+    enlarged = jax.image.resize(evidence, images.shape[:3], "bilinear")
+    projections = {name: deconvnet(model, variables, images, Unit(name, channels[name])) for name in channels}
+    gradient, guided = (method(model, variables, images, unit) for method in (saliency, guided_gradients))
+    return enlarged, gradient, guided, projections

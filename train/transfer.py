@@ -1,0 +1,185 @@
+"""Transfer: starting from trained variables, with parameters that stay as they are and layers that move less.
+
+Yosinski, Clune, Bengio and Lipson, 2014, How Transferable Are Features in Deep Neural Networks? (frozen and
+fine-tuned layers); Clark et al., 2020, ELECTRA (learning rates that fall from layer to layer). Lecture row L38.
+"""
+
+import fnmatch
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import optax
+from flax.traverse_util import flatten_dict
+from jaxtyping import Array, Key, PyTree
+
+import zoo
+from zoo.nn import BatchNorm
+from zoo.weights.source import locate
+
+
+def weights_file(model_name: str, source: str) -> Path:
+    """The file that holds a model's weights; see `zoo.load_weights` for what a source is.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError, ImportError, OSError: it cannot be fetched.
+    """
+    path = locate(zoo.describe(model_name), source)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a file of weights, found {'a folder' if path.exists() else 'none'}: {path}")
+    return path
+
+
+def load(
+    model: nn.Module, model_name: str, source: str, image_shape: tuple[int, ...], key: Key[Array, ""]
+) -> PyTree[Array]:
+    """The variables with which training starts.
+
+    Args:
+      model: whose they are.
+      model_name: its name in the catalog, which may publish weights.
+      source: see `zoo.load_weights`.
+      image_shape: one example's.
+      key: for a head that is drawn anew.
+
+    Raises:
+      FileNotFoundError, ValueError, ImportError, OSError: see `zoo.load_weights`.
+    """
+    return zoo.load_weights(model, weights_file(model_name, source), image_shape, key)
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_frozen(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a parameter stays as it is: the last pattern that fits decides, and one with ! lets it move.
+
+    >>> is_frozen("stage1/conv/kernel", ("*", "!head/*")), is_frozen("head/kernel", ("*", "!head/*"))
+    (True, False)
+    """
+    frozen = False
+    for pattern in patterns:
+        if fnmatch.fnmatchcase(path, pattern.removeprefix("!")):
+            frozen = not pattern.startswith("!")
+    return frozen
+
+
+def frozen_mask(params: PyTree[Any], patterns: Sequence[str]) -> PyTree[bool]:
+    """True for each parameter that stays as it is."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: is_frozen(_name(path), patterns), params)
+
+
+def check_patterns(params: PyTree[Any], patterns: Sequence[str]) -> None:
+    """Refuses patterns that cannot be meant.
+
+    Raises:
+      ValueError: one fits no parameter, or together they leave none that moves.
+    """
+    paths = [_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    for pattern in patterns:
+        if not fnmatch.filter(paths, pattern.removeprefix("!")):
+            modules = ", ".join(dict.fromkeys(path.partition("/")[0] for path in paths))
+            raise ValueError(f"no parameter fits {pattern!r}: they begin with {modules}")
+    if patterns and all(is_frozen(path, patterns) for path in paths):
+        raise ValueError(f"{' '.join(patterns)} leaves no parameter that moves")
+
+
+def only_moving(optimizer: optax.GradientTransformation, patterns: Sequence[str]) -> optax.GradientTransformation:
+    """The optimiser for those parameters that move; it remembers nothing of the others."""
+
+    def labels(params: PyTree[Array]) -> PyTree[str]:
+        return jax.tree.map(lambda frozen: "frozen" if frozen else "moving", frozen_mask(params, patterns))
+
+    return optax.multi_transform({"moving": optimizer, "frozen": optax.set_to_zero()}, labels)
+
+
+def stopped(params: PyTree[Array], patterns: Sequence[str]) -> PyTree[Array]:
+    """The parameters, with no gradient to those that stay: nothing is computed for them on the way back."""
+    if not patterns:
+        return params
+    mask = frozen_mask(params, patterns)
+    return jax.tree.map(lambda leaf, frozen: jax.lax.stop_gradient(leaf) if frozen else leaf, params, mask)
+
+
+@contextmanager
+def kept_statistics(patterns: Sequence[str]) -> Iterator[None]:
+    """Where frozen batch normalisation takes its running statistics, and leaves them as they are, in training too.
+
+    Batch statistics would change what the layers above it see, though no parameter moves.
+    """
+    if not patterns:
+        yield
+        return
+
+    def running(call: Any, arguments: Any, options: Any, context: nn.module.InterceptorContext) -> Any:
+        if isinstance(context.module, BatchNorm) and context.method_name == "__call__":
+            path = "/".join((*context.module.path, "scale"))
+            if is_frozen(path, patterns):
+                return call(arguments[0] if arguments else options["x"], use_running_average=True)
+        return call(*arguments, **options)
+
+    with nn.intercept_methods(running):
+        yield
+
+
+def layers(model: nn.Module, inputs: Array) -> dict[str, int]:
+    """Which layer each parameter belongs to, counted from the input in the order of computation.
+
+    A layer is a block of a stage ("stage2/block3") or, outside of blocks, a top-level module ("stem", "head").
+
+    Args:
+      model: whose parameters; nothing is computed.
+      inputs: what it takes, an array or its shape and type.
+    """
+    order: list[str] = []
+
+    def note(call: Any, arguments: Any, options: Any, context: nn.module.InterceptorContext) -> Any:
+        if context.method_name == "__call__":
+            order.append("/".join(context.module.path))
+        return call(*arguments, **options)
+
+    with nn.intercept_methods(note):
+        variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
+    paths = list(flatten_dict(variables["params"], sep="/"))
+    first = {path: i for i, path in reversed(list(enumerate(order)))}
+    groups: dict[str, int] = {}
+    for path in paths:
+        module, group = path.rpartition("/")[0], _layer(path)
+        groups[group] = min(groups.get(group, len(order)), first.get(module, len(order)))
+    number = {group: i for i, group in enumerate(sorted(groups, key=groups.get))}
+    return {path: number[_layer(path)] for path in paths}
+
+
+def slower_below(
+    optimizer: optax.GradientTransformation, model: nn.Module, inputs: Array, decay: float
+) -> optax.GradientTransformation:
+    """The optimiser with learning rates that fall by the factor `decay` from each layer to the one below it."""
+
+    @functools.cache
+    def factors() -> dict[str, float]:
+        layer = layers(model, inputs)
+        top = max(layer.values())
+        return {path: decay ** (top - number) for path, number in layer.items()}
+
+    def scale(updates: PyTree[Array], params: PyTree[Array] | None) -> PyTree[Array]:
+        return jax.tree_util.tree_map_with_path(lambda path, update: update * factors()[_name(path)], updates)
+
+    return optax.chain(optimizer, optax.stateless(scale))
+
+
+def _layer(path: str) -> str:
+    parts = path.split("/")
+    return "/".join(parts[:2] if len(parts) > 3 else parts[:1])
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
