@@ -159,7 +159,9 @@ def test_a_model_that_takes_the_windows_but_not_the_evaluations_images_is_refuse
 
 
 def test_pictures_of_a_set_too_large_for_memory_are_thinned_for_the_report(folder, monkeypatch):
-    assembly = assemble(small(imagenet.CLASSIC, folder))
+    recipe = small(imagenet.CLASSIC, folder)
+    data = dataclasses.replace(recipe.data, eval_crop=recipe.data.crop)
+    assembly = assemble(dataclasses.replace(recipe, model=Model("mlp", options=("hidden=(4,)",)), data=data))
     variables = jax.jit(assembly.make_state)().variables()
     state = dataclasses.make_dataclass("State", [("variables", object)])(lambda: variables)
     whole = Evaluator(assembly).predictions(state)

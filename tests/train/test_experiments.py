@@ -3,13 +3,11 @@
 import dataclasses
 import json
 
-import numpy as np
 import pytest
 
 from train import experiments
-from train.experiments import Options, residual
-from train.loop import Outcome
-from train.recipe import Data, Optimizer, Schedule
+from train.experiments import Options, arms, residual
+from train.recipe import Recipe
 from zoo.names import UnknownNameError
 
 
@@ -47,49 +45,32 @@ def test_the_last_epoch_is_averaged_by_its_steps(tmp_path):
         {"kind": "train", "step": 20, "loss": 2.0, "accuracy": 1.0},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    result = residual.result(tmp_path)
+    result = arms.result_of(tmp_path)
     assert result["train_loss"] == pytest.approx((8 * 1.0 + 2 * 2.0) / 10)
     assert result["train_error"] == pytest.approx(1 - (8 * 0.5 + 2 * 1.0) / 10)
     assert (result["test_error"], result["parameters"], result["seconds"]) == (0.75, 7, 3.0)
 
 
-def test_the_experiment_leaves_table_figure_and_verdict_and_repeats_no_finished_run(tmp_path, monkeypatch, capsys):
-    random = np.random.default_rng(0)
-    archive = tmp_path / "tiny.npz"
-    np.savez(archive, image=random.integers(0, 256, (40, 4, 4, 1), np.uint8), label=np.arange(40, dtype=np.int32) % 2)
-    quick = dataclasses.replace(
-        residual.QUICK,
-        data=Data(source=f"npz:{archive}", batch_size=8, eval_batch_size=8),
-        augment=dataclasses.replace(residual.QUICK.augment, mean=(), std=()),
-        optimizer=Optimizer(learning_rate=0.01),
-        schedule=Schedule("constant"),
-        epochs=2,
-        eval_every=1,
-    )
-    monkeypatch.setattr(residual, "QUICK", quick)
-    monkeypatch.setattr(residual, "ARMS", dict.fromkeys(residual.ARMS, "mlp"))
-    options = Options(workdir=tmp_path / "out")
-    residual.run(options)
-    table = (options.workdir / "residual.md").read_text()
-    assert table.count("\n") == 2 + len(residual.ARMS)
-    assert "8.75 %" in table  # the paper's ResNet-20
-    assert (options.workdir / "residual.png").stat().st_size > 1000
-    first = (options.workdir / "plain-20" / "fingerprint.json").stat().st_mtime_ns
-    residual.run(options)
-    assert (options.workdir / "plain-20" / "fingerprint.json").stat().st_mtime_ns == first
-    assert "finished before" in capsys.readouterr().out
-
-
-def test_an_interrupted_experiment_is_no_success(tmp_path, monkeypatch):
-    for code, expected in ((130, 130), (0, 1)):  # Ctrl-C, and a signal of the system
-        monkeypatch.setattr(residual, "fit", lambda *_, code=code, **__: Outcome(3, {}, None, code))
-        assert residual.run(Options(workdir=tmp_path)) == expected
+def test_the_figure_has_plain_networks_left_and_residual_ones_right(tmp_path):
+    results = {arm: {} for arm in residual.ARMS}
+    for i, arm in enumerate(residual.ARMS):
+        (tmp_path / arm).mkdir()
+        records = [{"kind": "train", "step": step, "loss": i + 1 / step} for step in (1, 2)]
+        (tmp_path / arm / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    panels = residual.figure(tmp_path, results).axes
+    drawn = {line.get_label(): (panel.get_title(), list(line.get_ydata())) for panel in panels for line in panel.lines}
+    assert drawn == {
+        "plain-20": ("plain", [1.0, 0.5]),
+        "plain-56": ("plain", [2.0, 1.5]),
+        "ResNet-20": ("residual", [3.0, 2.5]),
+        "ResNet-56": ("residual", [4.0, 3.5]),
+    }
 
 
 def test_both_scales_differ_between_arms_in_the_model_alone():
     for scale in ("quick", "paper"):
-        recipes = [residual.recipe_of(arm, Options(scale=scale)) for arm in residual.ARMS]
-        assert len({dataclasses.replace(r, name="same", model=recipes[0].model) for r in recipes}) == 1
+        recipes = residual.recipes_of(Options(scale=scale)).values()
+        assert len({dataclasses.replace(r, name="same", model=Recipe().model) for r in recipes}) == 1
         assert len({r.model.name for r in recipes}) == 4
 
 

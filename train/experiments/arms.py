@@ -1,22 +1,59 @@
 """What experiments that compare trained networks share: running them one after another, table, figure, verdict."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from train import journal
 from train.console import Console
-from train.experiments.residual import result
+from train.experiments import Options
 from train.files import write_json
 from train.loop import fit
-from train.recipe import Recipe
+from train.recipe import Model, Recipe
 from train.workdir import Workdir
 
 Results = dict[str, dict[str, float]]
 """Of each network: "train_loss", "train_error", "test_error", "parameters", "seconds", of many classes "top5_error"."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c564b", "#7f7f7f", "#bcbd22")
+
+
+def variations(experiment: str, base: Recipe, models: Mapping[str, Model], options: Options) -> dict[str, Recipe]:
+    """A recipe for each network, by its name in the table: they differ in the model alone."""
+    return {
+        arm: dataclasses.replace(
+            base,
+            name=f"{experiment}-{options.scale}-{arm}",
+            model=model,
+            data=dataclasses.replace(base.data, data_dir=options.data_dir),
+            seed=options.seed,
+        )
+        for arm, model in models.items()
+    }
+
+
+def figure(workdir: Path, results: Results) -> Any:
+    """Training loss against steps, left; test errors as bars, right."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(10, 0.35 * len(results) + 2.4), layout="constrained")
+    curves, bars = drawing.subplots(1, 2, width_ratios=(3, 2))
+    for arm, colour in zip(results, COLOURS, strict=False):
+        records = [r for r in journal.read(Workdir(workdir / arm).metrics) if r["kind"] == "train"]
+        curves.plot([r["step"] for r in records], [r["loss"] for r in records], label=arm, color=colour, linewidth=1.3)
+    curves.set(xlabel="step", ylabel="training loss")
+    curves.legend(frameon=False, fontsize="small")
+    curves.grid(alpha=0.25)
+    errors = [100 * values["test_error"] for values in results.values()]
+    drawn = bars.barh(list(results), errors, color=COLOURS[: len(results)], height=0.65)
+    bars.bar_label(drawn, fmt=" %.1f %%", fontsize="small")
+    bars.invert_yaxis()
+    bars.set(xlabel="test error (%)", xlim=(0, 1.2 * max(errors) or 1))
+    for panel in (curves, bars):
+        panel.spines[["top", "right"]].set_visible(False)
+    return drawing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +68,8 @@ class Comparison:
     """What the paper says of each one's test error."""
     verdict: Callable[[Results], dict[str, bool]]
     """The claims, each True or False of some results."""
+    figure: Callable[[Path, Results], Any] = figure
+    """Draws the runs in a folder and their results."""
 
 
 def compare(comparison: Comparison, workdir: Path) -> int:
@@ -53,10 +92,8 @@ def compare(comparison: Comparison, workdir: Path) -> int:
         if outcome.fingerprint is None:
             return outcome.exit_code or 1  # a signal of the system ends a run with 0
     results = {arm: result_of(workdir / arm) for arm in comparison.recipes}
-    lines = table(results, comparison.published)
-    return conclude(
-        comparison.name, workdir, results, comparison.verdict(results), lines, figure(workdir, results), console
-    )
+    lines, drawing = table(results, comparison.published), comparison.figure(workdir, results)
+    return conclude(comparison.name, workdir, results, comparison.verdict(results), lines, drawing, console)
 
 
 def conclude(
@@ -85,9 +122,25 @@ def conclude(
 
 def result_of(path: Path) -> dict[str, float]:
     """Training loss and error over a run's last epoch, and its final test error, the top-5 one too if there is one."""
-    test = [record for record in journal.read(Workdir(path).metrics) if record["kind"] == "eval"][-1]
-    top5 = {"top5_error": 1 - test["top5"]} if "top5" in test else {}
-    return {**result(path), **top5}
+    files = Workdir(path)
+    card, records = files.read_card(), journal.read(files.metrics)
+    training = [record for record in records if record["kind"] == "train"]
+    after = card["total_steps"] - card["steps_per_epoch"]
+    weighted = [
+        (record, record["step"] - before["step"])
+        for before, record in zip([{"step": 0}, *training], training, strict=False)
+        if record["step"] > after
+    ]
+    steps = sum(count for _, count in weighted)
+    test = [record for record in records if record["kind"] == "eval"][-1]
+    return {
+        "train_loss": sum(record["loss"] * count for record, count in weighted) / steps,
+        "train_error": 1 - sum(record["accuracy"] * count for record, count in weighted) / steps,
+        "test_error": 1 - test["accuracy"],
+        **({"top5_error": 1 - test["top5"]} if "top5" in test else {}),
+        "parameters": card["model"]["parameters"],
+        "seconds": json.loads(files.fingerprint.read_text())["seconds"],
+    }
 
 
 def table(results: Results, published: Mapping[str, str]) -> str:
@@ -103,25 +156,3 @@ def table(results: Results, published: Mapping[str, str]) -> str:
             f"| {test} % | {published.get(arm, '')} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def figure(workdir: Path, results: Results) -> Any:
-    """Training loss against steps, left; test errors as bars, right."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(10, 0.35 * len(results) + 2.4), layout="constrained")
-    curves, bars = drawing.subplots(1, 2, width_ratios=(3, 2))
-    for arm, colour in zip(results, COLOURS, strict=False):
-        records = [r for r in journal.read(Workdir(workdir / arm).metrics) if r["kind"] == "train"]
-        curves.plot([r["step"] for r in records], [r["loss"] for r in records], label=arm, color=colour, linewidth=1.3)
-    curves.set(xlabel="step", ylabel="training loss")
-    curves.legend(frameon=False, fontsize="small")
-    curves.grid(alpha=0.25)
-    errors = [100 * values["test_error"] for values in results.values()]
-    drawn = bars.barh(list(results), errors, color=COLOURS[: len(results)], height=0.65)
-    bars.bar_label(drawn, fmt=" %.1f %%", fontsize="small")
-    bars.invert_yaxis()
-    bars.set(xlabel="test error (%)", xlim=(0, 1.2 * max(errors) or 1))
-    for panel in (curves, bars):
-        panel.spines[["top", "right"]].set_visible(False)
-    return drawing

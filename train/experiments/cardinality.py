@@ -10,7 +10,7 @@ import dataclasses
 
 from train.data.augment import Augment
 from train.experiments import Options
-from train.experiments.arms import Comparison, Results, compare
+from train.experiments.arms import Comparison, Results, compare, variations
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule
 from train.recipes import cifar10, imagenet
 
@@ -44,7 +44,7 @@ PAPER = imagenet.CLASSIC
 
 
 def recipes_of(options: Options) -> dict[str, Recipe]:
-    """Every network's recipe, by its name in the table: they differ in the model alone."""
+    """Every network's recipe, by its name in the table."""
     if options.scale == "quick":
         base = QUICK
         models = {
@@ -56,16 +56,7 @@ def recipes_of(options: Options) -> dict[str, Recipe]:
     else:
         base = PAPER
         models = {name: dataclasses.replace(base.model, name=model) for name, (model, _) in PAPER_ARMS.items()}
-    return {
-        name: dataclasses.replace(
-            base,
-            name=f"cardinality-{options.scale}-{name}",
-            model=model,
-            data=dataclasses.replace(base.data, data_dir=options.data_dir),
-            seed=options.seed,
-        )
-        for name, model in models.items()
-    }
+    return variations("cardinality", base, models, options)
 
 
 def run(options: Options) -> int:

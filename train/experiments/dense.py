@@ -7,11 +7,9 @@ Huang, Liu, van der Maaten and Weinberger, 2017, Densely Connected Convolutional
 DenseNet-BC has the error of a residual network of three times as many parameters.
 """
 
-import dataclasses
-
 from train.data.augment import Augment
 from train.experiments import Options
-from train.experiments.arms import Comparison, Results, compare
+from train.experiments.arms import Comparison, Results, compare, variations
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule
 from train.recipes import cifar, cifar10
 
@@ -45,18 +43,9 @@ PAPER = cifar.on("cifar10", next(recipe for recipe in cifar.BASES if recipe.name
 
 
 def recipes_of(options: Options) -> dict[str, Recipe]:
-    """Every network's recipe, by its name in the table: they differ in the model alone."""
+    """Every network's recipe, by its name in the table."""
     base, models = (QUICK, QUICK_ARMS) if options.scale == "quick" else (PAPER, PAPER_ARMS)
-    return {
-        name: dataclasses.replace(
-            base,
-            name=f"dense-{options.scale}-{name}",
-            model=model,
-            data=dataclasses.replace(base.data, data_dir=options.data_dir),
-            seed=options.seed,
-        )
-        for name, model in models.items()
-    }
+    return variations("dense", base, models, options)
 
 
 def run(options: Options) -> int:

@@ -16,17 +16,12 @@ Measured at quick scale, seed 0, in 25 minutes on 2 cores of a CPU:
 | ResNet-56 | 0.009 | 0.0 % | 60.1 % |
 """
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from train import journal
-from train.console import Console
 from train.data.augment import Augment
-from train.experiments import Options
-from train.files import write_json
-from train.loop import fit
+from train.experiments import Options, arms
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule
 from train.recipes import cifar10
 from train.workdir import Workdir
@@ -63,71 +58,19 @@ be optimised does. A deep network starts slower: ResNet-56 is behind ResNet-20 u
 PAPER = cifar10.PAPER
 
 
-def recipe_of(arm: str, options: Options) -> Recipe:
-    """One network's recipe: they differ in the model alone."""
+def recipes_of(options: Options) -> dict[str, Recipe]:
+    """Every network's recipe, by its name in the table."""
     base = QUICK if options.scale == "quick" else PAPER
-    return dataclasses.replace(
-        base,
-        name=f"residual-{options.scale}-{arm}",
-        model=Model(ARMS[arm]),
-        data=dataclasses.replace(base.data, data_dir=options.data_dir),
-        seed=options.seed,
-    )
+    return arms.variations("residual", base, {arm: Model(name) for arm, name in ARMS.items()}, options)
 
 
 def run(options: Options) -> int:
-    """Trains the four networks, one after the other, and writes table and figure.
-
-    A second call goes on where the first was interrupted, and does not repeat what is finished.
-
-    Returns:
-      0 when degradation shows and residual connections remove it, 1 when not, 130 when interrupted.
-    """
-    console = Console()
-    for arm in ARMS:
-        files, recipe = Workdir(options.workdir / arm), recipe_of(arm, options)
-        if files.finished and files.read_recipe() == recipe:
-            console.say(f"{arm}: finished before")
-            continue
-        console.say(arm, style="bold")
-        outcome = fit(recipe, files.path, resume=files.card.exists() and files.read_recipe() == recipe)
-        if outcome.fingerprint is None:
-            return outcome.exit_code or 1  # a signal of the system ends a run with 0
-    results = {arm: result(options.workdir / arm) for arm in ARMS}
-    shown = verdict(results)
-    write_json(options.workdir / "residual.json", {"results": results, "holds": shown})
-    (options.workdir / "residual.md").write_text(table(results))
-    figure(options.workdir).savefig(options.workdir / "residual.png", dpi=150)
-    console.say(table(results))
-    for claim, holds in shown.items():
-        console.say(f"{'yes' if holds else 'NO '}  {claim}")
-    console.say(f"figure: {options.workdir / 'residual.png'}")
-    return 0 if all(shown.values()) else 1
+    """Trains the networks, and writes table and figure; see `train.experiments.arms.compare`."""
+    comparison = arms.Comparison("residual", recipes_of(options), PAPER_TEST_ERROR, verdict, figure)
+    return arms.compare(comparison, options.workdir)
 
 
-def result(path: Path) -> dict[str, float]:
-    """Training loss and accuracy over a run's last epoch, and its final test accuracy."""
-    files = Workdir(path)
-    card, records = files.read_card(), journal.read(files.metrics)
-    training = [record for record in records if record["kind"] == "train"]
-    after = card["total_steps"] - card["steps_per_epoch"]
-    weighted = [
-        (record, record["step"] - before["step"])
-        for before, record in zip([{"step": 0}, *training], training, strict=False)
-        if record["step"] > after
-    ]
-    steps = sum(count for _, count in weighted)
-    test = [record for record in records if record["kind"] == "eval"][-1]
-    return {
-        "train_loss": sum(record["loss"] * count for record, count in weighted) / steps,
-        "train_error": 1 - sum(record["accuracy"] * count for record, count in weighted) / steps,
-        "test_error": 1 - test["accuracy"],
-        "parameters": card["model"]["parameters"],
-        "seconds": json.loads(files.fingerprint.read_text())["seconds"],
-    }
-
-
-def verdict(results: dict[str, dict[str, float]]) -> dict[str, bool]:
+def verdict(results: arms.Results) -> dict[str, bool]:
     """The lecture's statements, each True or False of these results."""
     loss = {arm: values["train_loss"] for arm, values in results.items()}
     test_error = {arm: values["test_error"] for arm, values in results.items()}
@@ -138,27 +81,13 @@ def verdict(results: dict[str, dict[str, float]]) -> dict[str, bool]:
     }
 
 
-def table(results: dict[str, dict[str, float]]) -> str:
-    """The results as a Markdown table, the paper's numbers beside ours."""
-    lines = [
-        "| network | parameters | training loss | training error | test error | paper's test error |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for arm, values in results.items():
-        lines.append(
-            f"| {arm} | {values['parameters']:,} | {values['train_loss']:.3f} | {100 * values['train_error']:.1f} % "
-            f"| {100 * values['test_error']:.1f} % | {PAPER_TEST_ERROR[arm]} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def figure(workdir: Path) -> Any:
+def figure(workdir: Path, results: arms.Results) -> Any:
     """Training loss of the four networks against steps: plain ones left, residual ones right."""
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(9, 3.6), layout="constrained")
     panels = drawing.subplots(1, 2, sharey=True)
-    for arm in ARMS:
+    for arm in results:
         panel = panels[0 if arm.startswith("plain") else 1]
         records = [r for r in journal.read(Workdir(workdir / arm).metrics) if r["kind"] == "train"]
         deep = arm.endswith("56")

@@ -11,7 +11,7 @@ import dataclasses
 
 from train.data.augment import Augment
 from train.experiments import Options
-from train.experiments.arms import Comparison, Results, compare
+from train.experiments.arms import Comparison, Results, compare, variations
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule
 from train.recipes import cifar10
 
@@ -52,7 +52,7 @@ PAPER = cifar10.RESNET110
 
 
 def recipes_of(options: Options) -> dict[str, Recipe]:
-    """Every network's recipe, by its name in the table: they differ in the model alone."""
+    """Every network's recipe, by its name in the table."""
     if options.scale == "quick":
         models = {name: dataclasses.replace(QUICK.model, options=(f"unit={unit}",)) for name, unit in UNITS.items()}
     else:
@@ -62,16 +62,7 @@ def recipes_of(options: Options) -> dict[str, Recipe]:
             for name, unit in UNITS.items()
         }
     base = QUICK if options.scale == "quick" else PAPER
-    return {
-        name: dataclasses.replace(
-            base,
-            name=f"units-{options.scale}-{name}",
-            model=model,
-            data=dataclasses.replace(base.data, data_dir=options.data_dir),
-            seed=options.seed,
-        )
-        for name, model in models.items()
-    }
+    return variations("units", base, models, options)
 
 
 def run(options: Options) -> int:
