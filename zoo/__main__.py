@@ -1,4 +1,4 @@
-"""`python -m zoo list|describe|summary`: the catalog and its models at the command line."""
+"""`python -m zoo list|describe|summary|benchmark`: the catalog and its models at the command line."""
 
 import argparse
 import sys
@@ -17,11 +17,17 @@ def main(arguments: list[str] | None = None) -> int:
     for command, what in (
         ("describe", "what the catalog says of a model"),
         ("summary", "output shape and parameters by stage, FLOPs and bytes"),
+        ("benchmark", "times of compiling, inference and a training step on this machine"),
     ):
         one = commands.add_parser(command, help=what)
         one.add_argument("name", help="a name that `list` shows")
         if command == "summary":
             one.add_argument("--input-shape", type=int, nargs="+", metavar="N", help="of one example")
+        if command == "benchmark":
+            one.add_argument("--batch", type=int, default=8, metavar="N", help="images a call (%(default)s)")
+            one.add_argument("--side", type=int, default=0, metavar="N", help="pixels a side; by default the catalog's")
+            one.add_argument("--rounds", type=int, default=10, metavar="N", help="runs of each program (%(default)s)")
+            one.add_argument("--train", action="store_true", help="time a training step too")
     commands.add_parser("markdown", help="the catalog as the README's table")
     chosen = parser.parse_args(arguments)
     try:
@@ -34,6 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
                 tables.print_description(chosen.name)
             case "summary":
                 tables.print_summary(chosen.name, tuple(chosen.input_shape or ()))
+            case "benchmark":
+                from zoo.benchmark import print_benchmark
+
+                print_benchmark(
+                    chosen.name, batch=chosen.batch, side=chosen.side, rounds=chosen.rounds, train=chosen.train
+                )
     except (zoo.UnknownNameError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

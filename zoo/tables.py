@@ -1,13 +1,13 @@
 """The catalog as tables for a person: rich at the command line, Markdown in the README."""
 
 import dataclasses
-import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from zoo.catalog import CATALOG, create, describe, list_models
+from zoo.flops import count_flops
 from zoo.names import unknown
 
 
@@ -24,7 +24,7 @@ class Summary:
     bytes: int
     """Memory of parameters and batch statistics."""
     flops: float
-    """Floating-point operations of one example's forward pass, as XLA counts them (a multiply-add is two)."""
+    """Floating-point operations of one example's forward pass, see `zoo.flops`."""
 
 
 def summarise(name: str, input_shape: tuple[int, ...] = (), **overrides: Any) -> Summary:
@@ -55,14 +55,13 @@ def summarise(name: str, input_shape: tuple[int, ...] = (), **overrides: Any) ->
         return features
 
     features = jax.eval_shape(named_features, variables, images)
-    cost = jax.jit(model.apply).lower(variables, images).cost_analysis()
     params = variables["params"]
     return Summary(
         stages={stage: features[stage].shape[1:] for stage in order},
         stage_parameters={key: _count(tree) for key, tree in params.items()},
         parameters=_count(params),
         bytes=sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(variables)),
-        flops=float((cost or {}).get("flops", math.nan)),
+        flops=count_flops(model, variables, images),
     )
 
 

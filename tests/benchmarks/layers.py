@@ -1,6 +1,7 @@
 """What the layers' own forms win on this platform: their time over that of plain lax and flax.
 
     python -m tests.benchmarks.layers           every layer, forwards and with gradients
+    python -m tests.benchmarks.layers grouped   grouped and depthwise convolutions alone
     python -m tests.benchmarks.layers resnet    a training step of ResNet-20 and its compilation
 
 Below 1 is ahead. Both sides run in turn in one process; medians of the rounds, compilation apart. The line
@@ -46,7 +47,7 @@ def interleaved(functions: dict[str, Callable], *args, rounds: int = ROUNDS) -> 
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def compare(title: str, ours: Callable, theirs: Callable, *args: jax.Array) -> None:
+def compare(title: str, ours: Callable, theirs: Callable, *args: jax.Array, rounds: int = ROUNDS) -> None:
     """Prints the times and their ratio, of the function and of its gradients in all arguments."""
     line = f"{title:44}"
     direction = normal(*jax.eval_shape(theirs, *args).shape)
@@ -59,7 +60,7 @@ def compare(title: str, ours: Callable, theirs: Callable, *args: jax.Array) -> N
 
         busy = Busy()
         inputs = args if kind == "forward" else (direction, *args)
-        took = interleaved({"ours": compiled(ours), "theirs": compiled(theirs)}, *inputs)
+        took = interleaved({"ours": compiled(ours), "theirs": compiled(theirs)}, *inputs, rounds=rounds)
         ratio = took["ours"] / took["theirs"]
         line += f"  {kind} {took['ours']:7.2f} / {took['theirs']:7.2f} ms = {ratio:4.2f} (others {busy.share():.1f})"
     print(line, flush=True)
@@ -84,9 +85,9 @@ class Busy:
         return (self._others() - self.others) / (time.perf_counter() - self.wall)
 
 
-def lax_convolution(strides: int, padding: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    names = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(images, kernel, (strides,) * 2, [(padding,) * 2] * 2, dimension_numbers=names)
+def lax_convolution(strides: int, padding: int, groups: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    options = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": groups}
+    return lax.conv_general_dilated(images, kernel, (strides,) * 2, [(padding,) * 2] * 2, **options)
 
 
 def convolutions() -> None:
@@ -109,9 +110,36 @@ def convolutions() -> None:
         compare(
             f"conv {window}x{window}/{strides} {batch}x{size}x{size}x{channels} -> {features}",
             lambda x, k, s=strides, p=window // 2: convolution(x, k, s, p),
-            functools.partial(lax_convolution, strides, window // 2),
+            functools.partial(lax_convolution, strides, window // 2, 1),
             normal(batch, size, size, channels),
             normal(window, window, channels, features),
+        )
+
+
+def grouped() -> None:
+    for batch, size, channels, groups, window, strides in (
+        (4, 56, 128, 32, 3, 1),  # the four stages of ResNeXt-50
+        (4, 28, 256, 32, 3, 1),
+        (4, 14, 512, 32, 3, 1),
+        (4, 14, 1024, 32, 3, 2),
+        (4, 7, 1024, 32, 3, 1),
+        (4, 14, 208, 26, 3, 1),  # RegNetY-400MF
+        (4, 56, 144, 144, 3, 1),  # MobileNet v2
+        (4, 56, 144, 144, 3, 2),
+        (4, 14, 384, 384, 3, 1),
+        (4, 7, 960, 960, 3, 1),
+        (4, 28, 240, 240, 5, 1),  # EfficientNet-B0
+        (4, 28, 240, 240, 5, 2),
+        (2, 56, 96, 96, 7, 1),  # ConvNeXt-T
+        (4, 14, 384, 384, 7, 1),
+    ):
+        compare(
+            f"{groups} groups {window}x{window}/{strides} {batch}x{size}x{size}x{channels}",
+            lambda x, k, s=strides, p=window // 2, g=groups: convolution(x, k, s, p, groups=g),
+            functools.partial(lax_convolution, strides, window // 2, groups),
+            normal(batch, size, size, channels),
+            normal(window, window, channels // groups, channels),
+            rounds=5,  # lax's take seconds
         )
 
 
@@ -201,7 +229,10 @@ if __name__ == "__main__":
     print(f"jax {jax.__version__}, {jax.devices()[0].device_kind}, {os.cpu_count()} cores")
     if sys.argv[1:] == ["resnet"]:
         resnet()
+    elif sys.argv[1:] == ["grouped"]:
+        grouped()
     else:
         convolutions()
+        grouped()
         pools()
         norms()

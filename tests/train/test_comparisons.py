@@ -44,7 +44,7 @@ def test_networks_differ_in_the_model_alone_and_the_paper_is_quoted_for_them(exp
     assert len({dataclasses.replace(recipe, name="same", model=Model()) for recipe in recipes}) == 1
     assert len({recipe.model for recipe in recipes}) == len({recipe.name for recipe in recipes}) == len(recipes)
     assert set(comparison.published) <= set(comparison.recipes)
-    assert bool(comparison.published) == (scale == "paper")
+    assert comparison.published or scale == "quick"
     assert comparison.name in EXPERIMENTS
     for recipe in recipes:
         created(recipe)
@@ -210,16 +210,12 @@ def test_a_network_is_counted_and_measured(monkeypatch):
     assert row["top1"] == 76.13
     assert row["flops"] > 2 * row["parameters"]  # each weight is used at several places
     assert row["images_per_second"] > 0
-    drawn = overview._drawn(shapes, np.random.default_rng(0))
-    logits = model.apply(drawn, jnp.asarray(np.random.default_rng(1).normal(size=images.shape), jnp.float32))
-    assert np.all(np.isfinite(logits))
-    assert np.ptp(logits) > 0
 
 
 def test_the_overview_writes_each_network_down_and_measures_none_twice(tmp_path, monkeypatch, capsys):
     rows, measured = rows_of((200, 5, 40, 20, 15)), []
 
-    def measure(name, seed):
+    def measure(name):
         measured.append(name)
         if len(measured) == 3:
             raise KeyboardInterrupt

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from train import journal
 from train.console import Console
 from train.experiments import Options
@@ -43,7 +45,8 @@ def figure(workdir: Path, results: Results) -> Any:
     for arm, colour in zip(results, COLOURS, strict=False):
         records = [r for r in journal.read(Workdir(workdir / arm).metrics) if r["kind"] == "train"]
         curves.plot([r["step"] for r in records], [r["loss"] for r in records], label=arm, color=colour, linewidth=1.3)
-    curves.set(xlabel="step", ylabel="training loss")
+    losses = [loss for line in curves.lines for loss in line.get_ydata()]
+    curves.set(xlabel="step", ylabel="training loss", ylim=(0, 1.1 * np.quantile(losses, 0.95)))  # not the first peaks
     curves.legend(frameon=False, fontsize="small")
     curves.grid(alpha=0.25)
     errors = [100 * values["test_error"] for values in results.values()]

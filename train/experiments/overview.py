@@ -5,27 +5,19 @@
 
 Drawn as Canziani, Paszke and Culurciello, 2016, An Analysis of Deep Neural Network Models for Practical Applications.
 Accuracies are those stated with the first weights that were published (`zoo.pretrained`); operations are counted by
-XLA (`zoo.tables`); images a second are measured here, with one central crop of each network's own size.
+XLA (`zoo.flops`); images a second are measured here, with one central crop of each network's own size.
 """
 
 import json
-import math
 import re
-import statistics
-import time
 from typing import Any
-
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, PyTree
 
 import zoo
 from train.console import Console
 from train.experiments import Options
 from train.experiments.arms import COLOURS, conclude
 from train.files import write_json
-from zoo.tables import summarise
+from zoo.benchmark import benchmark
 
 QUICK = (
     "alexnet",
@@ -75,47 +67,21 @@ def run(options: Options) -> int:
             console.say(f"{name}: measured before")
         else:
             with console.timed(f"measuring {name}"):
-                write_json(file, measure(name, options.seed))
+                write_json(file, measure(name))
         rows[name] = json.loads(file.read_text())
     return conclude("overview", options.workdir, rows, verdict(rows), table(rows), figure(rows), console)
 
 
-def measure(name: str, seed: int = 0) -> Row:
+def measure(name: str) -> Row:
     """What the table says of a network."""
-    summary = summarise(name)
-    model, shape = zoo.create(name), zoo.describe(name).input_shape
-    random = np.random.default_rng(seed)
-    images = random.normal(size=(BATCH, *shape)).astype(np.float32)
-    variables = _drawn(jax.eval_shape(model.init, jax.random.key(0), images), random)
-    started = time.perf_counter()
-    apply = jax.jit(model.apply).lower(variables, images).compile()
-    compiled = time.perf_counter()
-    apply(variables, images).block_until_ready()
-    seconds = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        apply(variables, images).block_until_ready()
-        seconds.append(time.perf_counter() - start)
+    found = benchmark(name, BATCH, rounds=ROUNDS)
     return {
         "top1": zoo.pretrained(name).top1,
-        "parameters": summary.parameters,
-        "flops": summary.flops,
-        "images_per_second": BATCH / statistics.median(seconds),
-        "compile_seconds": compiled - started,
+        "parameters": found.parameters,
+        "flops": found.flops,
+        "images_per_second": found.inference.images_per_second(BATCH),
+        "compile_seconds": found.inference.compile_seconds,
     }
-
-
-def _drawn(shapes: PyTree[Any], random: np.random.Generator) -> PyTree[Array]:
-    """Variables that let a signal through, drawn without a program to compile: timing on zeros would flatter."""
-
-    def draw(path: Any, leaf: Any) -> Array:
-        last = path[-1].key
-        if leaf.ndim < 2:
-            return jnp.full(leaf.shape, 0.0 if last in ("bias", "mean") else 1.0, leaf.dtype)
-        fan_in = math.prod(leaf.shape[:-1])
-        return jnp.asarray(random.normal(size=leaf.shape) / math.sqrt(fan_in), leaf.dtype)
-
-    return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 def verdict(rows: dict[str, Row]) -> dict[str, bool]:

@@ -1,16 +1,16 @@
 """Convolution over channels-last images, computed in the form that is fastest where it runs.
 
 Lecture rows L30-L33, L37. On GPU and TPU every form is one `lax.conv_general_dilated`. On CPU, XLA's own
-form is slow in two places, and there the same sum is arranged differently (`tests/benchmarks/layers.py`):
-a 1x1 convolution is a matrix product over channels, and the weight gradient of a convolution of many images
-with few channels is a sum over pieces of the batch. The platform is decided at lowering, so exported
-programs are right everywhere, and the parameters do not depend on it.
+form is slow in three places, and there the same sum is arranged differently (`tests/benchmarks/layers.py`):
+a 1x1 convolution is a matrix product over channels, the weight gradient of a convolution of many images with
+few channels is a sum over pieces of the batch, and convolutions in groups are `zoo.nn.grouped`'s. The platform
+is decided at lowering, so exported programs are right everywhere, and the parameters do not depend on it.
 """
 
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -19,6 +19,8 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 from jaxtyping import Array, Float
 
+from zoo.nn.geometry import Geometry, is_zero, plain
+from zoo.nn.grouped import grouped_convolution, pays_on_cpu
 from zoo.nn.window import Padding, bound, explicit_padding, output_sizes, per_axis
 
 PIECES = (8, 4)
@@ -30,17 +32,6 @@ too little for what it costs the compiler."""
 
 FEW_CHANNELS = 64
 """Up to this many input and output channels the weight gradient is split; with more XLA's own is as fast."""
-
-
-class Geometry(NamedTuple):
-    """Everything about a convolution but its two arrays; hashable."""
-
-    strides: tuple[int, ...]
-    padding: tuple[tuple[int, int], ...]
-    dilation: tuple[int, ...]
-    groups: int
-    pieces: int
-    """Into how many pieces the weight gradient on CPU splits the batch."""
 
 
 def convolution(
@@ -87,25 +78,14 @@ def convolution(
     window = tuple(gap * (size - 1) + 1 for size, gap in zip(kernel.shape[:axes], gaps, strict=True))
     pads = explicit_padding(padding, images.shape[1:-1], window, steps)
     places = output_sizes(images.shape[1:-1], window, steps, pads, "convolution")
-    geometry = Geometry(steps, pads, gaps, groups, _pieces(images, kernel, math.prod(places), groups))
-    if math.prod(window) == 1 and groups == 1 and not any(map(any, pads)):
-        return lax.platform_dependent(images, kernel, cpu=bound(_pointwise, geometry), default=bound(_plain, geometry))
-    if geometry.pieces > 1:
-        return _with_split_gradient(geometry, images, kernel)
-    return _plain(geometry, images, kernel)
-
-
-def _plain(geometry: Geometry, images: Array, kernel: Array) -> Array:
-    space = "DHW"[3 - len(geometry.strides) :]
-    return lax.conv_general_dilated(
-        images,
-        kernel,
-        geometry.strides,
-        geometry.padding,
-        rhs_dilation=geometry.dilation,
-        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
-        feature_group_count=geometry.groups,
-    )
+    geometry = Geometry(steps, pads, gaps, groups)
+    if groups > 1:
+        form = grouped_convolution if pays_on_cpu(images, kernel, math.prod(places)) else plain
+        return form(geometry, images, kernel)
+    if math.prod(window) == 1 and not any(map(any, pads)):
+        return lax.platform_dependent(images, kernel, cpu=bound(_pointwise, geometry), default=bound(plain, geometry))
+    pieces = _pieces(images, kernel, math.prod(places))
+    return _with_split_gradient(geometry, pieces, images, kernel) if pieces > 1 else plain(geometry, images, kernel)
 
 
 def _pointwise(geometry: Geometry, images: Array, kernel: Array) -> Array:
@@ -115,12 +95,11 @@ def _pointwise(geometry: Geometry, images: Array, kernel: Array) -> Array:
     return lax.dot_general(images[steps], kernel.reshape(kernel.shape[-2:]), over_channels)
 
 
-def _pieces(images: Array, kernel: Array, places: int, groups: int) -> int:
+def _pieces(images: Array, kernel: Array, places: int) -> int:
     """Into how many pieces the batch is split for the weight gradient on CPU; 1 where that does not pay."""
     batch = images.shape[0]
     if (
         not isinstance(batch, int)  # of symbolic size, in an export
-        or groups != 1
         or kernel.ndim != 4
         or max(kernel.shape[-2:]) > FEW_CHANNELS
         or images.dtype != jnp.float32
@@ -130,39 +109,34 @@ def _pieces(images: Array, kernel: Array, places: int, groups: int) -> int:
     return next((count for count in PIECES if count <= most and batch % count == 0), 1)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _with_split_gradient(geometry: Geometry, images: Array, kernel: Array) -> Array:
-    return _plain(geometry, images, kernel)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _with_split_gradient(geometry: Geometry, pieces: int, images: Array, kernel: Array) -> Array:
+    return plain(geometry, images, kernel)
 
 
 @functools.partial(_with_split_gradient.defjvp, symbolic_zeros=True)
-def _split_gradient(geometry: Geometry, primals: Any, tangents: Any) -> tuple[Array, Array]:
+def _split_gradient(geometry: Geometry, pieces: int, primals: Any, tangents: Any) -> tuple[Array, Array]:
     """The derivative along the kernel is a convolution piece by piece: transposed, it sums weight gradients.
 
     A rule for tangents, not for cotangents, keeps every order and both modes of differentiation.
     """
     images, kernel = primals
     d_images, d_kernel = tangents
-    plain = bound(_plain, geometry)
-    terms = []
-    if not _is_zero(d_images):
-        terms.append(plain(d_images, kernel))
-    if not _is_zero(d_kernel):
-        in_pieces = bound(_in_pieces, geometry)
-        terms.append(lax.platform_dependent(images, d_kernel, cpu=in_pieces, default=plain))
-    value = _with_split_gradient(geometry, images, kernel)
+    whole, terms = bound(plain, geometry), []
+    if not is_zero(d_images):
+        terms.append(whole(d_images, kernel))
+    if not is_zero(d_kernel):
+        in_pieces = bound(_in_pieces, geometry, pieces)
+        terms.append(lax.platform_dependent(images, d_kernel, cpu=in_pieces, default=whole))
+    value = _with_split_gradient(geometry, pieces, images, kernel)
     return value, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(value)
 
 
-def _is_zero(tangent: Any) -> bool:
-    return isinstance(tangent, jax.custom_derivatives.SymbolicZero)
-
-
-def _in_pieces(geometry: Geometry, images: Array, kernel: Array) -> Array:
+def _in_pieces(geometry: Geometry, count: int, images: Array, kernel: Array) -> Array:
     # Piece i holds every n-th image from i on: so it has an equal part of each shard of a sharded batch, and
     # no device has to fetch images from another. Runs of neighbours would be whole shards.
-    pieces = images.reshape(-1, geometry.pieces, *images.shape[1:])
-    results = [_plain(geometry, pieces[:, i], kernel) for i in range(geometry.pieces)]
+    pieces = images.reshape(-1, count, *images.shape[1:])
+    results = [plain(geometry, pieces[:, i], kernel) for i in range(count)]
     return jnp.stack(results, axis=1).reshape(-1, *results[0].shape[1:])
 
 

@@ -1,0 +1,22 @@
+"""How many floating-point operations a forward pass takes."""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float, PyTree
+
+
+def count_flops(model: nn.Module, variables: PyTree[Any], images: Float[Array, "batch height width channels"]) -> float:
+    """The operations of a forward pass, as XLA counts them in the program for a TPU: a multiply-add is two.
+
+    Not in that for a CPU, of whose loops it counts the body once: there grouped convolutions are loops.
+
+    Args:
+      model: the network.
+      variables: its parameters and statistics, or their shapes and types.
+      images: a batch, or its shape and type.
+    """
+    lowered = jax.jit(model.apply).trace(variables, images).lower(lowering_platforms=("tpu",))
+    return float((lowered.cost_analysis() or {}).get("flops", math.nan))
