@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.convnets.classifier import classify
 from zoo.convnets.residual_units import (
     Branch,
     ConvNorm,
@@ -25,7 +26,7 @@ from zoo.convnets.residual_units import (
     final_order,
     stem_order,
 )
-from zoo.nn import BatchNorm, Conv, global_avg_pool, kaiming_fan_out, linear_uniform
+from zoo.nn import BatchNorm, Conv, kaiming_fan_out, linear_uniform
 from zoo.nn.checks import check_images
 
 WIDTHS = (16, 32, 64)
@@ -105,14 +106,7 @@ class CifarResNet(nn.Module):
             )
             named[f"stage{i}"] = x = stage(x, train)
         x = activate(final_order(self.unit), x, lambda x: norm(name="final_norm")(x, not train))
-        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
-        if self.num_classes:
-            head = nn.Dense(
-                self.num_classes, dtype=wide, param_dtype=self.param_dtype, kernel_init=linear_uniform, name="head"
-            )
-            named["logits"] = x = head(x)
+        x = classify(named, x, self.num_classes, linear_uniform, **types)
         return named if features else x
 
     def _branch(self, stage: int, strides: int = 1) -> Branch:

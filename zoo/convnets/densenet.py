@@ -12,8 +12,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.convnets.classifier import classify
 from zoo.convnets.residual_units import ConvNorm, ConvSpec, ModuleMaker
-from zoo.nn import BatchNorm, Conv, avg_pool, global_avg_pool, linear_uniform, max_pool
+from zoo.nn import BatchNorm, Conv, avg_pool, linear_uniform, max_pool
 from zoo.nn.checks import check_images
 
 kaiming_fan_in = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -80,14 +81,7 @@ class DenseNet(nn.Module):
             )
             named[f"stage{i}"] = x = block(x, train)
         x = nn.relu(norm(name="final_norm")(x, not train))
-        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
-        if self.num_classes:
-            head = nn.Dense(
-                self.num_classes, dtype=wide, param_dtype=self.param_dtype, kernel_init=linear_uniform, name="head"
-            )
-            named["logits"] = x = head(x)
+        x = classify(named, x, self.num_classes, linear_uniform, **types)
         return named if features else x
 
 

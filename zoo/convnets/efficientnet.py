@@ -14,11 +14,12 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.convnets.classifier import classify
 from zoo.convnets.inverted_residual import Plan, Row, features_of, stages_of
 from zoo.convnets.squeeze_excite import divisible
 from zoo.convnets.stochastic_depth import linear_rates
 from zoo.names import unknown
-from zoo.nn import BatchNorm, Conv, global_avg_pool, kaiming_fan_out
+from zoo.nn import BatchNorm, Conv, kaiming_fan_out
 from zoo.nn.checks import check_images
 
 
@@ -139,16 +140,9 @@ class EfficientNet(nn.Module):
         conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
         norm = functools.partial(BatchNorm, **moments, **types)
         named = features_of(images, train, plan, nn.silu, conv, norm, self.remat)
-        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(named["final"].astype(wide))
-        if self.num_classes:
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            uniform = nn.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
-            head = nn.Dense(
-                self.num_classes, dtype=wide, param_dtype=self.param_dtype, kernel_init=uniform, name="head"
-            )
-            named["logits"] = x = head(x)
+        uniform = nn.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
+        drop = {"dropout": self.dropout, "train": train}
+        x = classify(named, named["final"], self.num_classes, uniform, **types, **drop)
         return named if features else x
 
     def plan(self) -> Plan:

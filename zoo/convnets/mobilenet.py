@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.convnets.classifier import classify
 from zoo.convnets.conv_norm import Activation
 from zoo.convnets.inverted_residual import Block, Plan, Row, features_of, stages_of
 from zoo.convnets.squeeze_excite import divisible
@@ -68,12 +69,8 @@ class MobileNetV2(nn.Module):
         conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
         norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types)
         named = features_of(images, train, self.plan(), nn.relu6, conv, norm, self.remat)
-        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(named["final"].astype(wide))
-        if self.num_classes:
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            named["logits"] = x = _dense(self.num_classes, wide, self.param_dtype, "head")(x)
+        drop = {"dropout": self.dropout, "train": train}
+        x = classify(named, named["final"], self.num_classes, nn.initializers.normal(0.01), **types, **drop)
         return named if features else x
 
     def plan(self) -> Plan:

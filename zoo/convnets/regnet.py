@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from zoo.convnets.classifier import classify
 from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
 from zoo.convnets.squeeze_excite import SqueezeExcite, divisible
 from zoo.convnets.torch_layers import bias_uniform
-from zoo.nn import BatchNorm, Conv, global_avg_pool, kaiming_fan_out
+from zoo.nn import BatchNorm, Conv, kaiming_fan_out
 from zoo.nn.checks import check_images
 
 SMALLEST_IMAGE = 32
@@ -75,13 +76,7 @@ class RegNet(nn.Module):
         for i, stage in enumerate(stages, start=1):
             blocks = RegNetStage(stage, self.squeeze, conv, norm, self.remat, name=f"stage{i}")
             named[f"stage{i}"] = x = blocks(x, train)
-        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
-        if self.num_classes:
-            normal = nn.initializers.normal(0.01)
-            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, kernel_init=normal, name="head")
-            named["logits"] = x = head(x)
+        x = classify(named, x, self.num_classes, nn.initializers.normal(0.01), **types)
         return named if features else x
 
 

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.convnets.classifier import classify
 from zoo.convnets.residual_units import (
     Branch,
     ConvNorm,
@@ -28,7 +29,7 @@ from zoo.convnets.residual_units import (
     without_strides,
 )
 from zoo.convnets.torch_layers import bias_uniform
-from zoo.nn import BatchNorm, Conv, global_avg_pool, kaiming_fan_out, linear_uniform, max_pool
+from zoo.nn import BatchNorm, Conv, kaiming_fan_out, linear_uniform, max_pool
 from zoo.nn.checks import check_images
 
 SMALLEST_IMAGE = 32
@@ -110,13 +111,8 @@ class ResNet(nn.Module):
             )
             named[f"stage{i}"] = x = stage(x, train)
         x = activate(final_order(self.unit), x, lambda x: norm(name="final_norm")(x, not train))
-        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
-        if self.num_classes:
-            inits = {"kernel_init": linear_uniform, "bias_init": bias_uniform(x.shape[-1])}
-            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, **inits, name="head")
-            named["logits"] = x = head(x)
+        inits = {"kernel_init": linear_uniform, "bias_init": bias_uniform(x.shape[-1])}
+        x = classify(named, x, self.num_classes, **inits, **types)
         return named if features else x
 
     def _stages(self) -> list[tuple[Branch, ...]]:

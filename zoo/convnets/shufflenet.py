@@ -12,10 +12,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.convnets.classifier import classify
 from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
 from zoo.convnets.torch_layers import bias_uniform
 from zoo.names import unknown
-from zoo.nn import BatchNorm, Conv, global_avg_pool, linear_uniform, max_pool
+from zoo.nn import BatchNorm, Conv, linear_uniform, max_pool
 from zoo.nn.checks import check_images
 
 
@@ -80,13 +81,7 @@ class ShuffleNetV2(nn.Module):
         for i, (width, blocks) in enumerate(zip(size.stages, size.blocks, strict=True), start=1):
             named[f"stage{i}"] = x = Stage(width, blocks, conv, norm, self.remat, name=f"stage{i}")(x, train)
         named["final"] = x = ConvNormActivation(size.final, 1, conv, norm, name="final")(x, train)
-        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
-        if self.num_classes:
-            start = {"kernel_init": linear_uniform, "bias_init": bias_uniform(size.final)}
-            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, **start, name="head")
-            named["logits"] = x = head(x)
+        x = classify(named, x, self.num_classes, linear_uniform, bias_uniform(size.final), **types)
         return named if features else x
 
 

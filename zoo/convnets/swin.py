@@ -13,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from zoo.convnets.classifier import classify
 from zoo.convnets.conv_norm import ModuleMaker
 from zoo.convnets.patches import PatchEmbedding
 from zoo.convnets.shifted_windows import from_windows, padded, seams, windows_of
 from zoo.convnets.stochastic_depth import drop_path, linear_rates
 from zoo.convnets.torch_layers import bias_uniform
 from zoo.convnets.vision_transformer import MLP
-from zoo.nn import Conv, global_avg_pool, linear_uniform
+from zoo.nn import Conv, linear_uniform
 from zoo.nn.attention import SelfAttention
 from zoo.nn.checks import check_images
 
@@ -92,11 +93,7 @@ class SwinTransformer(nn.Module):
             stage = SwinStage(heads, self.window, drop_rates, layers, merge=i > 1, remat=self.remat, name=f"stage{i}")
             named[f"stage{i}"] = x = stage(x, train)
         x = norm(name="final_norm")(x)
-        # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
-        if self.num_classes:
-            named["logits"] = x = dense(self.num_classes, dtype=wide, name="head")(x)
+        x = classify(named, x, self.num_classes, normal, **types)
         return named if features else x
 
 
