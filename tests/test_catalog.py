@@ -11,7 +11,7 @@ import pytest
 
 import zoo
 from zoo import catalog
-from zoo.catalog import CATALOG, Entry
+from zoo.catalog import CATALOG, Entry, entry_of
 from zoo.names import unknown
 
 QUICK = re.compile(r"mlp|lenet5|cifar_(resnet|plain)(8|20|32)|.*_tiny")  # others take a second or more to trace
@@ -51,6 +51,16 @@ def test_every_row_names_a_builder_its_fields_a_paper_and_rows_of_the_lecture(na
     model = zoo.create(name)
     assert type(model) is builder
     assert all(getattr(model, option) == value for option, value in entry.options.items())
+
+
+def test_a_module_is_described_by_its_own_row_whatever_its_head_and_dropout():
+    for name in zoo.list_models():
+        assert entry_of(zoo.create(name, num_classes=3)).name == name
+    assert entry_of(zoo.create("vgg16_bn", dropout=0.1, dtype=jnp.bfloat16)).name == "vgg16_bn"
+    variant = entry_of(zoo.create("resnet50", stage_sizes=(1, 2, 3, 4)))
+    assert (variant.name, variant.pretrained, variant.input_shape) == ("ResNet", (), (224, 224, 3))
+    with pytest.raises(ValueError, match=r"expected a model of the catalog, got a module of .*:Dense"):
+        entry_of(nn.Dense(3))
 
 
 def test_patterns_are_those_of_a_shell_in_the_catalogs_order():

@@ -14,6 +14,8 @@ import zoo
         ("resnet18", {"stem": 2, "stage1": 4, "stage2": 8, "stage3": 16, "stage4": 32}),
         ("vit_h_14", {"stem": 14, "stage1": 14}),
         ("lenet5", {"stage1": 2, "stage2": 4}),
+        ("inception_v3_tiny", {"stem": 2, "stage1": 4, "stage2": 8, "stage3": 16, "stage4": 32}),
+        ("swin_t", {"stem": 4, "stage1": 4, "stage2": 8, "stage3": 16, "stage4": 32}),
     ],
 )
 def test_strides_are_the_products_of_the_layers_strides(name, strides):
@@ -25,3 +27,4 @@ def test_channels_and_options():
     assert zoo.feature_info("resnet50")["stage3"] == (1024, 16)
     assert zoo.feature_info("resnet50", replace_stride_with_dilation=(False, False, True))["stage4"] == (2048, 16)
     assert zoo.feature_info("cifar_resnet20", (64, 64, 3))["stage3"] == (64, 4)
+    assert zoo.feature_info("resnet18", (100, 100, 3))["stage4"] == (512, 32)  # of four places

@@ -38,6 +38,46 @@ def test_files_are_opened_and_transparency_is_dropped(tmp_path):
         np.testing.assert_allclose(transform(path), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_grey_values_of_16_bits_are_scaled_to_8(mode):
+    transform = zoo.preprocess("cifar_resnet20")
+    grey = pictures.picture((32, 32, 3))[..., 0]
+    deep = {"I;16": np.uint16, "I;16B": ">u2", "I": np.int32}[mode]
+    image = PIL.Image.fromarray((257 * grey.astype(np.int32)).astype(deep))
+    assert image.mode == mode
+    np.testing.assert_array_equal(transform(image), transform(grey))
+
+
+def test_grey_pixels_may_have_an_axis_of_channels():
+    transform = zoo.preprocess("cifar_resnet20")
+    grey = pictures.picture((32, 32, 3))[..., :1]
+    np.testing.assert_array_equal(transform(grey), transform(grey[..., 0]))
+    np.testing.assert_array_equal(transform(grey), transform(np.repeat(grey, 3, axis=2)))
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (PIL.Image.new("F", (32, 32)), "expected an image of 8 or 16 bits a channel, got Pillow mode F"),
+        (PIL.Image.new("I", (32, 32), 2**16), "expected grey values of 16 bits, got 65536 to 65536"),
+        (PIL.Image.new("I", (32, 32), -1), "expected grey values of 16 bits, got -1 to -1"),
+        (PIL.Image.new("RGB", (0, 5)), "expected an image of at least one pixel, got 0 x 5"),
+        (np.zeros((32, 32, 4), np.uint8), r"got shape \(32, 32, 4\)"),
+        (np.zeros((32, 32, 2), np.uint8), r"got shape \(32, 32, 2\)"),
+        (
+            np.zeros((1, 32, 32, 3), np.uint8),
+            r"expected pixels \(height, width\[, 1 or 3\]\), got shape \(1, 32, 32, 3\)",
+        ),
+        (np.zeros((0, 32, 3), np.uint8), r"got shape \(0, 32, 3\)"),
+        (np.zeros((32, 32, 0), np.uint8), r"got shape \(32, 32, 0\)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "image",
+)
+def test_images_of_other_values_or_shapes_are_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        zoo.preprocess("cifar_resnet20")(image)
+
+
 def test_what_is_no_image_is_refused(tmp_path):
     transform = zoo.preprocess("cifar_resnet20")
     with pytest.raises(TypeError, match=r"expected a path, .* or uint8 pixels .*, got float64 \(32, 32, 3\)"):

@@ -63,7 +63,8 @@ class Assembly:
         if recipe.weights is None:
             return None
         try:
-            loaded = transfer.load(self.model, recipe.model.name, recipe.weights, self.train.image_shape, self.init_key)
+            file = transfer.weights_file(recipe.model.name, recipe.weights)
+            loaded = zoo.load_weights(self.model, file, self.train.image_shape, self.init_key)
         except (ValueError, ImportError, OSError) as error:
             raise RecipeError(f"weights: {error}") from error
         return jax.device_get(loaded)
@@ -87,6 +88,18 @@ class Assembly:
             return {}
         file = transfer.weights_file(self.recipe.model.name, self.recipe.weights)
         return {"weights": {"sha256": transfer.digest(file)}}
+
+    def check_origin(self, card: dict[str, Any]) -> None:
+        """Refuses weights other than those that the run of this card began with.
+
+        Raises:
+          RecipeError: see `weights`, or the file has changed.
+        """
+        known, found = (origin.get("weights", {}).get("sha256") for origin in (card, self.origin()))
+        if known != found:
+            raise RecipeError(
+                f"weights: {self.recipe.weights} is not what the run began with: expected sha256 {known}, got {found}"
+            )
 
     @functools.cached_property
     def state_shapes(self) -> TrainState:

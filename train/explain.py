@@ -5,6 +5,7 @@ Lecture row L38. The methods and their papers are in `zoo.convnets.looking` and 
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,23 @@ from train.data import preprocess
 from train.data.images import opened
 from train.errors import RunError
 from train.files import write_bytes
-from train.inference import load_variables, read_image
-from train.report.explanation import CLASSES_SHOWN, MAPS_SHOWN, Explanation, Stage, explanation
+from train.inference import learned, load_variables, read_image
+from train.report.explanation import CLASSES_SHOWN, MAPS_SHOWN, STAGES_SHOWN, Explanation, Stage, explanation
 from train.report.theme import png
-from train.workdir import Workdir, WorkdirError
-from zoo.convnets.looking import Unit, deconvnet, first_layer_filters, grad_cam, guided_gradients, saliency
+from train.workdir import Workdir
+from zoo.convnets.looking import (
+    Unit,
+    deconvnets,
+    first_layer_filters,
+    grad_cam,
+    guided_gradients,
+    has_relus,
+    saliency,
+)
 from zoo.convnets.stimuli import maximise
 from zoo.features import Feature
 from zoo.names import UnknownNameError, unknown
+from zoo.weights import NewHeadWarning
 
 STEPS = 256
 """Of gradient ascent."""
@@ -90,6 +100,9 @@ def explain(
       WorkdirError, CheckpointError: the run cannot be read.
     """
     console = console or Console()
+    if output.is_dir() or not output.parent.is_dir():
+        expected = "a file to write, found a folder" if output.is_dir() else f"an existing folder {output.parent}"
+        raise ExplainError(f"{output}: expected {expected}")
     subject = find_subject(of, weights)
     with console.timed("looked into the model"):
         found = look(subject, subject.read(image), layer, label, steps, f"{subject.title} sees {image.name}")
@@ -119,17 +132,18 @@ def look(subject: Subject, image: Image, layer: str | None, label: str | None, s
     model, variables, images = subject.model, subject.variables, jnp.asarray(image)[None]
     features = _maps(model, image.shape)
     named = _features(model, variables, images)
-    maps = {name: np.asarray(named[name][0], np.float32) for name in features}
+    shown = [list(features)[i] for i in np.unique(np.linspace(0, len(features) - 1, STAGES_SHOWN).round().astype(int))]
+    maps = {name: np.asarray(named[name][0], np.float32) for name in shown}
     scores = np.asarray(jax.nn.softmax(named["logits"][0]))
     chosen = int(scores.argmax()) if label is None else _class_number(label, subject.class_names)
-    layer = _default_layer(model, variables, images, maps) if layer is None else layer
+    layer = _default_layer(model, variables, images, features) if layer is None else layer
     strongest = {name: np.argsort(-values.max(axis=(0, 1)), kind="stable") for name, values in maps.items()}
-    tops = {name: jnp.asarray(order[0]) for name, order in strongest.items()}
+    tops = jnp.asarray([order[0] for order in strongest.values()])
     try:
-        gradients = _gradients(model, layer, variables, images, jnp.asarray(chosen), tops)
+        gradients = _gradients(model, layer, tuple(maps), variables, images, jnp.asarray(chosen), tops)
     except ValueError as error:
         raise ExplainError(f"Grad-CAM at {layer}: {error}") from error
-    evidence, gradient, guided, projections = jax.tree.map(lambda array: np.asarray(array[0]), gradients)
+    evidence, gradient, guided, projections = map(np.asarray, gradients)
 
     bounds = {"low": subject.low, "high": subject.high}
     dream = maximise(model, variables, Unit("logits", chosen), image.shape, jax.random.key(0), steps=steps, **bounds)
@@ -143,6 +157,7 @@ def look(subject: Subject, image: Image, layer: str | None, label: str | None, s
         evidence=evidence,
         gradient=gradient,
         guided=guided,
+        has_relus=has_relus(model, variables, images),
         dream=subject.visible(dream),
         dream_score=float(dreamt[chosen]),
         filters=np.asarray(first_layer_filters(model, variables, image.shape)),
@@ -153,20 +168,17 @@ def look(subject: Subject, image: Image, layer: str | None, label: str | None, s
                 stride=features[name].stride,
                 shown=(shown := strongest[name][:MAPS_SHOWN].tolist()),
                 maps=np.moveaxis(values[..., shown], -1, 0),
-                projection=projections[name],
+                projection=projection,
             )
-            for name, values in maps.items()
+            for (name, values), projection in zip(maps.items(), projections, strict=True)
         ],
     )
 
 
 def _of_run(path: Path) -> Subject:
     files = Workdir(path)
-    recipe, card = files.read_recipe(), files.read_card()
-    try:
-        task, shape = tasks.from_card(recipe.task, card["task"]), tuple(card["data"]["image_shape"])
-    except (KeyError, TypeError) as error:
-        raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
+    recipe = files.read_recipe()
+    task, shape = learned(files)
     if not isinstance(task, tasks.Classification):
         raise ExplainError(f"{path} predicts a value: explain looks into classifiers")
     _, variables, _ = load_variables(files, task)
@@ -189,14 +201,13 @@ def _of_model(name: str, weights: str | None) -> Subject:
     if weights is None and not published:
         raise ExplainError(f"{name} has no published weights: name a file with --weights")
     source = next(iter(published)) if weights is None else weights
-    model = zoo.create(name)
     try:
-        variables = zoo.load_weights(model, source)
+        model, variables = _with_weights(name, source)
     except (ValueError, ImportError) as error:
         raise ExplainError(f"weights of {name}: {error}") from error
+    names = tuple(f"class {i}" for i in range(model.num_classes))
     title = f"What {name} ({Path(source).name})"
     if not published:  # nobody says how the weights want their images
-        names = tuple(f"class {i}" for i in range(model.num_classes))
         return Subject(
             title,
             model,
@@ -215,7 +226,24 @@ def _of_model(name: str, weights: str | None) -> Subject:
             picture.load()
             return transform(picture)
 
-    return Subject(title, model, variables, file.class_names, read, -mean / std, (1 - mean) / std)
+    if len(names) == len(file.class_names):
+        names = file.class_names
+    return Subject(title, model, variables, names, read, -mean / std, (1 - mean) / std)
+
+
+def _with_weights(name: str, source: str) -> tuple[nn.Module, PyTree[Array]]:
+    """A model for as many classes as its weights are for, and these.
+
+    Raises:
+      ValueError, ImportError, OSError: see `zoo.load_weights`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NewHeadWarning)
+        try:
+            return zoo.create(name), zoo.load_weights(name, source)
+        except NewHeadWarning as found:
+            classes = found.classes
+    return zoo.create(name, num_classes=classes), zoo.load_weights(name, source, num_classes=classes)
 
 
 def _class_number(label: str, names: tuple[str, ...]) -> int:
@@ -253,35 +281,36 @@ def _maps(model: nn.Module, shape: tuple[int, ...]) -> dict[str, Feature]:
     return found
 
 
-def _default_layer(model: nn.Module, variables: PyTree[Array], images: Array, maps: dict[str, np.ndarray]) -> str:
+def _default_layer(model: nn.Module, variables: PyTree[Array], images: Array, features: dict[str, Feature]) -> str:
     """The last map that has more than one place and that the logits depend on; or the last that they depend on."""
     found = []
-    for name in reversed(maps):
+    for name in reversed(features):
         try:
             jax.eval_shape(lambda *arrays, name=name: grad_cam(model, *arrays, name, 0), variables, images)
         except ValueError:
             continue
-        if maps[name].shape[:2] != (1, 1):
+        if features[name].stride < max(images.shape[1:3]):
             return name
         found.append(name)
     if not found:
-        raise ExplainError(f"the logits of {type(model).__name__} depend on none of {', '.join(maps)}")
+        raise ExplainError(f"the logits of {type(model).__name__} depend on none of {', '.join(features)}")
     return found[0]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _gradients(
     model: nn.Module,
     layer: str,
+    stages: tuple[str, ...],
     variables: PyTree[Array],
     images: Array,
     label: Int[Array, ""],
-    channels: dict[str, Int[Array, ""]],
-) -> tuple[Array, Array, Array, dict[str, Array]]:
-    """Grad-CAM of the images' size, gradient, guided gradient, and a channel of each feature sent back to pixels."""
+    channels: Int[Array, "stages"],
+) -> tuple[Array, Array, Array, Array]:
+    """Of one image: Grad-CAM of its size, gradient, guided gradient, and a channel of each stage sent back to it."""
     unit = Unit("logits", label)
-    evidence = grad_cam(model, variables, images, layer, label)
-    enlarged = jax.image.resize(evidence, images.shape[:3], "bilinear")
-    projections = {name: deconvnet(model, variables, images, Unit(name, channels[name])) for name in channels}
+    evidence = jax.image.resize(grad_cam(model, variables, images, layer, label), images.shape[:3], "bilinear")
+    tops = [Unit(name, channels[i]) for i, name in enumerate(stages)]
+    projections = deconvnets(model, variables, images, tops)
     gradient, guided = (method(model, variables, images, unit) for method in (saliency, guided_gradients))
-    return enlarged, gradient, guided, projections
+    return evidence[0], gradient[0], guided[0], projections[:, 0]

@@ -15,6 +15,7 @@ from train.data import Framing, preprocess
 from train.data.images import opened
 from train.evaluation import Evaluator
 from train.workdir import Workdir, WorkdirError
+from zoo.preprocessing import eight_bits
 
 _BATCH = 64
 _CLASSES_SHOWN = 3
@@ -72,11 +73,8 @@ def predict_images(
       CheckpointError: the run has no checkpoint, or no moving average.
     """
     files = Workdir(path)
-    recipe, card = files.read_recipe(), files.read_card()
-    try:
-        task, shape = tasks.from_card(recipe.task, card["task"]), tuple(card["data"]["image_shape"])
-    except (KeyError, TypeError) as error:
-        raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
+    recipe = files.read_recipe()
+    task, shape = learned(files)
     framing = recipe.data.framing("test")
     pixels = np.stack([read_image(image, shape, framing) for image in images])
     step, variables, average = load_variables(files, task, best)
@@ -101,6 +99,19 @@ def predict_images(
     return records
 
 
+def learned(files: Workdir) -> tuple[tasks.Task, tuple[int, int, int]]:
+    """What a run learned, and the shape of the images that it learned it from.
+
+    Raises:
+      WorkdirError: the folder does not say.
+    """
+    recipe, card = files.read_recipe(), files.read_card()
+    try:
+        return tasks.from_card(recipe.task, card["task"]), tuple(card["data"]["image_shape"])
+    except (KeyError, TypeError) as error:
+        raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
+
+
 def read_image(
     path: Path, shape: tuple[int, int, int], framing: Framing | None = None
 ) -> UInt8[np.ndarray, "height width channels"]:
@@ -116,20 +127,12 @@ def read_image(
     height, width, channels = shape
     with opened(path, path) as image:
         image.load()
-        if image.mode.startswith("I"):  # Pillow would cut off at 255 instead of scaling
-            image = Image.fromarray(_to_bytes(np.asarray(image)))
-        image = image.convert("L" if channels == 1 else "RGB")
+        image = eight_bits(image).convert("L" if channels == 1 else "RGB")
         if framing is not None:
             return framing.central(image)
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(image, np.uint8).reshape(shape)
-
-
-def _to_bytes(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    if grey.min() < 0 or grey.max() >= 2**16:
-        raise ValueError(f"expected grey values of 16 bits, found {grey.min()} to {grey.max()}")
-    return np.rint(grey / 257).astype(np.uint8)
 
 
 def _record(task: tasks.Task, output: Float[np.ndarray, "..."]) -> dict[str, Any]:

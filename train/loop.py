@@ -88,6 +88,8 @@ class _Run:
         with contextlib.closing(self.checkpoints), contextlib.closing(self.assembly.make_feed()) as self.feed:
             state = self._restore() if resume else None
             if state is None:
+                if resume:
+                    self.assembly.check_origin(self.files.read_card())
                 with self.console.timed("initialising"):
                     state = self.assembly.initialise()
             step, skipped = self.progress.step, self.progress.skipped

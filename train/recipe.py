@@ -207,6 +207,11 @@ class Recipe:
         bad = [f"{field}={values[field]!r}" for field, fine in checks.items() if not fine]
         if bad:
             raise RecipeError(f"recipe {self.name}: out of range: {', '.join(bad)}")
+        if self.data.crop and self.data.pipeline == "memory":
+            raise RecipeError(
+                f"recipe {self.name}: data.crop cuts windows anew each epoch: expected data.pipeline auto or grain, "
+                "got memory"
+            )
 
 
 def _misfits(node: Any, prefix: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from train.assemble import assemble
 from train.console import Console
 from train.loop import fit
 from train.workdir import Workdir, free_workdir
@@ -16,10 +17,12 @@ def rerun(path: Path, console: Console | None = None) -> int:
 
     Raises:
       WorkdirError: the run is not finished.
+      RecipeError: the weights that it began with have changed.
     """
     files, console = Workdir(path), console or Console()
     recipe = files.read_recipe()
     expected = files.read_fingerprint()
+    assemble(recipe).check_origin(files.read_card())
     outcome = fit(recipe, free_workdir(path.resolve().parent, f"{path.resolve().name}-rerun"), console=console)
     if outcome.fingerprint is None:
         return outcome.exit_code or 1

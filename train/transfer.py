@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import optax
 from flax.traverse_util import flatten_dict
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, PyTree
 
 import zoo
 from zoo.nn import BatchNorm
@@ -34,24 +34,6 @@ def weights_file(model_name: str, source: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"expected a file of weights, found {'a folder' if path.exists() else 'none'}: {path}")
     return path
-
-
-def load(
-    model: nn.Module, model_name: str, source: str, image_shape: tuple[int, ...], key: Key[Array, ""]
-) -> PyTree[Array]:
-    """The variables with which training starts.
-
-    Args:
-      model: whose they are.
-      model_name: its name in the catalog, which may publish weights.
-      source: see `zoo.load_weights`.
-      image_shape: one example's.
-      key: for a head that is drawn anew.
-
-    Raises:
-      FileNotFoundError, ValueError, ImportError, OSError: see `zoo.load_weights`.
-    """
-    return zoo.load_weights(model, weights_file(model_name, source), image_shape, key)
 
 
 def digest(path: Path) -> str:
@@ -135,6 +117,7 @@ def layers(model: nn.Module, inputs: Array) -> dict[str, int]:
     """Which layer each parameter belongs to, counted from the input in the order of computation.
 
     A layer is a block of a stage ("stage2/block3") or, outside of blocks, a top-level module ("stem", "head").
+    Parameters of no module, such as a class token, belong to the first layer.
 
     Args:
       model: whose parameters; nothing is computed.
@@ -152,11 +135,11 @@ def layers(model: nn.Module, inputs: Array) -> dict[str, int]:
     paths = list(flatten_dict(variables["params"], sep="/"))
     first = {path: i for i, path in reversed(list(enumerate(order)))}
     groups: dict[str, int] = {}
-    for path in paths:
+    for path in filter(lambda path: "/" in path, paths):
         module, group = path.rpartition("/")[0], _layer(path)
         groups[group] = min(groups.get(group, len(order)), first.get(module, len(order)))
     number = {group: i for i, group in enumerate(sorted(groups, key=groups.get))}
-    return {path: number[_layer(path)] for path in paths}
+    return {path: number.get(_layer(path), 0) for path in paths}
 
 
 def slower_below(

@@ -9,6 +9,9 @@ import jax.numpy as jnp
 
 from zoo.catalog import create, describe
 
+LARGER = 64 * 7
+"""Images larger by so many pixels have maps larger by so many divided by the stride, whatever the borders do."""
+
 
 class Feature(NamedTuple):
     """One named feature map."""
@@ -35,19 +38,26 @@ def feature_info(model: str | nn.Module, input_shape: tuple[int, ...] | None = N
     """
     module = create(model, **overrides) if isinstance(model, str) else model
     shape = input_shape or (describe(model).input_shape if isinstance(model, str) else (224, 224, 3))
-    images = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    found: dict[str, Feature] = {}
+    maps = _maps(module, shape)
+    try:
+        larger = _maps(module, (shape[0] + LARGER, shape[1] + LARGER, *shape[2:]))
+    except ValueError:  # it takes images of some sizes alone
+        return {
+            name: Feature(channels, 2 ** round(math.log2(shape[0] / places)))
+            for name, (places, channels) in maps.items()
+        }
+    return {
+        name: Feature(channels, round(LARGER / (larger[name][0] - places))) for name, (places, channels) in maps.items()
+    }
+
+
+def _maps(module: nn.Module, shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
+    """Rows and channels of every map of an image of this shape."""
+    found: dict[str, tuple[int, int]] = {}
 
     def note(images: Any) -> None:
         named = module.init_with_output(jax.random.key(0), images, features=True)[0]
-        for name, values in named.items():
-            if values.ndim == len(shape) + 1:
-                found[name] = Feature(values.shape[-1], _stride(shape[0], values.shape[1]))
+        found.update((name, (v.shape[1], v.shape[-1])) for name, v in named.items() if v.ndim == len(shape) + 1)
 
-    jax.eval_shape(note, images)
+    jax.eval_shape(note, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
     return found
-
-
-def _stride(pixels: int, places: int) -> int:
-    """A map without padding has fewer places than pixels by stride: 13 of 224 in AlexNet, whose strides make 16."""
-    return pixels // places if pixels % places == 0 else 2 ** round(math.log2(pixels / places))

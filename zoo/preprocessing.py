@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from zoo.catalog import describe
 from zoo.catalog.pretrained import Preprocessing, Pretrained
-from zoo.names import unknown
+from zoo.names import UnknownNameError, unknown
 
 Transform = Callable[[Any], Float[np.ndarray, "height width channels"]]
 
@@ -28,16 +28,18 @@ def pretrained(name: str, weights: str | None = None) -> Pretrained:
     91.73
     """
     files = {file.name: file for file in describe(name).pretrained}
-    if not files or (weights is not None and weights not in files):
-        raise unknown(f"weights of {name}", weights or "published", files)
+    if not files:
+        raise UnknownNameError(f"{name} has no published weights")
+    if weights is not None and weights not in files:
+        raise unknown(f"weights of {name}", weights, files)
     return files[weights] if weights else next(iter(files.values()))
 
 
 def preprocess(name: str, weights: str | None = None) -> Transform:
     """The evaluation transform of a model's published weights, as torchvision's presets do it with Pillow.
 
-    The transform takes a file's path, a `PIL.Image` or uint8 pixels (height, width[, 3]), and gives float32
-    (crop, crop, 3); grey images become colour, transparency is dropped.
+    The transform takes a file's path, a `PIL.Image` or uint8 pixels (height, width[, 1 or 3]), and gives float32
+    (crop, crop, 3); grey images become colour, transparency is dropped, 16 bits are scaled to 8.
 
     Args:
       name: a name of `zoo.list_models()`.
@@ -59,11 +61,13 @@ def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width
     Raises:
       FileNotFoundError: there is no such file.
       TypeError: neither a path nor a Pillow image nor uint8 pixels.
+      ValueError: an image without pixels, with other channels than grey or colour, or with values that are no
+        integers of 8 or 16 bits.
     """
     from PIL import Image
 
     filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-    picture = _opened(image).convert("RGB")
+    picture = eight_bits(_opened(image)).convert("RGB")
     width, height = picture.size
     short, long = min(width, height), max(width, height)
     resized = how.resize, how.resize * long // short
@@ -75,16 +79,42 @@ def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width
     return (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
 
 
-def _opened(image: Any) -> Any:
+def eight_bits(image: Any) -> Any:
+    """A Pillow image with grey values of 16 bits (modes I;16 and I) scaled to 8; any other as it is.
+
+    Pillow itself cuts off at 255 instead.
+
+    Raises:
+      ValueError: values below 0 or of more than 16 bits, or fractions (mode F), whose range nobody knows.
+    """
     from PIL import Image
 
-    if isinstance(image, Image.Image):
-        return image
+    if image.mode == "F":
+        raise ValueError("expected an image of 8 or 16 bits a channel, got Pillow mode F")
+    return Image.fromarray(_scaled(np.asarray(image))) if image.mode.startswith("I") else image
+
+
+def _scaled(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    if grey.min() < 0 or grey.max() >= 2**16:
+        raise ValueError(f"expected grey values of 16 bits, got {grey.min()} to {grey.max()}")
+    return np.rint(grey / 257).astype(np.uint8)
+
+
+def _opened(image: Any) -> Any:
+    """A Pillow image of at least one pixel."""
+    from PIL import Image
+
     if isinstance(image, str | os.PathLike):
         with Image.open(image) as opened:
             opened.load()
             return opened
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
-        return Image.fromarray(image)
-    kind = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-    raise TypeError(f"expected a path, a Pillow image or uint8 pixels (height, width[, 3]), got {kind}")
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8:
+        if image.size == 0 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)):
+            raise ValueError(f"expected pixels (height, width[, 1 or 3]), got shape {image.shape}")
+        return Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image)
+    if not isinstance(image, Image.Image):
+        kind = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise TypeError(f"expected a path, a Pillow image or uint8 pixels (height, width[, 1 or 3]), got {kind}")
+    if min(image.size) < 1:
+        raise ValueError(f"expected an image of at least one pixel, got {image.width} x {image.height}")
+    return image

@@ -69,9 +69,7 @@ def test_parameters_have_torchs_names_and_shapes(architecture):
     names = np.load(GOLDENS / f"{architecture}.npz")["names"]
     expected = {n: s for n, s in numbers.shapes(names).items() if not n.endswith("num_batches_tracked")}
     _, family, flat = model_of(architecture, zoo.describe(OUR_NAMES.get(architecture, architecture)).input_shape[0])
-    ours = named_by_torch(family, flat)
-    ignored = [n for n in expected if any(re.fullmatch(pattern, n) for pattern in family.ignored)]
-    assert ours == {n: s for n, s in expected.items() if n not in ignored}
+    assert named_by_torch(family, flat) == expected
 
 
 NUMBERED = [arch for arch in ARCHITECTURES if "size" in np.load(GOLDENS / f"{arch}.npz")]
@@ -99,7 +97,7 @@ def test_every_stage_and_every_statistic_is_torchs(architecture):
     found = {f"eval/{name}": value for name, value in at_evaluation.items()}
     found |= {f"train/{name}": value for name, value in in_training.items()}
     entries = [name for name in golden if name.startswith(("eval/", "train/"))]
-    assert set(entries) == set(found)
+    assert set(entries) == {name for name in found if not re.search(r"/block\d+$", name)}
     noise = dict(zip([n for n in golden if n.startswith(("eval/", "train/", "stats"))], golden["noise"], strict=True))
     for name in entries:
         value = np.asarray(found[name])

@@ -254,6 +254,9 @@ def test_torchvision_has_no_names_for_squeeze_and_excitation(tmp_path):
         ({}, (64, 64, 3), "batch, height, width, channels"),
         ({"cardinality": 2}, (1, 32, 32, 3), "basic units have no groups: expected cardinality 1, got 2"),
         ({"replace_stride_with_dilation": (True,)}, (1, 32, 32, 3), r"expected 3 flags, .* got \(True,\)"),
+        ({"replace_stride_with_dilation": "yes"}, (1, 32, 32, 3), r"expected 3 flags, .* got 'yes'"),
+        ({"replace_stride_with_dilation": True}, (1, 32, 32, 3), r"expected 3 flags, .* got True"),
+        ({"num_classes": -1}, (1, 32, 32, 3), "num_classes: expected a positive integer, or 0 .*, got -1"),
         ({"unit": "preactivation"}, (1, 32, 32, 3), "nearest: full_preactivation"),
     ],
 )

@@ -1,6 +1,7 @@
 """Swin transformers: parameter counts, features, windows, names in torchvision, training, and what they refuse."""
 
 import functools
+from pathlib import Path
 
 import flax.linen as nn
 import jax
@@ -10,10 +11,15 @@ import pytest
 
 import zoo
 from tests.convnets import families
+from tests.convnets.goldens import numbers
 from tests.convnets.torch_names import drawn
 from zoo.convnets.swin import Layers, RelativePositions, SwinBlock, SwinTransformer
 from zoo.convnets.vision_transformer import MLP
 from zoo.nn.attention import SelfAttention
+from zoo.weights import family_of
+from zoo.weights.rules import to_ours, to_theirs
+
+GOLDEN = Path(__file__).parent / "goldens" / "swin_t.npz"
 
 
 @pytest.mark.parametrize(("name", "expected"), [("swin_t", 28_288_354), ("swin_s", 49_606_258), ("swin_b", 87_768_224)])
@@ -45,6 +51,22 @@ def test_layers_have_torchvisions_names():
     assert names["features.7.1.mlp.3.weight"] == (768, 3072)
     assert "features.6.reduction.bias" not in names
     families.layout("swin_mini", "torchvision/swin")
+
+
+def test_torchvisions_buffers_are_saved_too_and_ignored_in_loading():
+    expected = numbers.shapes(np.load(GOLDEN)["names"])
+    assert families.layout("swin_t", "torchvision/swin") == expected
+    assert expected["features.7.1.attn.relative_position_index"] == (7**4,)
+    family = family_of("torchvision/swin", None)
+    ours = {"params/stage1/block2/positions/table": np.zeros((13**2, 3), np.float32)}
+    theirs, _ = to_theirs(family, ours)
+    index = theirs["features.1.1.attn.relative_position_index"]
+    assert index.dtype == np.int64
+    places = [(row, column) for row in range(7) for column in range(7)]
+    assert index.tolist() == [13 * (a - c + 6) + b - d + 6 for a, b in places for c, d in places]
+    back, _, problems = to_ours(family, theirs)
+    assert back.keys() == ours.keys()
+    assert not problems
 
 
 def test_positions_are_told_apart_by_rows_and_columns_alone():

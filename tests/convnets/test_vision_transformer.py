@@ -38,6 +38,7 @@ def test_larger_images_have_more_positions():
 def test_patches_and_the_encoders_output_are_maps_and_the_class_token_is_the_result():
     assert families.feature_shapes("vit_b_32") == {
         "stem": (7, 7, 768),
+        **{f"block{i}": (7, 7, 768) for i in range(1, 13)},
         "stage1": (7, 7, 768),
         "pre_logits": (768,),
         "logits": (1000,),
@@ -46,9 +47,12 @@ def test_patches_and_the_encoders_output_are_maps_and_the_class_token_is_the_res
     named = families.outputs(model, (16, 40, 3), features=True)
     assert {name: value.shape for name, value in named.items()} == {
         "stem": (2, 2, 5, 16),
+        **{f"block{i}": (2, 2, 5, 16) for i in (1, 2)},
         "stage1": (2, 2, 5, 16),
         "pre_logits": (2, 16),
     }
+    plain = families.outputs(model, (16, 40, 3))
+    np.testing.assert_array_equal(plain, named["pre_logits"])
 
 
 def test_layers_have_torchvisions_names_old_and_new():
@@ -120,7 +124,7 @@ def test_the_small_variant_learns():
 def test_options_keep_their_promises():
     narrow = families.outputs(zoo.create("vit_mini", dtype=jnp.bfloat16), (32, 32, 3), features=True)
     assert {name: value.dtype.name for name, value in narrow.items()} == {
-        **dict.fromkeys(("stem", "stage1"), "bfloat16"),
+        **dict.fromkeys(("stem", "block1", "block2", "stage1"), "bfloat16"),
         **dict.fromkeys(("pre_logits", "logits"), "float32"),
     }
     remat = zoo.create("vit_mini", remat=True)

@@ -147,6 +147,10 @@ def test_what_cannot_be_looked_into_is_said(run, whole, regression, image, tmp_p
     assert "no model 'lenet6'; nearest: lenet5" in capsys.readouterr().err
     with pytest.raises(DataError, match="no such file"):
         explain(str(run), tmp_path / "none.png", output, console=QUIET)
+    with pytest.raises(ExplainError, match="expected a file to write, found a folder"):
+        explain(str(run), image[0], tmp_path, console=QUIET)
+    with pytest.raises(ExplainError, match="expected an existing folder"):
+        explain(str(run), image[0], tmp_path / "none" / "picture.png", console=QUIET)
     assert not output.exists()
 
 
@@ -165,6 +169,12 @@ def test_a_model_by_name_takes_weights_from_a_file_and_its_published_preprocessi
         np.testing.assert_allclose(subject.visible(image), 128 / 255, atol=1e-6)
         np.testing.assert_array_equal(subject.visible(subject.low + 0 * image), 0)
         np.testing.assert_array_equal(subject.visible(subject.high + 0 * image), 1)
+    seven = zoo.create("cifar_resnet20", num_classes=7)
+    shapes = jax.eval_shape(lambda: zoo.init(seven, jax.random.key(0), (32, 32, 3)))
+    zoo.save_weights(jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes), tmp_path / "7.safetensors")
+    subject = find_subject("cifar_resnet20", str(tmp_path / "7.safetensors"))
+    assert (subject.model.num_classes, len(subject.class_names), subject.class_names[6]) == (7, 7, "class 6")
+    np.testing.assert_array_equal(subject.variables["params"]["head"]["bias"], np.ones(7))
     with pytest.raises(ExplainError, match=r"weights of lenet5: .*does not fit lenet5"):
         find_subject("lenet5", str(tmp_path / "cifar_resnet20.safetensors"))
 
@@ -189,6 +199,7 @@ def drawing(channels, classes=3, maps=5, side=8):
         evidence=np.zeros((side, side), np.float32),
         gradient=picture(side, side) - 0.5,
         guided=picture(side, side) - 0.5,
+        has_relus=True,
         dream=picture(side, side),
         dream_score=0.75,
         filters=picture(6, 3, 3),
@@ -242,7 +253,7 @@ def test_what_a_place_sees_is_cut_out_as_a_square(rows, columns, expected):
 
 def test_without_relus_it_calls_gradients_gradients():
     found = drawing(3)
-    plain = dataclasses.replace(found, guided=found.gradient)
+    plain = dataclasses.replace(found, has_relus=False)
     texts = " ".join(text.get_text() for text in explanation(plain).findobj(matplotlib.text.Text))
     assert "deconvnet" not in texts
     assert "this is the plain gradient" in " ".join(texts.split())

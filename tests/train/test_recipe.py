@@ -100,6 +100,11 @@ def test_each_number_has_its_range(field):
         with_value(field, BAD_VALUES[field])
 
 
+def test_windows_that_are_cut_anew_are_not_kept_in_memory():
+    with pytest.raises(RecipeError, match=r"data\.crop cuts windows anew .* expected data\.pipeline auto or grain"):
+        Recipe(data=Data(crop=32, pipeline="memory"))
+
+
 def test_every_number_of_a_recipe_has_a_range():
     def is_number(value):
         return isinstance(value, int | float) and not isinstance(value, bool)

@@ -190,6 +190,9 @@ def test_layers_are_counted_in_the_order_of_computation():
     assert dense["transition1/conv/kernel"] < dense["stage2/layer1/conv1/kernel"] < dense["head/kernel"]
     remat = transfer.layers(zoo.create("cifar_preact_resnet110", depth=20, remat=True), image)
     assert remat == layer
+    transformer = transfer.layers(zoo.create("vit_mini"), image)
+    assert {transformer[name] for name in ("class_token", "position_embedding", "stem/conv/kernel")} == {0}
+    assert transformer["stage1/block1/norm1/scale"] == 1
 
 
 def test_an_mlp_has_a_layer_a_matrix():
@@ -299,7 +302,6 @@ def test_in_two_commands_a_frozen_backbone_and_then_all_of_it_and_resumed_to_the
     tmp_path, data, whole, monkeypatch
 ):
     """`fit --freeze ...`, then `fit --weights runs/.../model.safetensors`, the first interrupted on its way."""
-    monkeypatch.setattr("zoo.weights.load.CATALOG", harness.CATALOG)
     backbone = Workdir(whole[0]).weights
     frozen = harness.recipe(
         data, weights=str(backbone), freeze=("*", "!dense/*"), augment=Augment(mean=(0.3,), std=(0.2,)), seed=3
@@ -311,6 +313,10 @@ def test_in_two_commands_a_frozen_backbone_and_then_all_of_it_and_resumed_to_the
         assert same == ("dense" not in name), name
     card = json.loads((tmp_path / "entire" / "recipe.json").read_text())
     assert card["weights"]["sha256"] == transfer.digest(backbone)
+    assembly = assemble(frozen)
+    assembly.check_origin(card)
+    with pytest.raises(RecipeError, match="is not what the run began with: expected sha256 abc, got"):
+        assembly.check_origin({"weights": {"sha256": "abc"}})
 
     advance = harness.MemoryFeed.advance
     harness.signal_at(monkeypatch, harness.MemoryFeed, "advance", harness.signal.SIGINT, call=11)

@@ -1,5 +1,7 @@
 """Loading and saving weights: round trips, other heads, and every way in which a file can be wrong."""
 
+import dataclasses
+import shutil
 import sys
 
 import jax
@@ -10,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 import zoo
 from tests.convnets.torch_names import variables_of
+from zoo.catalog.pretrained import Preprocessing, Pretrained
 from zoo.convnets.cifar_resnet import CifarResNet
 from zoo.weights import WeightsError
 
@@ -95,6 +98,46 @@ def test_without_classes_the_files_head_is_left_out(tiny, file):
     loaded = zoo.load_weights(CifarResNet(depth=8, num_classes=0), file)
     del tiny["params"]["head"]
     assert_equal(loaded, tiny)
+
+
+def test_a_name_takes_options_and_a_module_has_its_own(tiny, file):
+    with pytest.warns(zoo.weights.NewHeadWarning) as caught:
+        loaded = zoo.load_weights("cifar_resnet8", file, num_classes=7)
+    assert caught[0].message.classes == 10
+    assert loaded["params"]["head"]["bias"].shape == (7,)
+    with pytest.raises(TypeError, match="expected options with a model's name alone, got num_classes with a module"):
+        zoo.load_weights(TINY, file, num_classes=7)
+
+
+def test_published_weights_are_those_of_the_modules_own_row(tmp_path, tiny, file, monkeypatch):
+    sources = {}
+    for name in ("cifar_resnet8", "cifar_resnet20"):
+        preprocessing = Preprocessing(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
+        sources[name] = (Pretrained("V1", (tmp_path / name).as_uri(), "", preprocessing, "cifar10", 10.0, None),)
+    monkeypatch.setattr("zoo.catalog.pretrained.table", lambda: sources)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copy(file, tmp_path / "cifar_resnet20.safetensors")
+    published = dataclasses.replace(
+        sources["cifar_resnet20"][0], url=(tmp_path / "cifar_resnet20.safetensors").as_uri()
+    )
+    sources["cifar_resnet20"] = (published,)
+    with pytest.raises(WeightsError, match=r"cifar_resnet20\.safetensors does not fit cifar_resnet20"):
+        zoo.load_weights(CifarResNet(depth=20, num_classes=5), "V1")  # the file is of eight layers
+    with pytest.raises(zoo.UnknownNameError, match="no weights of CifarResNet 'V1'"):
+        zoo.load_weights(CifarResNet(depth=14), "V1")  # no row has this depth
+
+
+def test_variables_of_another_model_are_not_saved_as_this_ones(tmp_path, tiny):
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(WeightsError, match="batch_stats/stage1/block3/norm1/mean: resnet18 has no such"):
+        zoo.save_weights(variables_of(CifarResNet(depth=20)), path, layout="torchvision", model="resnet18")
+    with pytest.raises(WeightsError, match="batch_stats/stage1/block2/norm1/mean: missing"):
+        zoo.save_weights(tiny, path, layout="akamaster", model="cifar_resnet20")
+    with pytest.raises(WeightsError, match="no variables at all"):
+        zoo.save_weights({}, path)
+    assert not path.exists()
+    headless = {"params": {k: v for k, v in tiny["params"].items() if k != "head"}, "batch_stats": tiny["batch_stats"]}
+    zoo.save_weights(headless, path, layout="akamaster", model="cifar_resnet8")
 
 
 def test_every_entry_that_does_not_fit_is_reported_at_once(tmp_path, file):

@@ -2,8 +2,11 @@
 
 import hashlib
 import re
+import socket
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import zoo
@@ -46,10 +49,29 @@ def test_a_file_with_another_digest_is_refused_and_not_kept(published):
     assert not list(source.cache_folder().iterdir())
 
 
-def test_an_address_where_nothing_is_leaves_nothing(published):
-    published[0].unlink()
-    with pytest.raises(OSError, match="No such file"):
+def test_a_file_in_the_cache_with_another_digest_is_fetched_again(published):
+    file, variables = published
+    zoo.load_weights("cifar_resnet8", "TINY_V1")
+    zoo.save_weights({"params": {"other": np.zeros(1)}}, source.cache_folder() / file.name)
+    assert_equal(zoo.load_weights("cifar_resnet8", "TINY_V1"), variables)
+
+
+def test_an_address_where_nothing_is_leaves_nothing_and_is_named(published):
+    file, _ = published
+    file.unlink()
+    with pytest.raises(OSError, match=rf"cannot fetch {re.escape(file.as_uri())} to .*: .*No such file"):
         zoo.load_weights("cifar_resnet8", "TINY_V1")
+    assert not list(source.cache_folder().iterdir())
+
+
+def test_an_address_that_does_not_answer_is_given_up_and_named(published, monkeypatch):
+    monkeypatch.setattr(source, "TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/{published[0].name}"
+        row = Pretrained("TINY_V1", address, "", PREPROCESSING, "cifar10", 10.0, None)
+        monkeypatch.setattr("zoo.catalog.pretrained.table", lambda: {"cifar_resnet8": (row,)})
+        with pytest.raises(OSError, match=f"cannot fetch {address} to .*: .*timed out"):
+            zoo.load_weights("cifar_resnet8", "TINY_V1")
     assert not list(source.cache_folder().iterdir())
 
 
@@ -95,5 +117,16 @@ def test_names_of_weights_that_are_not_published_are_answered_with_the_nearest()
     assert zoo.describe("cifar_resnet20").pretrained == (zoo.pretrained("cifar_resnet20", "CIFAR10_AKAMASTER"),)
     with pytest.raises(zoo.UnknownNameError, match="no weights of cifar_resnet20 'IMAGENET1K_V1'; known: CIFAR10"):
         zoo.pretrained("cifar_resnet20", "IMAGENET1K_V1")
-    with pytest.raises(zoo.UnknownNameError, match="no weights of lenet5 'published'"):
+    with pytest.raises(zoo.UnknownNameError, match=r"^lenet5 has no published weights$"):
         zoo.preprocess("lenet5")
+
+
+def test_a_source_that_is_neither_a_file_nor_published_is_answered_with_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    resnet = zoo.describe("resnet50")
+    with pytest.raises(zoo.UnknownNameError, match="no weights of resnet50 'IMAGENET1K_V3'; known: IMAGENET1K_V1, "):
+        source.locate(resnet, "IMAGENET1K_V3")
+    for path in ("IMAGENET1K_V3.pth", "./IMAGENET1K_V3"):
+        assert source.locate(resnet, path) == Path(path)  # a path that is not there, which whoever reads it says
+    Path("IMAGENET1K_V3").touch()
+    assert source.locate(resnet, "IMAGENET1K_V3") == Path("IMAGENET1K_V3")

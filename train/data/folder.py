@@ -40,7 +40,8 @@ class FolderSource(Source):
             if size != (width, height):
                 raise DataError(
                     f"{file}: expected {height}x{width} pixels (height x width) as {files[0]} has,"
-                    f" found {size[1]}x{size[0]}; resize all images to one size first"
+                    f" found {size[1]}x{size[0]}; resize all images to one size first,"
+                    " or cut them to one with --data.crop"
                 )
         self.image_shape = (height, width, 3 if any(mode in COLOUR for _, mode in headers) else 1)
 

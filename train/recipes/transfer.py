@@ -31,7 +31,7 @@ FROZEN = Recipe(
 FINETUNED = dataclasses.replace(
     FROZEN,
     name="transfer_finetuned",
-    optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=1e-2, layer_decay=0.8),
+    optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-2, layer_decay=0.8),
     freeze=(),
 )
 

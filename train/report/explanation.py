@@ -29,6 +29,7 @@ SIDE, GAP, MARGIN = 2.0, 0.25, 0.3  # inches
 SMALL = 1.12  # of a feature map's side
 CLASSES_SHOWN = 5
 MAPS_SHOWN = 7
+STAGES_SHOWN = 6
 FILTERS_SHOWN = 64
 HEAT = "magma"
 
@@ -66,17 +67,14 @@ class Explanation:
     """Of the class's logit."""
     guided: Picture
     """The same by guided backpropagation."""
+    has_relus: bool
+    """Whether guided gradients are more than the plain ones; other activations hold nothing back."""
     dream: Picture
     """The image made to excite the class."""
     dream_score: float
     """The probability of the class in it."""
     filters: Float[np.ndarray, "filters height width channels"]
     stages: Sequence[Stage]
-
-    @property
-    def has_relu(self) -> bool:
-        """Whether guided gradients differ from plain ones; other activations hold nothing back."""
-        return not np.allclose(self.gradient, self.guided, atol=1e-3 * float(np.abs(self.gradient).max()))
 
 
 def explanation(found: Explanation, theme: Theme = LIGHT) -> Figure:
@@ -117,7 +115,7 @@ def _evidence(page: _Page, found: Explanation, top: float) -> None:
             np.abs(found.gradient).max(axis=-1),
             _HEAT,
         ),
-        ("What do they show?", f"guided gradients: {guided}" if found.has_relu else plain, _signed(found.guided), {}),
+        ("What do they show?", f"guided gradients: {guided}" if found.has_relus else plain, _signed(found.guided), {}),
         (
             f"A perfect “{label}”",
             f"made from noise to raise this logit; the network is {100 * found.dream_score:.0f} % sure of it",
@@ -183,7 +181,7 @@ def _stage(page: _Page, stage: Stage, image: Picture, top: float) -> None:
 
 
 def _of_stages(found: Explanation) -> str:
-    how = "sent back through the network by a deconvnet" if found.has_relu else "its gradient"
+    how = "sent back through the network by a deconvnet" if found.has_relus else "its gradient"
     return (
         f"the {MAPS_SHOWN} most active maps of each, bright is active, black is zero or the least; "
         f"at the right what the most active place of the first sees, and that, {how}"

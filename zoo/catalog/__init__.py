@@ -14,7 +14,7 @@ from zoo.catalog import convnets, perceptrons
 from zoo.catalog.entry import Entry
 from zoo.names import unknown
 
-__all__ = ["CATALOG", "Entry", "create", "describe", "list_models"]
+__all__ = ["CATALOG", "Entry", "create", "describe", "entry_of", "list_models"]
 
 
 def _table(entries: Iterable[Entry]) -> Mapping[str, Entry]:
@@ -70,6 +70,34 @@ def describe(name: str) -> Entry:
         return CATALOG[name]
     except KeyError:
         raise unknown("model", name, CATALOG) from None
+
+
+_NOT_THE_ARCHITECTURE = {"num_classes", "dropout", "drop_path", "epsilon", "momentum"}
+"""Options of rows that a user changes without making another model."""
+
+
+def entry_of(model: nn.Module) -> Entry:
+    """The row that describes a module: of its class, with its architecture.
+
+    Of a variant that has no row it is one of its class that goes by the class's name, and so has no published
+    weights.
+
+    Raises:
+      ValueError: no row has this class.
+
+    >>> entry_of(create("cifar_resnet56", num_classes=100)).name
+    'cifar_resnet56'
+    """
+    builder = f"{type(model).__module__}:{type(model).__qualname__}"
+    rows = [entry for entry in CATALOG.values() if entry.builder == builder]
+    if not rows:
+        raise ValueError(f"expected a model of the catalog, got a module of {builder}")
+    fields = {field for row in rows for field in row.options} - _NOT_THE_ARCHITECTURE
+    defaults = {field: getattr(type(model), field, None) for field in fields}
+    for row in rows:
+        if all(getattr(model, field) == row.options.get(field, defaults[field]) for field in fields):
+            return row
+    return dataclasses.replace(rows[0], name=type(model).__name__)
 
 
 def create(name: str, **overrides: Any) -> nn.Module:

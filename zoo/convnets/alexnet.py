@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from zoo.convnets.residual_units import ConvSpec
 from zoo.convnets.torch_layers import adaptive_avg_pool, bias_uniform, flatten_channels_first
 from zoo.nn import Conv, linear_uniform, max_pool
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 SMALLEST_IMAGE = 63
 """Pixels a side that leave the last pooling one window."""
@@ -48,6 +48,7 @@ class AlexNet(nn.Module):
           ValueError: images of the wrong rank or too small.
         """
         check_images(images, "AlexNet", SMALLEST_IMAGE)
+        check_classes(self.num_classes)
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         first, second, *rest = self.widths
         stages = (

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.nn import global_avg_pool
+from zoo.nn.checks import check_classes
 
 
 def classify(
@@ -35,7 +36,11 @@ def classify(
       param_dtype: of the dense layer's parameters.
       dropout: the share of `pre_logits` that the dense layer does not see in training.
       train: whether to drop any.
+
+    Raises:
+      ValueError: a negative number of classes.
     """
+    check_classes(num_classes)
     wide = jnp.promote_types(dtype, jnp.float32)
     named["pre_logits"] = x = global_avg_pool(maps.astype(wide))
     if num_classes:

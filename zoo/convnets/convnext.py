@@ -16,7 +16,7 @@ from zoo.convnets.conv_norm import ModuleMaker
 from zoo.convnets.patches import PatchEmbedding
 from zoo.convnets.stochastic_depth import drop_path, linear_rates
 from zoo.nn import Conv, global_avg_pool
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 SMALLEST_IMAGE = 32
 """Pixels a side that leave the fourth stage one."""
@@ -63,6 +63,7 @@ class ConvNeXt(nn.Module):
         if len(self.depths) != len(self.widths):
             raise ValueError(f"expected a depth and a width a stage, got depths {self.depths}, widths {self.widths}")
         check_images(images, "ConvNeXt", SMALLEST_IMAGE)
+        check_classes(self.num_classes)
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         conv = functools.partial(Conv, kernel_init=normal, **types)
         dense = functools.partial(nn.Dense, kernel_init=normal, **types)

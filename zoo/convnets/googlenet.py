@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
 from zoo.convnets.torch_layers import adaptive_avg_pool, bias_uniform, ceil_max_pool, flatten_channels_first
 from zoo.nn import BatchNorm, Conv, global_avg_pool, max_pool
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 
 class Inception(NamedTuple):
@@ -89,6 +89,7 @@ class GoogLeNet(nn.Module):
           ValueError: images of the wrong rank or too small.
         """
         check_images(images, "GoogLeNet", SMALLEST_IMAGE)
+        check_classes(self.num_classes)
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         conv = functools.partial(Conv, kernel_init=small_normal, **types)
         norm = functools.partial(BatchNorm, epsilon=1e-3, axis_name=self.axis_name, **types)

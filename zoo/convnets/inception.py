@@ -16,7 +16,7 @@ from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
 from zoo.convnets.googlenet import scaled
 from zoo.convnets.torch_layers import bias_uniform
 from zoo.nn import BatchNorm, Conv, avg_pool, global_avg_pool, max_pool
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 SMALLEST_IMAGE = 75
 """Pixels a side that leave the last modules one."""
@@ -159,6 +159,7 @@ class InceptionV3(nn.Module):
         with_aux = self.aux_heads and self.num_classes > 0 and (train or self.is_initializing())
         name = "Inception v3 with its auxiliary head" if with_aux else "Inception v3"
         check_images(images, name, SMALLEST_WITH_AUX if with_aux else SMALLEST_IMAGE)
+        check_classes(self.num_classes)
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         conv = functools.partial(Conv, kernel_init=nn.initializers.normal(0.1), **types)
         norm = functools.partial(BatchNorm, epsilon=1e-3, axis_name=self.axis_name, **types)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.nn import Conv, max_pool
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 
 class LeNet5(nn.Module):
@@ -44,6 +44,7 @@ class LeNet5(nn.Module):
         """
         del train  # nothing in LeNet behaves otherwise while it trains
         check_images(images, "LeNet5")
+        check_classes(self.num_classes)
         if images.shape[1:3] not in ((28, 28), (32, 32)):
             raise ValueError(f"LeNet5 expected images of 28 x 28 or 32 x 32 pixels, got shape {images.shape}")
         padding = (32 - images.shape[1]) // 2

@@ -20,7 +20,7 @@ from zoo.convnets.inverted_residual import Block, Plan, Row, features_of, stages
 from zoo.convnets.squeeze_excite import divisible
 from zoo.names import unknown
 from zoo.nn import BatchNorm, Conv, global_avg_pool, kaiming_fan_out
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 V2_ROWS = (
     Row(1, 16, 1, 1),
@@ -183,6 +183,7 @@ class MobileNetV3(nn.Module):
         """
         plan = self.plan()
         check_images(images, "MobileNetV3")
+        check_classes(self.num_classes)
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
         norm = functools.partial(BatchNorm, momentum=0.99, epsilon=1e-3, axis_name=self.axis_name, **types)

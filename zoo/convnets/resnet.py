@@ -82,8 +82,8 @@ class ResNet(nn.Module):
         The stem's feature is at half resolution, stage1's at a quarter, the last stage's at 1/32.
 
         Raises:
-          ValueError: images of the wrong rank or too small, groups in basic units, or another number of
-            dilation's flags than of stages but one.
+          ValueError: images of the wrong rank or too small, groups in basic units, or anything but one flag of
+            dilation for each stage but the first.
           UnknownNameError: there is no such unit or shortcut.
         """
         check_unit(self.unit, self.shortcut)
@@ -118,10 +118,11 @@ class ResNet(nn.Module):
     def _stages(self) -> list[tuple[Branch, ...]]:
         """The branches of each stage's units."""
         flags = self.replace_stride_with_dilation
-        if len(flags) != len(self.stage_sizes) - 1:
+        expected = len(self.stage_sizes) - 1
+        fit = isinstance(flags, tuple | list) and all(flag in (True, False) for flag in flags)
+        if not fit or len(flags) != expected:
             raise ValueError(
-                f"replace_stride_with_dilation: expected {len(self.stage_sizes) - 1} flags, one a stage but the "
-                f"first, got {flags}"
+                f"replace_stride_with_dilation: expected {expected} flags, one a stage but the first, got {flags!r}"
             )
         if not self.bottleneck and self.cardinality != 1:
             raise ValueError(f"basic units have no groups: expected cardinality 1, got {self.cardinality}")

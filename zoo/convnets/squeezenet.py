@@ -17,7 +17,7 @@ from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
 from zoo.convnets.torch_layers import ceil_max_pool
 from zoo.names import unknown
 from zoo.nn import Conv, global_avg_pool
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 kaiming_uniform = jax.nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
 
@@ -87,6 +87,7 @@ class SqueezeNet(nn.Module):
             raise unknown("version of SqueezeNet", self.version, VERSIONS)
         version = VERSIONS[self.version]
         check_images(images, f"SqueezeNet {self.version}", version.smallest_image)
+        check_classes(self.num_classes)
         conv = functools.partial(Conv, kernel_init=kaiming_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
         stem = ConvNormActivation(version.stem, version.window, conv, strides=2, padding=0, name="stem")
         named = {"stem": (x := stem(images, train))}

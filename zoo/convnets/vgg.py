@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from zoo.convnets.conv_norm import ModuleMaker
 from zoo.convnets.torch_layers import adaptive_avg_pool, flatten_channels_first
 from zoo.nn import BatchNorm, Conv, kaiming_fan_out, max_pool
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 """Convolutions in each stage, by the number of weighted layers: the paper's columns A, B, D and E."""
@@ -61,6 +61,7 @@ class VGG(nn.Module):
                 f"got depth {self.depth} and widths {self.widths}"
             )
         check_images(images, "VGG", SMALLEST_IMAGE)
+        check_classes(self.num_classes)
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
         norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types) if self.batch_norm else None

@@ -19,7 +19,7 @@ from zoo.convnets.conv_norm import ModuleMaker
 from zoo.convnets.patches import PatchEmbedding
 from zoo.nn import Conv
 from zoo.nn.attention import SelfAttention
-from zoo.nn.checks import check_images
+from zoo.nn.checks import check_classes, check_images
 
 EPSILON = 1e-6
 """Of all layer normalisations."""
@@ -60,16 +60,18 @@ class VisionTransformer(nn.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
     ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
-        """Logits, float32; with `features` all named features: stem, stage1, pre_logits and logits.
+        """Logits, float32; with `features` all named features: stem, block1, ..., stage1, pre_logits and logits.
 
-        The stem's are the patches before positions are added, stage1's what the last block and the norm after it
-        make of them, both as maps (batch, height / patch, width / patch, channels); pre_logits is the class token.
+        The stem's are the patches before positions are added, a block's what it makes of them, stage1's the last
+        block's after the norm that follows, all as maps (batch, height / patch, width / patch, channels); pre_logits
+        is the class token.
 
         Raises:
           ValueError: images of the wrong rank, which patches do not fill, or of which there are more or fewer
             patches than the parameters have positions for.
         """
         check_images(images, "VisionTransformer", self.patch_size)
+        check_classes(self.num_classes)
         if images.shape[1] % self.patch_size or images.shape[2] % self.patch_size:
             raise ValueError(
                 f"VisionTransformer expected sides divisible by the patches' {self.patch_size} pixels, "
@@ -85,7 +87,9 @@ class VisionTransformer(nn.Module):
         grid = x.shape
         x = self._placed(x.reshape(grid[0], -1, self.width))
         x = nn.Dropout(self.dropout)(x, deterministic=not train)
-        x = Encoder(self.depth, norm, attention, mlp, self.dropout, self.remat, name="stage1")(x, train)
+        encoder = Encoder(self.depth, norm, attention, mlp, self.dropout, self.remat, name="stage1")
+        x, maps = encoder(x, train, grid if features else None)
+        named |= maps
         x = norm(name="final_norm")(x)
         named["stage1"] = x[:, 1:].reshape(grid)
         # The classifier is cheap, and wants more digits than bfloat16 has.
@@ -125,11 +129,19 @@ class Encoder(nn.Module):
     remat: bool = False
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b n d"], train: bool) -> Float[Array, "b n d"]:
+    def __call__(
+        self, x: Float[Array, "b n d"], train: bool, grid: tuple[int, ...] | None
+    ) -> tuple[Float[Array, "b n d"], Mapping[str, Float[Array, "b h w d"]]]:
+        """What the last block gives; with a grid, the shape of a map, also every block's map by the block's name."""
         block = nn.remat(EncoderBlock, static_argnums=(2,)) if self.remat else EncoderBlock
+        maps = {}
         for i in range(1, self.depth + 1):
             x = block(self.norm, self.attention, self.mlp, self.dropout, name=f"block{i}")(x, train)
-        return x
+            if grid is not None:
+                maps[f"block{i}"] = image = x[:, 1:].reshape(grid)
+                if i < self.depth:  # the next block reads this very map: who looks into the network follows it
+                    x = jnp.concatenate([x[:, :1], image.reshape(x[:, 1:].shape)], axis=1)
+        return x, maps
 
 
 class EncoderBlock(nn.Module):

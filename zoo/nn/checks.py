@@ -1,6 +1,7 @@
-"""Checks of a model's input, made when it is traced."""
+"""Checks of a model's input and options, made when it is traced."""
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 
@@ -22,3 +23,20 @@ def check_images(images: Array, model: str, minimum: int = 1) -> None:
         raise ValueError(f"{model} expected images of at least {minimum} x {minimum} pixels, got shape {images.shape}")
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise TypeError(f"{model} expected floating-point images, got {images.dtype}: scale and normalise pixels first")
+
+
+def check_classes(num_classes: int) -> None:
+    """Refuses what is no number of a classifier's outputs.
+
+    Raises:
+      ValueError: it is negative or no integer.
+
+    >>> check_classes(-1)
+    Traceback (most recent call last):
+    ...
+    ValueError: num_classes: expected a positive integer, or 0 for features instead of logits, got -1
+    """
+    if not isinstance(num_classes, int | np.integer) or num_classes < 0:
+        raise ValueError(
+            f"num_classes: expected a positive integer, or 0 for features instead of logits, got {num_classes!r}"
+        )

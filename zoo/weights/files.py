@@ -1,6 +1,8 @@
 """Reading and writing flat files of named arrays: safetensors, and torch's own where torch is installed."""
 
+import argparse
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,15 @@ from typing import Any
 import numpy as np
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th")
+WRAPPINGS = ("state_dict", "model")
+"""Where a checkpoint keeps its state dict beside the epoch and the like: DataParallel's habit, and torchvision's."""
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The named arrays of a `.safetensors`, `.pt`, `.pth` or `.th` file.
 
-    A wrapping {"state_dict": ...} and a prefix "module." of every name are taken off.
+    A wrapping {"state_dict": ...} or {"model": ...} and a prefix "module." of every name are taken off. Of torch's
+    tensors, sparse ones become dense, and types that numpy lacks, such as bfloat16, float32.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -50,7 +55,7 @@ def write_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
             save_file(arrays, unfinished)
         else:
             torch = _torch(path)
-            torch.save({name: torch.from_numpy(array.copy()) for name, array in arrays.items()}, unfinished)
+            torch.save({name: _tensor(array, torch) for name, array in arrays.items()}, unfinished)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -74,14 +79,38 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     torch = _torch(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)  # runs no code from the file
-    except Exception as error:  # torch raises whatever pickle and zip do
-        raise ValueError(f"{path} is not a torch file of plain tensors: {error}") from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path}: expected a state dict, names with tensors, got {type(state).__name__}")
-    return {name: value.numpy() for name, value in state.items()}
+        with torch.serialization.safe_globals([argparse.Namespace]):  # torchvision's options, beside the weights
+            state = torch.load(path, map_location="cpu", weights_only=True)  # runs no code from the file
+    except OSError:
+        raise
+    except Exception as error:  # torch raises whatever pickle and zip do, and advises to run the file's code
+        foreign = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"it holds {foreign[1]}" if foreign else "it is damaged or of another kind"
+        raise ValueError(f"{path} is not a torch file of plain tensors: {why}") from None
+    for wrapping in WRAPPINGS:
+        if isinstance(state, Mapping) and isinstance(state.get(wrapping), Mapping):
+            state = state[wrapping]
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path}: expected a state dict, names with tensors, got a {type(state).__name__}")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            got = f"{name!r} with a {type(value).__name__}"
+            raise ValueError(f"{path}: expected a state dict, names with tensors, got {got}")
+    return {name: _array(value, torch) for name, value in state.items()}
+
+
+def _array(tensor: Any, torch: Any) -> np.ndarray:
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.dtype.is_floating_point and tensor.dtype not in (torch.float16, torch.float32, torch.float64):
+        tensor = tensor.float()
+    return tensor.numpy(force=True)  # of parameters too, which need gradients
+
+
+def _tensor(array: np.ndarray, torch: Any) -> Any:
+    if array.dtype.name == "bfloat16":  # torch has it, but does not know numpy's
+        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
+    return torch.from_numpy(array.copy())
 
 
 def _torch(path: Path) -> Any:

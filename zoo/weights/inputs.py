@@ -45,7 +45,7 @@ class Inputs(NamedTuple):
     def _first(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Kernel and bias, if they are there and fit: what misses or misfits is reported by whoever loads."""
         kernel, bias = (arrays.get(f"params/{self.convolution}/{name}") for name in ("kernel", "bias"))
-        if kernel is None or kernel.ndim != 4 or kernel.shape[2] != len(self.channels):
+        if kernel is None or bias is None or kernel.ndim != 4 or kernel.shape[2:] != (len(self.channels), *bias.shape):
             return None, None
         return kernel, bias
 

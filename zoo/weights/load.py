@@ -14,7 +14,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from zoo.catalog import CATALOG, Entry, create, describe
+from zoo.catalog import Entry, create, describe, entry_of
 from zoo.names import unknown
 from zoo.weights.families import FAMILIES, family_of
 from zoo.weights.files import read_arrays, write_arrays
@@ -32,11 +32,21 @@ class WeightsError(ValueError):
     """A file of weights does not fit the model; the message lists every entry that does not."""
 
 
+class NewHeadWarning(UserWarning):
+    """A file's head is for another number of classes than the model's, which was drawn anew."""
+
+    def __init__(self, message: str, classes: int) -> None:
+        super().__init__(message)
+        self.classes = classes
+        """Of the head in the file."""
+
+
 def load_weights(
     model: str | nn.Module,
     source: str | os.PathLike[str],
     input_shape: tuple[int, ...] | None = None,
     key: PRNGKeyArray | None = None,
+    **overrides: Any,
 ) -> PyTree[Array]:
     """The variables of a model, from a file: `{"params": ..., "batch_stats": ...}`.
 
@@ -46,15 +56,16 @@ def load_weights(
     `num_classes=0` it is left out.
 
     Args:
-      model: a name of `zoo.list_models()`, or a module of such a model's class, with other options.
+      model: a name of `zoo.list_models()`, or a module of such a model's class.
       source: the file; or what `zoo.weights.source.locate` finds: the name of published weights
         ("IMAGENET1K_V1"), or "hub:OWNER/REPOSITORY".
       input_shape: one example without the batch axis; by default the catalog's. Needed where the number of
         channels differs.
       key: for a head drawn anew; `jax.random.key(0)` by default.
+      **overrides: as for `zoo.create`, where `model` is a name.
 
     Raises:
-      UnknownNameError: no such model.
+      UnknownNameError: no such model, option or published weights.
       FileNotFoundError: no such file.
       WeightsError: entries that the model does not have, misses, or has in another shape.
       ValueError: the file is damaged, of an unknown kind, or not the published one; or the model's class is
@@ -62,8 +73,7 @@ def load_weights(
       ImportError: a torch file or one of the hub, and torch or huggingface_hub is not installed.
       OSError: the file cannot be fetched.
     """
-    entry = describe(model) if isinstance(model, str) else _entry_of(model)
-    module = create(model) if isinstance(model, str) else model
+    entry, module = _resolved(model, overrides)
     shape = (1, *(input_shape or entry.input_shape))
     path = locate(entry, source)
 
@@ -89,12 +99,9 @@ def load_weights(
 
     values = {name: jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name not in drawn}
     if drawn:
-        bias = "params/head/bias"
-        warnings.warn(
-            f"{path} has a head for {found[bias].size} classes, the model one for {wanted[bias].size}: "
-            f"initialised anew: {', '.join(sorted(drawn))}",
-            stacklevel=2,
-        )
+        theirs, ours = (arrays["params/head/bias"].size for arrays in (found, wanted))
+        message = f"{path} has a head for {theirs} classes, the model one for {ours}: initialised anew: "
+        warnings.warn(NewHeadWarning(message + ", ".join(sorted(drawn)), theirs), stacklevel=2)
         values |= jax.jit(lambda key: {k: v for k, v in _flat(initial(key)).items() if k in drawn})(key)
     return unflatten_dict(values, sep="/")
 
@@ -107,6 +114,8 @@ def save_weights(
 ) -> None:
     """Writes a model's variables to a file that `load_weights` reads back bit by bit.
 
+    Only where another library's networks take other images (ndf's SqueezeNet), the first layer is rounded.
+
     Args:
       variables: `{"params": ..., "batch_stats": ...}`; other collections are refused.
       path: `.safetensors`, or `.pth`, `.pt`, `.th` where torch is installed.
@@ -116,7 +125,7 @@ def save_weights(
 
     Raises:
       UnknownNameError: no such layout, or none of this library for the model.
-      WeightsError: entries that the layout has no name for.
+      WeightsError: entries that the layout has no name for; variables that are not the model's, or none.
       FileNotFoundError: no such folder.
       ValueError: another suffix, or the layout's names depend on the model and none was given.
       ImportError: a torch file, and torch is not installed.
@@ -124,6 +133,10 @@ def save_weights(
     family = None if layout == "zoo" else _family_to_save(layout, model)
     arrays = {name: np.asarray(value) for name, value in _flat(variables).items()}
     problems = [f"{name}: neither params nor batch_stats" for name in arrays if not _is_ours(name)]
+    if not arrays:
+        problems = ["no variables at all"]
+    elif model is not None and not problems:
+        problems = _misfits(arrays, model)
     if family is not None and not problems:
         arrays, problems = to_theirs(family, arrays)
     if problems:
@@ -131,13 +144,17 @@ def save_weights(
     write_arrays(arrays, Path(path))
 
 
-def _entry_of(model: nn.Module) -> Entry:
-    """The first row of the catalog that builds this class."""
-    builder = f"{type(model).__module__}:{type(model).__qualname__}"
-    for entry in CATALOG.values():
-        if entry.builder == builder:
-            return entry
-    raise ValueError(f"weights can be loaded for the models of the catalog, got a module of {builder}")
+def _resolved(model: str | nn.Module, overrides: Mapping[str, Any]) -> tuple[Entry, nn.Module]:
+    """A model's row and module.
+
+    Raises:
+      TypeError: options for a module, which has its own.
+    """
+    if isinstance(model, str):
+        return describe(model), create(model, **overrides)
+    if overrides:
+        raise TypeError(f"expected options with a model's name alone, got {', '.join(overrides)} with a module")
+    return entry_of(model), model
 
 
 def _family_to_save(layout: str, model: str | nn.Module | None) -> Family:
@@ -146,12 +163,22 @@ def _family_to_save(layout: str, model: str | nn.Module | None) -> Family:
         if layout not in known:
             raise unknown("layout of weights (without model=)", layout, known)
         return family_of(layout, None)
-    entry = describe(model) if isinstance(model, str) else _entry_of(model)
+    entry, module = _resolved(model, {})
     of_library = {name.partition("/")[0]: name for name in reversed(entry.weights)}
     choices = {**of_library, **{name: name for name in entry.weights}}
     if layout not in choices:
         raise unknown(f"layout of weights of {entry.name}", layout, ["zoo", *choices])
-    return family_of(choices[layout], create(model) if isinstance(model, str) else model)
+    return family_of(choices[layout], module)
+
+
+def _misfits(arrays: Mapping[str, np.ndarray], model: str | nn.Module) -> list[str]:
+    """What of a model's variables is missing or too much, but for heads, of which it may have none or more."""
+    entry, module = _resolved(model, {})
+    images = jax.ShapeDtypeStruct((1, *entry.input_shape), jnp.float32)
+    wanted = set(_flat(jax.eval_shape(module.init, jax.random.key(0), images)))
+    names = {name for name in arrays if not HEAD.match(name) and not name.startswith(("params/aux", "batch_stats/aux"))}
+    more = [f"{name}: {entry.name} has no such" for name in sorted(names - wanted)]
+    return more + [f"{name}: missing" for name in sorted(wanted - names) if not HEAD.match(name)]
 
 
 def _in_our_layout(

@@ -9,7 +9,7 @@ so that weights load and save by the same lines. `{name:regex}` takes text that 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +65,8 @@ class Family(NamedTuple):
     """Beginnings of our paths that a file may hold although the model was built without them."""
     inputs: Inputs | None = None
     """How the images for these weights differ from what `zoo.preprocess` gives."""
+    derived: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]] | None = None
+    """Arrays that the other library keeps although they follow from others, from all renamed ones, in saving only."""
 
 
 def convolution(theirs: str, ours: str) -> tuple[Rule, ...]:
@@ -170,6 +172,8 @@ def to_theirs(family: Family, arrays: Mapping[str, np.ndarray]) -> tuple[dict[st
             problems.append(f"{path}: no rule for it")
         else:
             renamed[name] = rule.to_theirs(array)
+    if family.derived is not None:
+        renamed |= family.derived(renamed)
     return renamed, problems
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import http.client
 import os
 import shutil
 import urllib.request
@@ -9,10 +10,13 @@ from pathlib import Path
 
 from zoo.catalog import Entry
 from zoo.catalog.pretrained import Pretrained
+from zoo.names import unknown
 
 HUB = "hub:"
 HUB_FILE = "model.safetensors"
 """What the file is called in most repositories of the hub, timm's among them."""
+TIMEOUT = 30.0
+"""Seconds without an answer after which fetching is given up."""
 
 
 def locate(entry: Entry, source: str | os.PathLike[str]) -> Path:
@@ -24,6 +28,7 @@ def locate(entry: Entry, source: str | os.PathLike[str]) -> Path:
         "hub:OWNER/REPOSITORY" or "hub:OWNER/REPOSITORY/FILE", for which the `hub` extra is needed.
 
     Raises:
+      UnknownNameError: there are no such published weights, and no file of this name without a suffix.
       ValueError: what was fetched is not the file whose digest the catalog knows.
       ImportError: a file of the hub, and huggingface_hub is not installed.
       OSError: it cannot be fetched, or not be written.
@@ -31,9 +36,12 @@ def locate(entry: Entry, source: str | os.PathLike[str]) -> Path:
     if isinstance(source, str) and source.startswith(HUB):
         return _from_hub(source)
     published = {file.name: file for file in entry.pretrained}
-    if isinstance(source, str) and source in published and not Path(source).exists():
+    path = Path(source)
+    if isinstance(source, str) and path.name == source and not path.suffix and not path.exists():
+        if source not in published:
+            raise unknown(f"weights of {entry.name}", source, published)
         return _from_address(published[source])
-    return Path(source)
+    return path
 
 
 def cache_folder() -> Path:
@@ -55,19 +63,25 @@ def _from_hub(source: str) -> Path:
 def _from_address(file: Pretrained) -> Path:
     """The file in the cache; it appears there complete and with the right digest, or not at all."""
     path = cache_folder() / file.url.rpartition("/")[2]
-    if path.exists():
+    if path.exists() and _digest(path).startswith(file.sha256):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(file.url) as answer, part.open("wb") as target:
+        with urllib.request.urlopen(file.url, timeout=TIMEOUT) as answer, part.open("wb") as target:
             shutil.copyfileobj(answer, target)
-        with part.open("rb") as fetched:
-            digest = hashlib.file_digest(fetched, "sha256").hexdigest()
+        digest = _digest(part)
         if not digest.startswith(file.sha256):
             raise ValueError(f"{file.url}: expected a file of sha256 {file.sha256}..., got {digest}")
         os.replace(part, path)
+    except (OSError, http.client.HTTPException) as error:
+        raise OSError(f"cannot fetch {file.url} to {path}: {error}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
     return path
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

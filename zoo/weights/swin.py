@@ -1,5 +1,11 @@
 """Names of Swin transformers' weights in torchvision, which counts stages and mergings alike. Lecture row L48."""
 
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Int64
+
 from zoo.weights.rules import Family, Rule, convolution, join, layer_norm, linear
 
 
@@ -17,6 +23,26 @@ def _stage(stage: int) -> tuple[Rule, ...]:
     )
 
 
+def relative_position_index(window: int) -> Int64[np.ndarray, "window**4"]:
+    """The row of the table of positions that belongs to each pair of a window's places, all keys of a query in turn.
+
+    >>> relative_position_index(2)[:4].tolist()  # the first place as query
+    [4, 3, 1, 0]
+    """
+    places = np.indices((window, window)).reshape(2, -1)
+    rows, columns = places[:, :, None] - places[:, None, :] + window - 1
+    return (rows * (2 * window - 1) + columns).astype(np.int64).ravel()
+
+
+def _indices(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What torchvision keeps beside each table of (2 window - 1)^2 rows as a buffer."""
+    table, index = ".relative_position_bias_table", ".relative_position_index"
+    tables = {name.removesuffix(table): array for name, array in arrays.items() if name.endswith(table)}
+    return {
+        f"{name}{index}": relative_position_index((math.isqrt(len(array)) + 1) // 2) for name, array in tables.items()
+    }
+
+
 FAMILY = Family(
     join(
         convolution("features.0.0", "stem/conv"),
@@ -26,5 +52,6 @@ FAMILY = Family(
         linear("head", "head"),
     ),
     ignored=(r".*\.relative_position_index",),  # follows from the window's size
+    derived=_indices,
 )
 """torchvision/models/swin_transformer.py."""

@@ -72,7 +72,7 @@ def write_text(root):
 
 def resize(root):
     Image.new("RGB", (7, 4)).save(root / "b" / "1.png")
-    return r"b/1\.png: expected 4x6 pixels \(height x width\) as .*a/0\.png has, found 4x7; resize"
+    return r"b/1\.png: expected 4x6 pixels \(height x width\) as .*a/0\.png has, found 4x7; .* cut .* --data\.crop"
 
 
 def deepen(root):
