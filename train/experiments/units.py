@@ -83,6 +83,8 @@ def quick_verdict(results: Results) -> dict[str, bool]:
     loss = {name: values["train_loss"] for name, values in results.items()}
     return {
         "BN after addition has a higher training loss than the original": loss["BN after addition"] > loss["original"],
+        "ReLU before addition has a higher training loss than the original": loss["ReLU before addition"]
+        > loss["original"],
         "full pre-activation has a lower training loss than BN after addition": loss["full pre-activation"]
         < loss["BN after addition"],
     }
