@@ -125,13 +125,18 @@ def explain(arguments: Arguments) -> int:
         """Where Grad-CAM looks for evidence, such as stage3; by default the last map."""
         label: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME|NUMBER")] = None
         """The class to explain; by default the predicted one."""
+        best: bool = False
+        """Of a run, the best checkpoint instead of the last."""
+        ema: bool = False
+        """Of a run, the moving average of the variables."""
         output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("explain.png")
         """The picture to write."""
 
     chosen = _parse(Explain, arguments, "explain", description=explain.__doc__)
     from train.explain import explain as draw
 
-    draw(chosen.of, chosen.image, chosen.output, chosen.weights, chosen.layer, chosen.label)
+    options = {"best": chosen.best, "ema": chosen.ema}
+    draw(chosen.of, chosen.image, chosen.output, chosen.weights, chosen.layer, chosen.label, **options)
     return 0
 
 

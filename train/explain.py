@@ -79,6 +79,8 @@ def explain(
     layer: str | None = None,
     label: str | None = None,
     steps: int = STEPS,
+    best: bool = False,
+    ema: bool = False,
     console: Console | None = None,
 ) -> Explanation:
     """Writes a picture of what a model sees in an image; also returns what is in it.
@@ -91,6 +93,8 @@ def explain(
       layer: the feature at which Grad-CAM looks; by default the last map of more than one place.
       label: the class to explain, a name or its number; by default the predicted one.
       steps: of activation maximisation.
+      best: of a run, the best checkpoint instead of the last.
+      ema: of a run, the moving average of the variables.
       console: where the result is said.
 
     Raises:
@@ -103,7 +107,7 @@ def explain(
     if output.is_dir() or not output.parent.is_dir():
         expected = "a file to write, found a folder" if output.is_dir() else f"an existing folder {output.parent}"
         raise ExplainError(f"{output}: expected {expected}")
-    subject = find_subject(of, weights)
+    subject = find_subject(of, weights, best, ema)
     with console.timed("looked into the model"):
         found = look(subject, subject.read(image), layer, label, steps, f"{subject.title} sees {image.name}")
     write_bytes(output, png(explanation(found), dpi=150))
@@ -113,13 +117,15 @@ def explain(
     return found
 
 
-def find_subject(of: str, weights: str | None = None) -> Subject:
+def find_subject(of: str, weights: str | None = None, best: bool = False, ema: bool = False) -> Subject:
     """What is looked into: see `explain`."""
     if not Path(of).is_dir():
+        if best or ema:
+            raise ExplainError(f"{of} is no run: --best and --ema choose among a run's variables")
         return _of_model(of, weights)
     if weights is not None:
         raise ExplainError(f"{of} is a run, which has weights of its own: leave out --weights, or name a model")
-    return _of_run(Path(of))
+    return _of_run(Path(of), best, ema)
 
 
 def look(subject: Subject, image: Image, layer: str | None, label: str | None, steps: int, title: str) -> Explanation:
@@ -175,20 +181,22 @@ def look(subject: Subject, image: Image, layer: str | None, label: str | None, s
     )
 
 
-def _of_run(path: Path) -> Subject:
+def _of_run(path: Path, best: bool, ema: bool) -> Subject:
     files = Workdir(path)
     recipe = files.read_recipe()
     task, shape = learned(files)
     if not isinstance(task, tasks.Classification):
         raise ExplainError(f"{path} predicts a value: explain looks into classifiers")
-    _, variables, _ = load_variables(files, task)
+    _, variables, average = load_variables(files, task, best)
+    if ema and average is None:
+        raise ExplainError(f"{path} keeps no moving average; leave out --ema")
     prepare, framing = preprocess(recipe.augment), recipe.data.framing("test")
 
     def prepared(pixels: np.ndarray) -> Image:
         return np.asarray(prepare({"image": jnp.asarray(pixels)[None]})["image"][0])
 
     ends = (prepared(np.full((1, 1, shape[-1]), value, np.uint8))[0, 0] for value in (0, 255))
-    model = make_model(recipe, task)
+    model, variables = make_model(recipe, task), average if ema else variables
     title = f"What {recipe.model.name}, trained on {recipe.data.source},"
     return Subject(
         title, model, variables, task.class_names, lambda file: prepared(read_image(file, shape, framing)), *ends

@@ -64,19 +64,26 @@ def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width
       ValueError: an image without pixels, with other channels than grey or colour, or with values that are no
         integers of 8 or 16 bits.
     """
+    picture = eight_bits(_opened(image)).convert("RGB")
+    square = central_square(picture, how.resize, how.crop, how.interpolation)
+    pixels = np.asarray(square, np.float32) / np.float32(255)
+    return (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+
+
+def central_square(picture: Any, resize: int, crop: int, interpolation: str = "bilinear") -> Any:
+    """The central crop x crop pixels of a Pillow image whose shorter side is made `resize` pixels long.
+
+    Rounded as torchvision does. With `interpolation` "bilinear" or "bicubic", both antialiased.
+    """
     from PIL import Image
 
     filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-    picture = eight_bits(_opened(image)).convert("RGB")
-    width, height = picture.size
-    short, long = min(width, height), max(width, height)
-    resized = how.resize, how.resize * long // short
-    size = resized if width <= height else resized[::-1]
+    shorter = min(picture.size)
+    size = tuple(resize * side // shorter for side in picture.size)
     if size != picture.size:
-        picture = picture.resize(size, filters[how.interpolation])
-    left, top = (round((side - how.crop) / 2) for side in picture.size)  # halves to even, as torchvision
-    pixels = np.asarray(picture.crop((left, top, left + how.crop, top + how.crop)), np.float32) / np.float32(255)
-    return (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+        picture = picture.resize(size, filters[interpolation])
+    left, top = (round((side - crop) / 2) for side in size)  # halves to even
+    return picture.crop((left, top, left + crop, top + crop))
 
 
 def eight_bits(image: Any) -> Any:

@@ -147,6 +147,10 @@ def test_what_cannot_be_looked_into_is_said(run, whole, regression, image, tmp_p
     assert "no model 'lenet6'; nearest: lenet5" in capsys.readouterr().err
     with pytest.raises(DataError, match="no such file"):
         explain(str(run), tmp_path / "none.png", output, console=QUIET)
+    with pytest.raises(ExplainError, match="keeps no moving average; leave out --ema"):
+        explain(str(run), image[0], output, ema=True, console=QUIET)
+    with pytest.raises(ExplainError, match="lenet5 is no run: --best and --ema choose"):
+        explain("lenet5", image[0], output, best=True, console=QUIET)
     with pytest.raises(ExplainError, match="expected a file to write, found a folder"):
         explain(str(run), image[0], tmp_path, console=QUIET)
     with pytest.raises(ExplainError, match="expected an existing folder"):

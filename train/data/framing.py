@@ -14,6 +14,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from train.data.source import Arrays, Source, generator, stacked
+from zoo.preprocessing import central_square
 
 ASPECT = 4 / 3
 """The longest a random window is: width to height from 3/4 to 4/3."""
@@ -43,13 +44,7 @@ class Framing:
 
     def central(self, image: Image.Image) -> UInt8[np.ndarray, "side side 3"]:
         """The centre of the resized image."""
-        width, height = image.size
-        shorter = min(width, height)
-        resized = width * self.resize // shorter, height * self.resize // shorter
-        if resized != image.size:
-            image = image.resize(resized, Image.Resampling.BILINEAR)
-        left, top = (round((length - self.side) / 2) for length in resized)  # halves to even, as torchvision
-        return np.asarray(image.crop((left, top, left + self.side, top + self.side)))
+        return np.asarray(central_square(image, self.resize, self.side))
 
     def vary(self, image: Image.Image, random: np.random.Generator) -> UInt8[np.ndarray, "side side 3"]:
         """A random window, resized."""
