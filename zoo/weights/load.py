@@ -24,6 +24,9 @@ from zoo.weights.source import locate
 HEAD = re.compile(r"params/(aux\d+/)?head/")
 """Where every model of the zoo keeps the layers whose size is the number of classes."""
 
+ANY_HEAD = re.compile(r"params/head/|(params|batch_stats)/aux\d+/")
+"""The last layer, and whole auxiliary classifiers: a network is the same without them."""
+
 SHOWN = 12
 """How many problems an error lists."""
 
@@ -172,13 +175,13 @@ def _family_to_save(layout: str, model: str | nn.Module | None) -> Family:
 
 
 def _misfits(arrays: Mapping[str, np.ndarray], model: str | nn.Module) -> list[str]:
-    """What of a model's variables is missing or too much, but for heads, of which it may have none or more."""
+    """What of a model's variables is missing or too much, but for heads, of which there may be fewer or more."""
     entry, module = _resolved(model, {})
     images = jax.ShapeDtypeStruct((1, *entry.input_shape), jnp.float32)
-    wanted = set(_flat(jax.eval_shape(module.init, jax.random.key(0), images)))
-    names = {name for name in arrays if not HEAD.match(name) and not name.startswith(("params/aux", "batch_stats/aux"))}
+    wanted = _flat(jax.eval_shape(module.init, jax.random.key(0), images))
+    names, wanted = ({name for name in tree if not ANY_HEAD.match(name)} for tree in (arrays, wanted))
     more = [f"{name}: {entry.name} has no such" for name in sorted(names - wanted)]
-    return more + [f"{name}: missing" for name in sorted(wanted - names) if not HEAD.match(name)]
+    return more + [f"{name}: missing" for name in sorted(wanted - names)]
 
 
 def _in_our_layout(
