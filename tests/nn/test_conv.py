@@ -139,6 +139,48 @@ def test_gpu_and_tpu_keep_laxs_convolutions_and_the_cpu_does_not(window):
     assert on_cpu == ({"convolution": 0, "dot_general": 3} if window == 1 else {"convolution": 6, "dot_general": 0})
 
 
+FEW_PLACES = {  # name -> (shape of the images, of the kernel, options)
+    "3x3": ((4, 2, 2, 256), (3, 3, 256, 256), {"padding": 1}),
+    "stride 2, dilated": ((2, 7, 6, 256), (3, 2, 256, 257), {"padding": 2, "strides": 2, "dilation": (2, 1)}),
+    "sound": ((3, 5, 256), (3, 256, 256), {"padding": 1}),
+    "video": ((1, 3, 3, 3, 256), (2, 2, 2, 256, 256), {"padding": 0}),
+}
+
+
+@pytest.mark.parametrize("case", FEW_PLACES)
+def test_few_places_and_many_channels_are_one_product_on_cpu_and_the_convolution_elsewhere(case):
+    shape, window, options = FEW_PLACES[case]
+    images, kernel = normal(*shape), normal(*window) / 50
+
+    def gradients(**also):
+        def total(images, kernel):
+            return jnp.sin(convolution(images, kernel, **options, **also)).sum()
+
+        return jax.jit(jax.value_and_grad(total, (0, 1))).trace(images, kernel)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.nn.conv.MANY_CHANNELS", 2**20)
+        theirs = gradients()
+    ours = gradients()
+    for platform, convolutions in (("cuda", 3), ("tpu", 3), ("cpu", 0)):
+        found = operations(ours.lower(lowering_platforms=(platform,)))
+        assert found == {"convolution": convolutions, "dot_general": 3 - convolutions}
+    for a, b in zip(
+        *map(jax.tree.leaves, (run.lower().compile()(images, kernel) for run in (ours, theirs))), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(b).max()))
+
+
+def test_more_places_or_fewer_channels_stay_convolutions_on_cpu():
+    def products(batch, size, channels, features):
+        images, kernel = jnp.zeros((batch, size, size, channels)), jnp.zeros((3, 3, channels, features))
+        traced = jax.jit(functools.partial(convolution, padding=1)).trace(images, kernel)
+        return operations(traced.lower(lowering_platforms=("cpu",)))["dot_general"]
+
+    cases = {(8, 8, 256, 512): 1, (9, 8, 256, 512): 0, (1, 1, 255, 512): 0, (1, 1, 512, 255): 0, (2, 22, 512, 512): 1}
+    assert {case: products(*case) for case in cases} == cases
+
+
 def test_the_weight_gradient_is_split_only_where_that_pays():
     def split(batch, size, channels):
         images, kernel = jnp.zeros((batch, size, size, channels)), jnp.zeros((3, 3, channels, 16))

@@ -1,10 +1,11 @@
 """Convolution over channels-last images, computed in the form that is fastest where it runs.
 
 Lecture rows L30-L33, L37. On GPU and TPU every form is one `lax.conv_general_dilated`. On CPU, XLA's own
-form is slow in three places, and there the same sum is arranged differently (`tests/benchmarks/layers.py`):
-a 1x1 convolution is a matrix product over channels, the weight gradient of a convolution of many images with
-few channels is a sum over pieces of the batch, and convolutions in groups are `zoo.nn.grouped`'s. The platform
-is decided at lowering, so exported programs are right everywhere, and the parameters do not depend on it.
+form is slow in four places, and there the same sum is arranged differently (`tests/benchmarks/layers.py`):
+a 1x1 convolution is a matrix product over channels, one of many channels at few places a product over channels
+and taps, the weight gradient of a convolution of many images with few channels is a sum over pieces of the
+batch, and convolutions in groups are `zoo.nn.grouped`'s. The platform is decided at lowering, so exported
+programs are right everywhere, and the parameters do not depend on it.
 """
 
 import functools
@@ -19,7 +20,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 from jaxtyping import Array, Float
 
-from zoo.nn.geometry import Geometry, is_zero, plain
+from zoo.nn.geometry import Geometry, is_zero, padded, plain, taps
 from zoo.nn.grouped import grouped_convolution, pays_on_cpu
 from zoo.nn.window import Padding, bound, explicit_padding, output_sizes, per_axis
 
@@ -29,6 +30,10 @@ PIECES = (8, 4)
 PIECE_IMAGES, PIECE_PLACES = 8, 2048
 """How many images, and places of the window over all of them, a piece has at least: below, splitting gains
 too little for what it costs the compiler."""
+
+MANY_CHANNELS = 256
+"""From so many input and output channels on, a convolution with no more than twice as many places, of all images
+together, is a matrix product on CPU."""
 
 FEW_CHANNELS = 64
 """Up to this many input and output channels the weight gradient is split; with more XLA's own is as fast."""
@@ -84,6 +89,8 @@ def convolution(
         return form(geometry, images, kernel)
     if math.prod(window) == 1 and not any(map(any, pads)):
         return lax.platform_dependent(images, kernel, cpu=bound(_pointwise, geometry), default=bound(plain, geometry))
+    if _has_few_places(images, kernel, math.prod(places)):
+        return lax.platform_dependent(images, kernel, cpu=bound(_by_patches, geometry), default=bound(plain, geometry))
     pieces = _pieces(images, kernel, math.prod(places))
     return _with_split_gradient(geometry, pieces, images, kernel) if pieces > 1 else plain(geometry, images, kernel)
 
@@ -93,6 +100,21 @@ def _pointwise(geometry: Geometry, images: Array, kernel: Array) -> Array:
     steps = (slice(None), *(slice(None, None, step) for step in geometry.strides))
     over_channels = (((images.ndim - 1,), (0,)), ((), ()))
     return lax.dot_general(images[steps], kernel.reshape(kernel.shape[-2:]), over_channels)
+
+
+def _by_patches(geometry: Geometry, images: Array, kernel: Array) -> Array:
+    """A convolution as one matrix product: the channels of all taps beside each other, times the whole kernel."""
+    seen = [pixels for _, pixels in taps(geometry, padded(geometry, images), kernel.shape[:-2])]
+    over_channels = (((images.ndim - 1,), (0,)), ((), ()))
+    return lax.dot_general(jnp.concatenate(seen, axis=-1), kernel.reshape(-1, kernel.shape[-1]), over_channels)
+
+
+def _has_few_places(images: Array, kernel: Array, places: int) -> bool:
+    """Whether XLA's own form on CPU would spend its time on the kernel, not on the images."""
+    batch, narrow = images.shape[0], min(kernel.shape[-2:])
+    if not isinstance(batch, int):  # of symbolic size, in an export
+        return False
+    return narrow >= MANY_CHANNELS and batch * places <= 2 * narrow and jnp.issubdtype(images.dtype, jnp.floating)
 
 
 def _pieces(images: Array, kernel: Array, places: int) -> int:

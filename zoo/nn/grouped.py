@@ -25,7 +25,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from zoo.nn.geometry import Geometry, is_zero, plain
+from zoo.nn.geometry import Geometry, extents, is_zero, padded, plain, taps
 from zoo.nn.window import bound
 
 MULTIPLICATIONS = 2**16
@@ -117,14 +117,8 @@ def _tap_by_tap(geometry: Geometry, images: Array, kernel: Array) -> Array:
     """A depthwise convolution: for each tap the images shifted, times one weight a channel."""
     images = jnp.repeat(images, kernel.shape[-1] // geometry.groups, axis=-1)
     # The barrier: otherwise XLA would pad, and compute what the images are made of, once for every tap.
-    images = lax.optimization_barrier(_padded(geometry, images))
-    extents = _extents(geometry, images.shape[1:-1], kernel.shape[:-2])
-    terms = []
-    for tap in np.ndindex(*kernel.shape[:-2]):
-        starts = [i * gap for i, gap in zip(tap, geometry.dilation, strict=True)]
-        spans = zip(starts, extents, geometry.strides, strict=True)
-        shifted = images[:, *(slice(start, start + extent, step) for start, extent, step in spans)]
-        terms.append(shifted * kernel[*tap, 0])
+    images = lax.optimization_barrier(padded(geometry, images))
+    terms = [shifted * kernel[*tap, 0] for tap, shifted in taps(geometry, images, kernel.shape[:-2])]
     return sum(terms[1:], terms[0])
 
 
@@ -174,9 +168,9 @@ def _input_gradient(geometry: Geometry, shape: Sequence[int], kernel: Array, out
 def _weight_gradient(geometry: Geometry, shape: Sequence[int], images: Array, out: Array) -> Array:
     """A loop over the window's taps, each a matrix product over the places of every image."""
     dtype, (*window, channels, features) = images.dtype, shape
-    images, out = _padded(geometry, _widened(images)), _widened(out)
+    images, out = padded(geometry, _widened(images)), _widened(out)
     axes, batch, places = len(window), out.shape[0], math.prod(out.shape[1:-1])
-    extents = _extents(geometry, images.shape[1:-1], window)
+    spans = extents(geometry, images.shape[1:-1], window)
     if channels == 1:
         images = jnp.repeat(images, features // geometry.groups, axis=-1)
     else:
@@ -187,7 +181,7 @@ def _weight_gradient(geometry: Geometry, shape: Sequence[int], images: Array, ou
     @functools.partial(jax.checkpoint, prevent_cse=False)  # or every tap's part of the images would be kept
     def at(tap: Array) -> Array:
         start = (*(0,) * len(lead), *(tap[i] for i in range(axes)), 0)
-        shifted = lax.dynamic_slice(images, start, (*lead, *extents, images.shape[-1]))[steps]
+        shifted = lax.dynamic_slice(images, start, (*lead, *spans, images.shape[-1]))[steps]
         if channels == 1:
             products = (shifted * out).reshape(batch, places, features)
             return lax.dot_general(jnp.ones((batch, places), out.dtype), products, (((1,), (1,)), ((0,), (0,))))
@@ -199,16 +193,3 @@ def _weight_gradient(geometry: Geometry, shape: Sequence[int], images: Array, ou
     if channels == 1:
         return gradient.sum(1).reshape(shape).astype(dtype)
     return jnp.moveaxis(gradient.sum(2), 1, 2).reshape(shape).astype(dtype)
-
-
-def _padded(geometry: Geometry, images: Array) -> Array:
-    pads = ((0, 0, 0), *((before, after, 0) for before, after in geometry.padding), (0, 0, 0))
-    return lax.pad(images, jnp.zeros((), images.dtype), pads)
-
-
-def _extents(geometry: Geometry, sizes: Sequence[int], window: Sequence[int]) -> list[int]:
-    """From the first to the last of one tap's pixels along each axis of the padded images."""
-    extents = []
-    for size, taps, step, gap in zip(sizes, window, geometry.strides, geometry.dilation, strict=True):
-        extents.append((size - gap * (taps - 1) - 1) // step * step + 1)
-    return extents
