@@ -89,18 +89,6 @@ class Assembly:
         file = transfer.weights_file(self.recipe.model.name, self.recipe.weights)
         return {"weights": {"sha256": transfer.digest(file)}}
 
-    def check_origin(self, card: dict[str, Any]) -> None:
-        """Refuses weights other than those that the run of this card began with.
-
-        Raises:
-          RecipeError: see `weights`, or the file has changed.
-        """
-        known, found = (origin.get("weights", {}).get("sha256") for origin in (card, self.origin()))
-        if known != found:
-            raise RecipeError(
-                f"weights: {self.recipe.weights} is not what the run began with: expected sha256 {known}, got {found}"
-            )
-
     @functools.cached_property
     def state_shapes(self) -> TrainState:
         """Shapes and types of the state, without computing it."""

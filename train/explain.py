@@ -111,8 +111,8 @@ def explain(
     with console.timed("looked into the model"):
         found = look(subject, subject.read(image), layer, label, steps, f"{subject.title} sees {image.name}")
     write_bytes(output, png(explanation(found), dpi=150))
-    best = sorted(found.scores, key=lambda score: -score[1])[:CLASSES_SHOWN]
-    console.table(found.title, [(name, f"{100 * score:.1f} %") for name, score in best])
+    leading = sorted(found.scores, key=lambda score: -score[1])[:CLASSES_SHOWN]
+    console.table(found.title, [(name, f"{100 * score:.1f} %") for name, score in leading])
     console.say(f"explained {found.scores[found.label][0]} at {found.layer}: {output}")
     return found
 

@@ -19,6 +19,7 @@ from train.progress import Progress
 from train.recipe import Recipe
 from train.results import write_results
 from train.state import TrainState
+from train.transfer import check_origin
 from train.workdir import Workdir, WorkdirError, resume_command
 
 __all__ = ["NonFiniteError", "Outcome", "fit"]
@@ -89,7 +90,7 @@ class _Run:
             state = self._restore() if resume else None
             if state is None:
                 if resume:
-                    self.assembly.check_origin(self.files.read_card())
+                    check_origin(self.recipe, self.files.read_card())
                 with self.console.timed("initialising"):
                     state = self.assembly.initialise()
             step, skipped = self.progress.step, self.progress.skipped

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from train.assemble import assemble
 from train.console import Console
 from train.loop import fit
+from train.transfer import check_origin
 from train.workdir import Workdir, free_workdir
 
 
@@ -22,7 +22,7 @@ def rerun(path: Path, console: Console | None = None) -> int:
     files, console = Workdir(path), console or Console()
     recipe = files.read_recipe()
     expected = files.read_fingerprint()
-    assemble(recipe).check_origin(files.read_card())
+    check_origin(recipe, files.read_card())
     outcome = fit(recipe, free_workdir(path.resolve().parent, f"{path.resolve().name}-rerun"), console=console)
     if outcome.fingerprint is None:
         return outcome.exit_code or 1

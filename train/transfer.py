@@ -7,7 +7,7 @@ fine-tuned layers); Clark et al., 2020, ELECTRA (learning rates that fall from l
 import fnmatch
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import Array, PyTree
 
 import zoo
+from train.recipe import Recipe, RecipeError
 from zoo.nn import BatchNorm
 from zoo.weights.source import locate
 
@@ -34,6 +35,25 @@ def weights_file(model_name: str, source: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"expected a file of weights, found {'a folder' if path.exists() else 'none'}: {path}")
     return path
+
+
+def check_origin(recipe: Recipe, card: Mapping[str, Any]) -> None:
+    """Refuses weights other than those that the run of this `recipe.json` began with.
+
+    Raises:
+      RecipeError: the file cannot be had, or has changed.
+    """
+    if recipe.weights is None:
+        return
+    try:
+        found = digest(weights_file(recipe.model.name, recipe.weights))
+    except (ValueError, ImportError, OSError) as error:
+        raise RecipeError(f"weights: {error}") from error
+    known = card.get("weights", {}).get("sha256")
+    if known != found:
+        raise RecipeError(
+            f"weights: {recipe.weights} is not what the run began with: expected sha256 {known}, got {found}"
+        )
 
 
 def digest(path: Path) -> str:

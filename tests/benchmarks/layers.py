@@ -106,6 +106,10 @@ def convolutions() -> None:
         (8, 56, 256, 512, 1, 2),
         (8, 7, 512, 2048, 1, 1),
         (1, 14, 256, 1024, 1, 1),
+        (4, 2, 512, 512, 3, 1),  # the last two stages of ResNet-18, of small images
+        (4, 4, 256, 512, 3, 2),
+        (1, 7, 512, 512, 3, 1),
+        (8, 7, 512, 512, 3, 1),
     ):
         compare(
             f"conv {window}x{window}/{strides} {batch}x{size}x{size}x{channels} -> {features}",

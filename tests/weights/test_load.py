@@ -1,6 +1,5 @@
 """Loading and saving weights: round trips, other heads, and every way in which a file can be wrong."""
 
-import dataclasses
 import shutil
 import sys
 
@@ -110,17 +109,14 @@ def test_a_name_takes_options_and_a_module_has_its_own(tiny, file):
 
 
 def test_published_weights_are_those_of_the_modules_own_row(tmp_path, tiny, file, monkeypatch):
-    sources = {}
-    for name in ("cifar_resnet8", "cifar_resnet20"):
-        preprocessing = Preprocessing(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
-        sources[name] = (Pretrained("V1", (tmp_path / name).as_uri(), "", preprocessing, "cifar10", 10.0, None),)
-    monkeypatch.setattr("zoo.catalog.pretrained.table", lambda: sources)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     shutil.copy(file, tmp_path / "cifar_resnet20.safetensors")
-    published = dataclasses.replace(
-        sources["cifar_resnet20"][0], url=(tmp_path / "cifar_resnet20.safetensors").as_uri()
-    )
-    sources["cifar_resnet20"] = (published,)
+    preprocessing = Preprocessing(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    sources = {
+        name: (Pretrained("V1", (tmp_path / f"{name}.safetensors").as_uri(), "", preprocessing, "cifar10", 10.0, None),)
+        for name in ("cifar_resnet8", "cifar_resnet20")
+    }
+    monkeypatch.setattr("zoo.catalog.pretrained.table", lambda: sources)
     with pytest.raises(WeightsError, match=r"cifar_resnet20\.safetensors does not fit cifar_resnet20"):
         zoo.load_weights(CifarResNet(depth=20, num_classes=5), "V1")  # the file is of eight layers
     with pytest.raises(zoo.UnknownNameError, match="no weights of CifarResNet 'V1'"):
