@@ -168,13 +168,13 @@ def assemble(recipe: Recipe) -> Assembly:
       DataError: the examples cannot be read.
     """
     config = recipe.data
-    train = data.load(config.source, "train", config.data_dir, config.limit, config.framing("train"))
-    test = data.load(config.source, "test", config.data_dir, framing=config.framing("test"))
+    train = data.load(config.source, "train", config.data_dir, config.limit, config.framing("train"), config.part)
+    test = data.load(config.source, "test", config.data_dir, framing=config.framing("test"), part=config.part)
     if not len(test):
         raise data.DataError(f"{test.name}: none of its {len(train)} examples can be held out for the test")
     task = make_task(recipe.task, train)
-    if recipe.task.name == "regression" and (recipe.augment.mixup or recipe.augment.cutmix):
-        raise RecipeError("augment.mixup and augment.cutmix mix labels: they do not go with regression")
+    if recipe.task.learns_value and (recipe.augment.mixup or recipe.augment.cutmix):
+        raise RecipeError(f"augment.mixup and augment.cutmix mix labels: they do not go with {recipe.task.name}")
     placement = make_placement(recipe.placement)
     if config.batch_size % placement.mesh.size:
         raise RecipeError(f"data.batch_size: {config.batch_size} does not divide over {placement.mesh.size} devices")
@@ -247,4 +247,4 @@ def make_model(recipe: Recipe, task: Task, axis_name: str | None = None) -> nn.M
         raise RecipeError(f"model.options: {error}") from error
     if axis_name is not None and "axis_name" in {field.name for field in dataclasses.fields(model)}:
         model = model.clone(axis_name=axis_name)  # batch norm averages over the devices
-    return model
+    return task.wrap(model)

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from train import data
 from train.assemble import Assembly
@@ -14,6 +14,16 @@ from train.data.pipeline import MEMORY_LIMIT
 from train.data.source import Arrays
 from train.report import Predictions
 from train.state import TrainState
+
+POINTS = 500
+"""Held-out examples whose places on the sphere are kept."""
+
+_REPORTED = {
+    "logits": ("label", "classification"),
+    "cosines": ("label", "nearest"),
+    "value": ("target", "regression"),
+}
+"""Of what a task predicts: what it is compared with, and how the report shows it."""
 
 
 class Evaluator:
@@ -23,6 +33,8 @@ class Evaluator:
         self._assembly = assembly
         self._evaluate = assembly.make_evaluate()
         self._decoded: list[Arrays] | None = None
+        self.embedding: Float[np.ndarray, "points dims"] | None = None
+        """Where the last evaluation found the first held-out examples on the sphere, of a task that has one."""
 
     def summary(self, state: TrainState, stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         """The metrics of the variables and, as ema_..., of their moving average; None if `stop` said so."""
@@ -49,27 +61,28 @@ class Evaluator:
             summary |= {prefix + name: value for name, value in self._assembly.task.summarise(sums).items()}
         return summary
 
-    def predictions(self, state: TrainState) -> Predictions:
-        """Every held-out example with its prediction, for the report; images thinned until all fit in memory."""
+    def predictions(self, state: TrainState) -> list[Predictions]:
+        """Every held-out example with what is predicted of it, a class, a value or both, for the report.
+
+        Images are thinned until all fit in memory.
+        """
         variables = self._assembly.placement.to_portable(state).variables()
-        parts: dict[str, list[np.ndarray]] = {"image": [], "truth": [], "output": []}
-        truth = "label" if self._assembly.recipe.task.name == "classification" else "target"
-        thinning = self._thinning
+        parts: dict[str, list[np.ndarray]] = {}
+        thinning, test = self._thinning, self._assembly.test
         for batch in self._batches():
-            _, outputs = self._evaluate(variables, self._assembly.placement.shard_global(batch))
+            _, predicted = self._evaluate(variables, self._assembly.placement.shard_global(batch))
             mask = batch["mask"]
-            parts["image"].append(batch["image"][mask, ::thinning, ::thinning])
-            parts["truth"].append(batch[truth][mask])
-            parts["output"].append(np.asarray(outputs)[mask])
+            found = {**{name: batch[name][mask] for name in ("label", "target") if name in batch}}
+            found["image"] = batch["image"][mask, ::thinning, ::thinning]
+            found |= {name: np.asarray(predicted[name])[mask] for name in _REPORTED if name in predicted}
+            for name, array in found.items():
+                parts.setdefault(name, []).append(array)
         joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-        return Predictions(
-            images=joined["image"],
-            targets=joined["truth"],
-            outputs=joined["output"],
-            class_names=self._assembly.test.class_names,
-            kind=self._assembly.recipe.task.name,
-            unit=self._assembly.test.target_unit,
-        )
+        return [
+            Predictions(joined["image"], joined[truth], joined[name], test.class_names, kind, test.target_unit)
+            for name, (truth, kind) in _REPORTED.items()
+            if name in joined
+        ]
 
     def _sums(self, variables: PyTree[Array], stop: Callable[[], bool]) -> dict[str, float] | None:
         """The sums over the split, added in double precision on the host, one batch late."""
@@ -80,14 +93,18 @@ class Evaluator:
                 total[name] = total.get(name, 0.0) + float(value)
 
         running = None
+        points: list[np.ndarray] = []
         for batch in self._batches():
             if stop():
                 return None
-            sums, _ = self._evaluate(variables, self._assembly.placement.shard_global(batch))
+            sums, predicted = self._evaluate(variables, self._assembly.placement.shard_global(batch))
+            if "embedding" in predicted and sum(map(len, points)) < POINTS:
+                points.append(np.asarray(predicted["embedding"])[batch["mask"]])
             if running is not None:
                 add(running)
             running = sums
         add(running)
+        self.embedding = np.concatenate(points)[:POINTS] if points else None
         return total
 
     def _batches(self) -> Iterable[Arrays]:

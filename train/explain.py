@@ -186,7 +186,7 @@ def _of_run(path: Path, best: bool, ema: bool) -> Subject:
     recipe = files.read_recipe()
     task, shape = learned(files)
     if not isinstance(task, tasks.Classification):
-        raise ExplainError(f"{path} predicts a value: explain looks into classifiers")
+        raise ExplainError(f"{path} learned {recipe.task.name}: explain looks into classification by logits")
     _, variables, average = load_variables(files, task, best)
     if ema and average is None:
         raise ExplainError(f"{path} keeps no moving average; leave out --ema")

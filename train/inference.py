@@ -1,5 +1,6 @@
 """What one does with a run that is there: measure it again, and predict images with it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from train.console import Console, quantity
 from train.data import Framing, preprocess
 from train.data.images import opened
 from train.evaluation import Evaluator
+from train.tasks import Prediction
 from train.workdir import Workdir, WorkdirError
 from zoo.preprocessing import eight_bits
 
@@ -83,16 +85,17 @@ def predict_images(
     model, prepare = make_model(recipe, task), preprocess(recipe.augment)
 
     @jax.jit
-    def predict(variables: PyTree[Array], batch: UInt8[Array, "batch height width channels"]) -> Array:
+    def predict(variables: PyTree[Array], batch: UInt8[Array, "batch height width channels"]) -> Prediction:
         return task.predict(model.apply(variables, *task.inputs(prepare({"image": batch})), train=False))
 
     outputs = []
     for first in range(0, len(pixels), _BATCH):
         rows = np.minimum(np.arange(first, first + min(_BATCH, len(pixels))), len(pixels) - 1)
-        outputs.append(np.asarray(predict(average if ema else variables, pixels[rows])))
+        outputs.append(jax.device_get(predict(average if ema else variables, pixels[rows])))
+    predicted = jax.tree.map(lambda *parts: np.concatenate(parts), *outputs)
     records = [
-        {"image": str(image), **_record(task, output)}
-        for image, output in zip(images, np.concatenate(outputs)[: len(images)], strict=True)
+        {"image": str(image), **_record(task, {name: array[i] for name, array in predicted.items()})}
+        for i, image in enumerate(images)
     ]
     rows = [(record["image"], record["text"]) for record in records]
     (console or Console()).table(f"{recipe.model.name} of {path}, step {step}", rows)
@@ -135,12 +138,24 @@ def read_image(
         return np.asarray(image, np.uint8).reshape(shape)
 
 
-def _record(task: tasks.Task, output: Float[np.ndarray, "..."]) -> dict[str, Any]:
-    if not isinstance(task, tasks.Classification):
-        return {"value": float(output), "text": f"{float(output):.4g} {task.unit}".rstrip()}
-    scores = np.exp(output - output.max())
-    scores /= scores.sum()
-    order = np.argsort(-scores, kind="stable")
-    named = [(task.class_names[i], float(scores[i])) for i in order]
-    shown = ", ".join(f"{name} {100 * score:.1f} %" for name, score in named[:_CLASSES_SHOWN])
-    return {"scores": named, "text": shown}
+def _record(task: tasks.Task, predicted: Mapping[str, Float[np.ndarray, "..."]]) -> dict[str, Any]:
+    """Scores of the classes, best first, and the value: those of them that the task has."""
+    record, texts = {}, []
+    for name in ("logits", "cosines"):
+        if name in predicted:
+            scores = shares(predicted[name]) if name == "logits" else predicted[name]
+            order = np.argsort(-scores, kind="stable")
+            record["scores"] = [(task.class_names[i], float(scores[i])) for i in order]
+            form = "{} {:.1%}" if name == "logits" else "{} (cosine {:.3f})"
+            shown = (form.format(*named).replace("%", " %") for named in record["scores"][:_CLASSES_SHOWN])
+            texts.append(", ".join(shown))
+    if "value" in predicted:
+        record["value"] = float(predicted["value"])
+        texts.append(f"{record['value']:.4g} {task.unit}".rstrip())
+    return {**record, "text": "; ".join(texts)}
+
+
+def shares(logits: Float[np.ndarray, "classes"]) -> Float[np.ndarray, "classes"]:
+    """The softmax."""
+    scores = np.exp(logits - logits.max())
+    return scores / scores.sum()

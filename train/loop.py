@@ -18,6 +18,7 @@ from train.meter import Meter, NonFiniteError, check_state
 from train.progress import Progress
 from train.recipe import Recipe
 from train.results import write_results
+from train.sphere import keep_embedding
 from train.state import TrainState
 from train.transfer import check_origin
 from train.workdir import Workdir, WorkdirError, resume_command
@@ -197,6 +198,7 @@ class _Run:
         if summary is None:
             return
         step, name = self.progress.step, self.task.best
+        keep_embedding(self.files, step, self.evaluator.embedding)
         better = self.progress.note_evaluation(summary, summary[name], self.task.higher_is_better)
         epoch = step / self.assembly.steps_per_epoch
         self.journal.write("eval", step, {"epoch": epoch, **summary, f"best_{name}": self.progress.best})

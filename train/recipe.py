@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from train.data.augment import Augment
 from train.data.framing import Framing
+from train.data.loading import Part
 from zoo.names import unknown
 
 
@@ -43,6 +44,12 @@ class Data:
     """Where prepared TFDS data sets are; by default TFDS's own folder."""
     limit: int | None = None
     """Train on this many examples only, drawn evenly from the classes."""
+    classes: tuple[str, ...] = ()
+    """Keep these classes only, by name, in training and evaluation."""
+    per_class: tuple[int, ...] = ()
+    """Two numbers: training examples of the first and of the last class, the others evenly in between."""
+    rotate: tuple[float, ...] = ()
+    """Two angles in degrees, between which each image is turned once; the angle is its target."""
     pipeline: Literal["auto", "memory", "grain"] = "auto"
     """memory keeps the whole set on the device, grain reads it with workers; auto: memory up to 1 GiB."""
     workers: int = 0
@@ -60,6 +67,11 @@ class Data:
     eval_crop: int = 0
     """Pixels a side of the central square that evaluation cuts then; 0: as crop."""
 
+    @property
+    def part(self) -> Part:
+        """What is made of the source."""
+        return Part(self.classes, self.per_class, self.rotate)
+
     def framing(self, split: Literal["train", "test"]) -> Framing | None:
         """How the images of a split become squares of one size; None where they have one."""
         if not self.crop:
@@ -71,13 +83,59 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
+class Space:
+    """The space of the network's outputs, of the tasks on the sphere; that of others follows from the data."""
+
+    dims: int = 0
+    """Outputs of the network. 0: as many as classes, for a value alone 3, with a class too one more than classes. A
+    plain regression with several has one more linear layer."""
+    prototypes: str = "separated"
+    """separated, random, one_hot, vectors, semantic (separated in the order of a likeness), or a file of prototypes."""
+    objective: Literal["max", "mean"] = "max"
+    """What separated prototypes minimise: the largest cosine of all, or the mean of each one's largest."""
+    vectors: str | None = None
+    """For vectors and semantic: a file of word vectors of the classes' names; for semantic also taxonomy:cifar100."""
+    bounds: tuple[float, ...] = ()
+    """Lowest and highest value; by default those of the training examples."""
+    seed: int = 0
+    """Of the prototypes, so that runs of other seeds have the same."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """What is learned."""
 
-    name: Literal["classification", "regression"] = "classification"
-    """classification of labels, or regression of one number."""
+    name: Literal[
+        "classification",
+        "regression",
+        "joint",
+        "sphere_classification",
+        "sphere_regression",
+        "sphere_joint",
+        "max_separation",
+        "cosface",
+        "arcface",
+        "sphereface",
+        "class_means",
+    ] = "classification"
+    """classification of labels, regression of one number, or joint: both; sphere_...: the same with hyperspherical
+    prototypes. Other classifiers: a fixed matrix before the softmax (max_separation), angular margins (cosface,
+    arcface, sphereface), and the nearest mean of a class (class_means)."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes, in [0, 1)."""
+    standardise: bool = True
+    """Whether a plain regression learns (value - mean) / deviation, or the value in its own unit."""
+    space: Space = Space()
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether examples need a label."""
+        return "regression" not in self.name
+
+    @property
+    def learns_value(self) -> bool:
+        """Whether examples need a target."""
+        return self.name.endswith(("regression", "joint"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,12 +236,24 @@ class Recipe:
             "data.eval_batch_size": self.data.eval_batch_size >= 1,
             "data.workers": self.data.workers >= 0,
             "data.limit": self.data.limit is None or self.data.limit >= 1,
+            "data.classes": len(self.data.classes) != 1,
+            "data.per_class": not self.data.per_class
+            or (len(self.data.per_class) == 2 and 1 <= self.data.per_class[0] <= self.data.per_class[1]),
+            "data.rotate": not self.data.rotate
+            or (len(self.data.rotate) == 2 and self.data.rotate[0] < self.data.rotate[1] and not self.data.crop),
             "data.crop": self.data.crop >= 0,
             "data.smallest_area": 0 < self.data.smallest_area <= 1,
             "data.eval_crop": self.data.eval_crop == 0 or (self.data.eval_crop > 0 and self.data.crop > 0),
             "data.resize": self.data.resize == 0
             or (self.data.crop > 0 and self.data.resize >= (self.data.eval_crop or self.data.crop)),
-            "task.label_smoothing": 0 <= self.task.label_smoothing < 1,
+            "task.label_smoothing": 0
+            <= self.task.label_smoothing
+            < (1 if self.task.name == "classification" else 1e-9),
+            "task.space.dims": self.task.space.dims == 0
+            or self.task.space.dims >= (3 if self.task.name == "sphere_joint" else 2),
+            "task.space.bounds": not self.task.space.bounds
+            or (len(self.task.space.bounds) == 2 and self.task.space.bounds[0] < self.task.space.bounds[1]),
+            "task.space.seed": 0 <= self.task.space.seed < 2**32,
             "optimizer.learning_rate": 0 <= optimizer.learning_rate < math.inf,
             "optimizer.momentum": 0 <= optimizer.momentum < 1,
             "optimizer.b1": 0 <= optimizer.b1 < 1,

@@ -12,6 +12,7 @@ from train.data.images import encoded
 from train.evaluation import Evaluator, first_kernel
 from train.files import write_bytes, write_json
 from train.progress import Progress
+from train.sphere import on_the_sphere
 from train.state import TrainState, fingerprint
 from train.workdir import Workdir
 
@@ -32,8 +33,8 @@ def write_results(
     write_json(files.fingerprint, result | {"metrics": progress.metrics})
     with console.timed("writing the report"):
         predictions = evaluator.predictions(state)
-        write_bytes(files.example, encoded(predictions.images[0]))
-        write_report(files.path, predictions, first_kernel(variables["params"]))
+        write_bytes(files.example, encoded(predictions[0].images[0]))
+        write_report(files.path, predictions, first_kernel(variables["params"]), on_the_sphere(files, assembly))
     rows = [("test", describe(progress.metrics)), ("time", f"{progress.seconds:.0f} s")]
     if progress.skipped:
         rows.append(("skipped", f"{progress.skipped} updates that were not finite"))

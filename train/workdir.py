@@ -49,6 +49,11 @@ class Workdir:
         return self.path / "checkpoints"
 
     @property
+    def embeddings(self) -> Path:
+        """The folder of what each evaluation found on the sphere, of a task that has one."""
+        return self.path / "embeddings"
+
+    @property
     def weights(self) -> Path:
         """The final variables alone, for `zoo.load_weights`."""
         return self.path / "model.safetensors"

@@ -1,4 +1,4 @@
-"""`python -m zoo list|describe|summary|benchmark`: the catalog and its models at the command line."""
+"""`python -m zoo list|describe|summary|benchmark|separate`: the catalog, its models and prototypes, in a terminal."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from zoo import tables
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns 0, or 2 for a name that does not exist."""
+    """Runs one command; returns 0, or 2 for a name that does not exist or a file that cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="the catalog, or the part of it that matches a pattern")
@@ -28,6 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
             one.add_argument("--side", type=int, default=0, metavar="N", help="pixels a side; by default the catalog's")
             one.add_argument("--rounds", type=int, default=10, metavar="N", help="runs of each program (%(default)s)")
             one.add_argument("--train", action="store_true", help="time a training step too")
+    separating = commands.add_parser("separate", help="unit vectors as prototypes of classes, far from each other")
+    separating.add_argument("classes", type=int, help="how many")
+    separating.add_argument("dims", type=int, help="of the space")
+    separating.add_argument("--objective", default="max", help="max or mean of the largest cosines (%(default)s)")
+    separating.add_argument("--seed", type=int, default=0, metavar="N", help="of the starts (%(default)s)")
+    separating.add_argument("--save", default="", metavar="FILE", help="a new .npz or .safetensors to keep them in")
     commands.add_parser("markdown", help="the catalog as the README's table")
     chosen = parser.parse_args(arguments)
     try:
@@ -46,7 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
                 print_benchmark(
                     chosen.name, batch=chosen.batch, side=chosen.side, rounds=chosen.rounds, train=chosen.train
                 )
-    except (zoo.UnknownNameError, ValueError) as error:
+            case "separate":
+                from zoo.hyperspheres.command import print_separation
+
+                print_separation(chosen.classes, chosen.dims, chosen.objective, chosen.seed, chosen.save)
+    except (zoo.UnknownNameError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

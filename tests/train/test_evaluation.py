@@ -68,7 +68,7 @@ def test_the_predictions_for_the_report_are_every_example_once_in_order(model, w
     variables, _, arrays = model
     assembly = assemble(recipe(data))
     state = dataclasses.make_dataclass("State", [("variables", object)])(lambda: variables)
-    predictions = Evaluator(assembly).predictions(state)
+    (predictions,) = Evaluator(assembly).predictions(state)
     np.testing.assert_array_equal(predictions.images, arrays["image"])
     np.testing.assert_array_equal(predictions.targets, arrays["label"])
     np.testing.assert_allclose(
@@ -79,7 +79,7 @@ def test_the_predictions_for_the_report_are_every_example_once_in_order(model, w
 def test_the_report_is_told_the_unit_of_a_regression(data):
     base = recipe(data, task=Task("regression"))
     assembly = assemble(dataclasses.replace(base, data=dataclasses.replace(base.data, source="rotated_digits")))
-    predictions = Evaluator(assembly).predictions(assembly.make_state())
+    (predictions,) = Evaluator(assembly).predictions(assembly.make_state())
     assert (predictions.kind, predictions.unit) == ("regression", "degrees")
 
 

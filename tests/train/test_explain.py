@@ -135,7 +135,7 @@ def test_what_cannot_be_looked_into_is_said(run, whole, regression, image, tmp_p
     output = tmp_path / "picture.png"
     for of, weights, message in (
         (whole[0], None, "Tiny has no feature maps to look into"),
-        (regression, None, "predicts a value: explain looks into classifiers"),
+        (regression, None, "learned regression: explain looks into classification by logits"),
         (tmp_path, None, "holds no run"),
         ("lenet5", None, "lenet5 has no published weights: name a file with --weights"),
         ("lenet5", str(tmp_path / "none.safetensors"), "none.safetensors"),

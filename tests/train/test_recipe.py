@@ -79,6 +79,8 @@ BAD_VALUES = {
     "data.eval_crop": 224,
     "data.resize": 256,
     "task.label_smoothing": 1.0,
+    "task.space.dims": -1,
+    "task.space.seed": -1,
     "optimizer.learning_rate": -0.1,
     "optimizer.momentum": 1.0,
     "optimizer.b1": 1.0,
@@ -117,9 +119,9 @@ def test_every_number_of_a_recipe_has_a_range():
 
 def with_value(field, value):
     """The default recipe with one value, given as nested dictionaries."""
-    *path, last = field.split(".")
-    values = {last: value}
-    return recipes.from_dict({path[0]: values} if path else values)
+    for name in reversed(field.split(".")):
+        value = {name: value}
+    return recipes.from_dict(value)
 
 
 @pytest.mark.parametrize(

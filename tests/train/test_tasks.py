@@ -113,7 +113,7 @@ def test_bfloat16_outputs_are_measured_in_float32():
     loss = compiled(TASK)[0](outputs, {"label": LABELS})
     assert loss.dtype == jnp.float32
     np.testing.assert_allclose(loss, cross_entropy(one_hot(LABELS), np.asarray(outputs, np.float32)).mean(), rtol=1e-5)
-    assert TASK.predict(outputs).dtype == jnp.float32
+    assert TASK.predict(outputs)["logits"].dtype == jnp.float32
 
 
 def test_of_equal_outputs_the_first_wins_as_in_argmax():
@@ -187,9 +187,9 @@ ANGLES = Regression.of_targets(TARGETS)
 def test_regression_predicts_in_units_of_the_target():
     assert (ANGLES.mean, ANGLES.std) == pytest.approx((TARGETS.mean(), TARGETS.std()))
     expected = OUTPUTS[:, 0] * TARGETS.std() + TARGETS.mean()
-    np.testing.assert_allclose(ANGLES.predict(OUTPUTS), expected, rtol=1e-5)
+    np.testing.assert_allclose(ANGLES.predict(OUTPUTS)["value"], expected, rtol=1e-5)
     standardised = (TARGETS - TARGETS.mean()) / TARGETS.std()
-    np.testing.assert_allclose(ANGLES.predict(standardised[:, None]), TARGETS, rtol=1e-5)
+    np.testing.assert_allclose(ANGLES.predict(standardised[:, None])["value"], TARGETS, rtol=1e-5)
 
 
 def test_regressions_loss_is_the_squared_error_of_standardised_targets():

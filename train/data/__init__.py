@@ -4,7 +4,7 @@ from train.data.augment import Augment, augment, preprocess
 from train.data.errors import DataError
 from train.data.evaluation import evaluation_batches
 from train.data.framing import Framed, Framing
-from train.data.loading import load
+from train.data.loading import Part, load
 from train.data.pipeline import make_pipeline
 from train.data.pipeline_grain import GrainPipeline
 from train.data.pipeline_memory import MemoryPipeline, gather
@@ -19,6 +19,7 @@ __all__ = [
     "Framing",
     "GrainPipeline",
     "MemoryPipeline",
+    "Part",
     "Source",
     "Subset",
     "augment",

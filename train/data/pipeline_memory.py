@@ -19,8 +19,9 @@ def gather(arrays: dict[str, Array], rows: Int[Array, "batch"]) -> dict[str, Arr
 _gather = jax.jit(gather)
 
 
-@functools.lru_cache(maxsize=4)
-def _permutation(seed: int, epoch: int, count: int) -> Int[np.ndarray, "rows"]:
+@functools.lru_cache(maxsize=16)
+def order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "rows"]:
+    """The rows of an epoch, in the order in which a run of this seed visits them."""
     return generator(seed, epoch).permutation(count).astype(np.int32)
 
 
@@ -61,7 +62,7 @@ class MemoryPipeline:
         """The rows of this process's part of a step's batch."""
         epoch, step = divmod(step, self.steps_per_epoch)
         first = step * self._batch_size + self._first
-        return _permutation(self._seed, epoch, self._count)[first : first + self._local]
+        return order(self._seed, epoch, self._count)[first : first + self._local]
 
     def next(self) -> dict[str, Array]:
         """The next batch."""

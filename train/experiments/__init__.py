@@ -37,6 +37,30 @@ EXPERIMENTS = {
         "dense against residual connections at equal parameters on CIFAR-10 (lecture rows L46, L47)",
         "train.experiments.dense",
     ),
+    "sphere-dims": Experiment(
+        "prototypes against one-hot, random and word vectors over output dimensions (lecture row L90)",
+        "train.experiments.sphere_dims",
+    ),
+    "sphere-privileged": Experiment(
+        "prototypes with and without privileged information (lecture rows L86, L91)",
+        "train.experiments.sphere_privileged",
+    ),
+    "sphere-imbalance": Experiment(
+        "prototypes and other classifiers with 2 to 200 examples a class (lecture rows L89, L92)",
+        "train.experiments.sphere_imbalance",
+    ),
+    "sphere-regression": Experiment(
+        "regression on the sphere against squared error (lecture row L93)",
+        "train.experiments.sphere_regression",
+    ),
+    "sphere-joint": Experiment(
+        "digit and rotation in one space against two losses (lecture rows L94, L95)",
+        "train.experiments.sphere_joint",
+    ),
+    "sphere-limits": Experiment(
+        "output sizes and scales of gradients, with and without a sphere (lecture row L96)",
+        "train.experiments.sphere_limits",
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.overview",
@@ -56,6 +80,10 @@ class Options:
     """Where prepared TFDS data sets are."""
     seed: int = 0
     """Decides everything random."""
+    seeds: int = 0
+    """How many seeds an experiment on the sphere repeats each training with; 0: its own number."""
+    vectors: Path | None = None
+    """Word vectors of the classes' names (.npz, GloVe or word2vec text), for experiments on the sphere."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ import importlib
 from train.recipe import Recipe
 from zoo.names import unknown
 
-_CHAPTERS = ("digits", "mnist", "cifar10", "cifar", "imagenet", "transfer")
+_CHAPTERS = ("digits", "mnist", "cifar10", "cifar", "imagenet", "transfer", "sphere")
 
 
 def all_recipes() -> dict[str, Recipe]:

@@ -127,13 +127,14 @@ NARROW = "\u202f"  # a narrow space at which no line breaks
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def document(title: str, body: Sequence[str]) -> str:
-    """The whole document; `body` is HTML, `title` plain text."""
+def document(title: str, body: Sequence[str], script_source: str = "") -> str:
+    """The whole document; `body` is HTML, `title` plain text, `script_source` the digest of the one script allowed."""
+    policy = f"{POLICY}; script-src {script_source}" if script_source else POLICY
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title>
 <style>{STYLE}</style>

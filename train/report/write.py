@@ -22,6 +22,7 @@ from train.report.curves import TITLES, panels_of
 from train.report.figures import NUMBERED_CLASSES, shorten
 from train.report.run import Run, read_run
 from train.report.theme import DARK, LIGHT, Theme, png
+from zoo.hyperspheres.globe import script_source
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,16 +42,17 @@ class Predictions:
     targets: Int[np.ndarray, " n"] | Float[np.ndarray, " n"]
     """Class labels, or the values of a regression."""
     outputs: Float[np.ndarray, "n classes"] | Float[np.ndarray, " n"]
-    """Logits, or predicted values."""
+    """Logits, cosines, or predicted values."""
     class_names: tuple[str, ...]
     """One a class; empty for regression, and for classes that are named by their number."""
-    kind: Literal["classification", "regression"]
+    kind: Literal["classification", "nearest", "regression"]
+    """classification by logits, by the nearest prototype (cosines), or regression."""
     unit: str = ""
     """The unit of a regression's values, such as degrees."""
 
     def __post_init__(self) -> None:
         shapes = self.images.shape, self.targets.shape, self.outputs.shape
-        labels = self.kind == "classification"
+        labels = self.kind != "regression"
         count = len(self.targets)
         fits = [len(shape) for shape in shapes] == [4, 1, 1 + labels] and {s[0] for s in shapes} == {count}
         if not fits or not count:
@@ -78,12 +80,18 @@ class Results:
     notes: list[str]
 
 
-def write_report(workdir: Path, predictions: Predictions, filters: np.ndarray | None = None) -> Path:
+def write_report(
+    workdir: Path,
+    predictions: Predictions | Sequence[Predictions],
+    filters: np.ndarray | None = None,
+    sphere: str = "",
+) -> Path:
     """Writes `report.html` and its PNGs into a run's work directory and returns the page's path.
 
     Args:
         workdir: a run's directory: recipe.json, metrics.jsonl and, for a finished run, fingerprint.json.
-        predictions: on the held-out split.
+        predictions: on the held-out split; several of a task that predicts several things of an image.
+        sphere: the interactive picture of a task on the sphere (`zoo.hyperspheres.globe`).
         filters: the kernel of the first layer; shown if it is a convolution's (height, width, cin, cout).
 
     Every file appears whole or not at all: it is written under a temporary name and then renamed.
@@ -95,7 +103,12 @@ def write_report(workdir: Path, predictions: Predictions, filters: np.ndarray | 
     if not workdir.is_dir():
         raise FileNotFoundError(f"expected the work directory of a run, found none at {workdir}")
     run = read_run(workdir)
-    results = _classification(predictions) if predictions.kind == "classification" else _regression(predictions)
+    results = _together(
+        [
+            _regression(each) if each.kind == "regression" else _classification(each)
+            for each in ([predictions] if isinstance(predictions, Predictions) else predictions)
+        ]
+    )
     pictures = {"curves.png": png(figures.curves(run.records)), **results.pictures}
     body = [
         blocks.headline(f"Run {run.part('recipe').get('name') or ''}".strip(), run.title,
@@ -103,6 +116,7 @@ def write_report(workdir: Path, predictions: Predictions, filters: np.ndarray | 
         blocks.facts(run.facts),
         *map(blocks.note, [*results.notes, *run.notes]),
         _curves(run),
+        *([section("On the sphere", sphere)] if sphere else []),
         *results.sections,
     ]  # fmt: skip
     if filters is not None and np.ndim(filters) == 4:
@@ -111,7 +125,23 @@ def write_report(workdir: Path, predictions: Predictions, filters: np.ndarray | 
     body += [_recipe(run), _repeat(run)]
     for name, content in pictures.items():
         write_bytes(workdir / name, content)
-    return write_bytes(workdir / "report.html", blocks.document(run.title, body).encode())
+    scripts = script_source() if sphere else ""
+    return write_bytes(workdir / "report.html", blocks.document(run.title, body, scripts).encode())
+
+
+def _together(results: Sequence[Results]) -> Results:
+    """The first's headline, which mentions the others, and the sections of all."""
+    first, *others = results
+    for other in others:
+        first = Results(
+            first.value,
+            first.label,
+            f"{first.detail}; {other.label} {other.value}",
+            [*first.sections, *other.sections],
+            {**other.pictures, **first.pictures},
+            [*first.notes, *other.notes],
+        )
+    return first
 
 
 def predicted_classes(
@@ -160,6 +190,8 @@ def _classification(predictions: Predictions) -> Results:
     targets, count, classes = predictions.targets, *predictions.outputs.shape
     names = predictions.class_names or tuple(map(str, range(classes)))
     predicted, confidence = predicted_classes(predictions.outputs)
+    if predictions.kind == "nearest":
+        confidence = np.where(predicted < 0, np.nan, predictions.outputs.max(axis=1))
     matrix = confusion_counts(targets, predicted, classes)
     right = np.flatnonzero(predicted == targets)
     wrong = np.flatnonzero(predicted != targets)
@@ -169,7 +201,9 @@ def _classification(predictions: Predictions) -> Results:
         true = f"true {shorten(names[targets[i]])}"
         if predicted[i] < 0:
             return "not finite", true
-        guess, sure = shorten(names[predicted[i]]), percent(confidence[i], 1, digits=1)
+        nearest = predictions.kind == "nearest"
+        sure = f"cosine {confidence[i]:.2f}" if nearest else percent(confidence[i], 1, digits=1)
+        guess = shorten(names[predicted[i]])
         return (guess, sure) if predicted[i] == targets[i] else (guess, true, sure)
 
     low, high = wilson_interval(len(right), count)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from train.tasks.protocol import Batch, Sums, mean_of
+from train.tasks.protocol import Batch, OfImages, Prediction, Sums
+from train.tasks.scores import mixed, ranked, summary
 
 AUXILIARY_WEIGHT = 0.3
 """The weight of an auxiliary head's loss: Szegedy et al., 2015, Going Deeper with Convolutions, section 5."""
@@ -17,7 +18,7 @@ Outputs = Float[Array, "batch classes"] | Mapping[str, Float[Array, "batch class
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification:
+class Classification(OfImages):
     """One label an example: int32 `batch["label"]`."""
 
     class_names: tuple[str, ...]
@@ -30,10 +31,6 @@ class Classification:
         """The number of classes."""
         return len(self.class_names)
 
-    def inputs(self, batch: Batch) -> tuple[Array]:
-        """The images."""
-        return (batch["image"],)
-
     def loss(self, outputs: Outputs, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         """Mean cross entropy; mixed images (`mixup`, `cutmix`) share it between their two labels.
 
@@ -42,43 +39,21 @@ class Classification:
         if isinstance(outputs, Mapping):
             heads = [(1.0 if name == "logits" else AUXILIARY_WEIGHT, logits) for name, logits in outputs.items()]
             return sum(weight * self.loss(logits, batch)[0] for weight, logits in heads), {}
-        losses = self._cross_entropy(outputs, batch["label"])
-        if "mix" in batch:  # the share of the first image
-            other = self._cross_entropy(outputs, batch["label_b"])
-            losses = batch["mix"] * losses + (1 - batch["mix"]) * other
-        return jnp.mean(losses), {}
+        return jnp.mean(mixed(lambda label: self._cross_entropy(outputs, label), batch)), {}
 
     def metrics(self, outputs: Outputs, batch: Batch) -> Sums:
-        """Sums of the plain cross entropy, of right answers and of right answers among the best five.
-
-        Of equal outputs the first ranks first, as in argmax. An output that is not a number is no right answer.
-        """
+        """Sums of the plain cross entropy, of right answers and of right answers among the best five."""
         outputs = outputs["logits"] if isinstance(outputs, Mapping) else outputs
-        mask, label, outputs = batch["mask"], batch["label"], outputs.astype(jnp.float32)
-        losses = optax.softmax_cross_entropy_with_integer_labels(outputs, label)
-        own = jnp.take_along_axis(outputs, label[:, None], axis=-1)
-        from_own_on = jnp.arange(outputs.shape[-1]) >= label[:, None]
-        not_above = (outputs < own) | ((outputs == own) & from_own_on)
-        rank = jnp.sum(~not_above, axis=-1)
-        sums = {
-            "count": jnp.sum(mask, dtype=jnp.float32),
-            "loss": jnp.sum(losses, where=mask),
-            "correct": jnp.sum(rank == 0, where=mask, dtype=jnp.float32),
-        }
-        if self.num_outputs > 10:
-            sums["correct5"] = jnp.sum(rank < 5, where=mask, dtype=jnp.float32)
-        return sums
+        outputs = outputs.astype(jnp.float32)
+        return ranked(outputs, optax.softmax_cross_entropy_with_integer_labels(outputs, batch["label"]), batch)
 
     def summarise(self, sums: dict[str, float]) -> dict[str, float]:
         """Mean loss, accuracy and, of more than ten classes, top-5 accuracy, each of these in [0, 1]."""
-        summary = {"loss": mean_of(sums, "loss"), "accuracy": mean_of(sums, "correct")}
-        if "correct5" in sums:
-            summary["top5"] = mean_of(sums, "correct5")
-        return summary
+        return summary(sums)
 
-    def predict(self, outputs: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
+    def predict(self, outputs: Float[Array, "batch classes"]) -> Prediction:
         """The logits, in float32."""
-        return outputs.astype(jnp.float32)
+        return {"logits": outputs.astype(jnp.float32)}
 
     def _cross_entropy(
         self, outputs: Float[Array, "batch classes"], label: Int[Array, "batch"]

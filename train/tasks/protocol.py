@@ -3,10 +3,14 @@
 import math
 from typing import Any, Protocol
 
+import flax.linen as nn
 from jaxtyping import Array, Float, PyTree
 
 Batch = dict[str, Array]
 Sums = dict[str, Float[Array, ""]]
+Prediction = dict[str, Float[Array, "batch ..."]]
+"""What a person reads, by name: "logits" or "cosines" (batch, classes), the largest of which is the predicted class;
+"value" (batch,), a number in the target's units; "embedding" (batch, dims), where on the sphere an example lies."""
 
 
 class Task(Protocol):
@@ -22,6 +26,9 @@ class Task(Protocol):
     """The summary by which checkpoints are ranked."""
     higher_is_better: bool
     """Whether more of `best` is better."""
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model with the layers that the task itself has on top; often the model as it is."""
 
     def inputs(self, batch: Batch) -> tuple[Any, ...]:
         """The model's positional arguments."""
@@ -39,8 +46,20 @@ class Task(Protocol):
     def summarise(self, sums: dict[str, float]) -> dict[str, float]:
         """The metrics a person reads, from sums over any number of batches."""
 
-    def predict(self, outputs: PyTree[Array]) -> PyTree[Array]:
+    def predict(self, outputs: PyTree[Array]) -> Prediction:
         """The outputs in the units a person reads."""
+
+
+class OfImages:
+    """What most tasks have in common: the model sees the images alone, and has its own head."""
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model as it is."""
+        return model
+
+    def inputs(self, batch: Batch) -> tuple[Any, ...]:
+        """The images."""
+        return (batch["image"],)
 
 
 def mean_of(sums: dict[str, float], name: str) -> float:

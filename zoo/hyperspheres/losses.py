@@ -4,6 +4,7 @@ Mettes, van der Pol and Snoek, 2019, Hyperspherical Prototype Networks, equation
 absolute value of z . p in the cosine; with it an output opposite to its prototype would have no loss (erratum E14).
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -13,17 +14,14 @@ TINY = 1e-12
 
 def cosine(outputs: Float[Array, "*batch dims"], prototypes: Float[Array, "*#batch dims"]) -> Float[Array, "*batch"]:
     """The cosine of the angle between outputs of any length and unit vectors."""
-    squared = (outputs**2).sum(-1)
-    has_direction = squared > TINY**2
-    length = jnp.sqrt(jnp.where(has_direction, squared, 1.0))
-    return jnp.where(has_direction, (outputs * prototypes).sum(-1) / length, 0.0)
+    return (_directions(outputs) * prototypes).sum(-1)
 
 
 def cosines(
     outputs: Float[Array, "batch dims"], prototypes: Float[Array, "classes dims"]
 ) -> Float[Array, "batch classes"]:
     """Of every output with every prototype; the largest is the predicted class."""
-    return cosine(outputs[:, None], prototypes)
+    return jnp.matmul(_directions(outputs), prototypes.T, precision=jax.lax.Precision.HIGHEST)
 
 
 def classification_loss(
@@ -76,10 +74,21 @@ def from_cosine(cosines: Float[Array, "*batch"], lower: float, upper: float) -> 
     return lower + (cosines + 1) / 2 * (upper - lower)
 
 
-def _cosine_gradient(outputs: Float[Array, "batch dims"], targets: Float[Array, "batch dims"]) -> Array:
+def _directions(outputs: Float[Array, "*batch dims"]) -> Float[Array, "*batch dims"]:
+    """Unit vectors; zeros where there is no direction."""
+    has_direction, length = _lengths(outputs)
+    return jnp.where(has_direction, outputs / length, 0.0)
+
+
+def _lengths(outputs: Float[Array, "*batch dims"]) -> tuple[Array, Float[Array, "*batch 1"]]:
+    """Whether there is a direction, and the length; that of an output without one is 1, and has no gradient."""
     squared = (outputs**2).sum(-1, keepdims=True)
     has_direction = squared > TINY**2
-    length = jnp.sqrt(jnp.where(has_direction, squared, 1.0))
+    return has_direction, jnp.sqrt(jnp.where(has_direction, squared, 1.0))
+
+
+def _cosine_gradient(outputs: Float[Array, "batch dims"], targets: Float[Array, "batch dims"]) -> Array:
+    has_direction, length = _lengths(outputs)
     tangent = targets - cosine(outputs, targets)[:, None] * outputs / length
     return jnp.where(has_direction, tangent / length, 0.0)
 

@@ -1,0 +1,102 @@
+"""What experiments that repeat each training with several seeds share: running, tables of mean and spread."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from train.console import Console
+from train.files import write_json
+from train.recipe import Recipe, to_dict
+from train.repeats import repeat
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What the repeats of one recipe came to."""
+
+    metrics: Mapping[str, Sequence[float]]
+    """Of the held-out examples, a number a seed."""
+    losses: Sequence[Sequence[float]]
+    """Mean training loss of each epoch, a row a seed."""
+    seconds: float
+
+    def mean(self, name: str, scale: float = 1.0) -> float:
+        """The mean over the seeds; nan if one of them is not finite."""
+        return scale * float(np.mean(self.metrics[name]))
+
+    def spread(self, name: str, scale: float = 1.0) -> float:
+        """The standard deviation over the seeds; of one seed 0."""
+        values = self.metrics[name]
+        return scale * float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+    def percent(self, name: str) -> str:
+        """Mean and spread of a share, in percent."""
+        return with_spread([100 * value for value in self.metrics[name]])
+
+
+def run_arms(recipes: Mapping[str, Recipe], seeds: int, first: int, workdir: Path) -> dict[str, Result] | None:
+    """Trains each recipe with several seeds; None when it was interrupted.
+
+    A second call does not repeat what is finished. An arm that was interrupted starts again.
+
+    Args:
+      recipes: by their names in the table.
+      seeds: how many.
+      first: the first of them.
+      workdir: where each arm's numbers are kept.
+    """
+    console, results = Console(), {}
+    chosen = list(range(first, first + seeds))
+    for name, recipe in recipes.items():
+        file = workdir / f"{recipe.name}.json"
+        asked = {"recipe": json.loads(json.dumps(to_dict(recipe))), "seeds": chosen}
+        found = json.loads(file.read_text()) if file.exists() else {}
+        if {part: found.get(part) for part in asked} != asked:
+            console.say(name, style="bold")
+            started = time.perf_counter()
+            try:
+                done = repeat(recipe, chosen, console)
+            except KeyboardInterrupt:
+                console.say(f"interrupted; the same command goes on with: {name}")
+                return None
+            seconds = time.perf_counter() - started
+            found = {**asked, "metrics": done.metrics, "losses": done.losses, "seconds": seconds}
+            workdir.mkdir(parents=True, exist_ok=True)
+            write_json(file, found)
+        results[name] = Result(found["metrics"], found["losses"], found["seconds"])
+        shown = ", ".join(f"{metric} {with_spread(values, 3)}" for metric, values in results[name].metrics.items())
+        console.say(f"{name}: {shown}")
+    return results
+
+
+def numbers_of(results: Mapping[str, Result]) -> dict[str, dict]:
+    """Results as json can write them."""
+    return {arm: dataclasses.asdict(result) for arm, result in results.items()}
+
+
+def with_spread(values: Sequence[float], digits: int = 1) -> str:
+    """Mean and, of several values, their standard deviation; of values that are not all finite a word.
+
+    >>> with_spread([1.0, 3.0]), with_spread([2.0])
+    ('2.0 ± 1.4', '2.0')
+    """
+    if not np.isfinite(values).all():
+        return "diverged"
+    mean = f"{np.mean(values):.{digits}f}"
+    return f"{mean} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else mean
+
+
+def grid(corner: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    """A Markdown table.
+
+    >>> print(grid("dims", ("3", "5"), {"ours": ("1", "2")}), end="")
+    | dims | 3 | 5 |
+    |---|--:|--:|
+    | ours | 1 | 2 |
+    """
+    lines = [f"| {corner} | {' | '.join(columns)} |", "|---|" + len(columns) * "--:|"]
+    return "\n".join([*lines, *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())]) + "\n"

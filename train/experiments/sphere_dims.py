@@ -1,0 +1,147 @@
+"""How many dimensions classes need: prototypes against one-hot, random and word vectors. Lecture row L90.
+
+    python -m train experiment sphere-dims --vectors FILE                    CIFAR-10, a small network, part of the data
+    python -m train experiment sphere-dims --vectors FILE --scale paper      CIFAR-100, 250 epochs, as published
+
+Mettes, van der Pol and Snoek, 2019, Hyperspherical Prototype Networks, Table 1.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from train.console import Console
+from train.experiments import Options
+from train.experiments.arms import COLOURS, conclude
+from train.experiments.repeated import Result, grid, numbers_of, run_arms
+from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Space, Task
+from train.recipes import cifar, cifar10, sphere
+
+SOFTMAX, ONE_HOT, RANDOM, WORDS, OURS = "softmax", "one-hot", "random vectors", "word vectors", "prototypes"
+
+KINDS = {ONE_HOT: "one_hot", RANDOM: "random", WORDS: "vectors", OURS: "separated"}
+
+QUICK = Recipe(
+    name="sphere-dims-quick",
+    model=Model("cifar_resnet8"),
+    data=Data(source="tfds:cifar10", limit=20_000, batch_size=128, eval_batch_size=1000),
+    augment=cifar10.AUGMENT,
+    optimizer=Optimizer(learning_rate=0.2, weight_decay=5e-4, nesterov=True),
+    schedule=Schedule("one_cycle", warmup=0.25),
+    epochs=8,
+    eval_every=8,
+)
+QUICK_DIMS, PAPER_DIMS = (3, 5, 10), (10, 25, 50, 100)
+QUICK_SEEDS, PAPER_SEEDS = 1, 5
+
+PAPER = cifar.on("cifar100", sphere.PAPER)
+
+PUBLISHED = {
+    ONE_HOT: {100: "62.1 ± 0.1"},
+    WORDS: {10: "29.0 ± 0.0", 25: "44.5 ± 0.5", 50: "54.3 ± 0.1", 100: "57.6 ± 0.6"},
+    OURS: {10: "51.1 ± 0.7", 25: "63.0 ± 0.1", 50: "64.7 ± 0.2", 100: "65.0 ± 0.3"},
+    SOFTMAX: {100: "64.4 ± 0.4"},
+}
+"""Accuracy on CIFAR-100 in percent."""
+
+
+def recipes_of(options: Options) -> dict[str, Recipe]:
+    """Every arm's recipe: "prototypes, 3", and so on."""
+    quick = options.scale == "quick"
+    base, all_dims = (QUICK, QUICK_DIMS) if quick else (PAPER, PAPER_DIMS)
+    softmax = SOFTMAX_QUICK if quick else SOFTMAX_PAPER
+    base = dataclasses.replace(base, data=dataclasses.replace(base.data, data_dir=options.data_dir))
+    arms = {f"{SOFTMAX}, {all_dims[-1]}": dataclasses.replace(base, optimizer=softmax, task=Task("classification"))}
+    for kind, name in KINDS.items():
+        for dims in all_dims:
+            if (kind == ONE_HOT and dims < all_dims[-1]) or (kind == WORDS and options.vectors is None):
+                continue
+            space = Space(dims, name, vectors=str(options.vectors) if kind == WORDS else None)
+            arms[f"{kind}, {dims}"] = dataclasses.replace(base, task=Task("sphere_classification", space=space))
+    prefix = f"sphere-dims-{options.scale}"
+    return {
+        arm: dataclasses.replace(recipe, name=f"{prefix}-{arm.replace(', ', '-').replace(' ', '-')}")
+        for arm, recipe in arms.items()
+    }
+
+
+def run(options: Options) -> int:
+    """Trains every arm and writes table and figure.
+
+    Returns:
+      0 when every claim holds, 1 when not, 130 when interrupted.
+    """
+    quick = options.scale == "quick"
+    results = run_arms(
+        recipes_of(options), options.seeds or (QUICK_SEEDS if quick else PAPER_SEEDS), options.seed, options.workdir
+    )
+    if results is None:
+        return 130
+    claims = verdict(results)
+    return conclude(
+        "sphere-dims", options.workdir, numbers_of(results), claims, table(results), figure(results), Console()
+    )
+
+
+def table(results: Mapping[str, Result]) -> str:
+    """Accuracy in percent over dimensions, and under it the paper's on CIFAR-100."""
+    found = {split(arm): result.percent("accuracy") for arm, result in results.items()}
+    dims = sorted({number for _, number in found})
+    rows = {kind: [found.get((kind, number), "") for number in dims] for kind in dict.fromkeys(k for k, _ in found)}
+    ours = grid("accuracy (%), ours", [f"{number} dims" for number in dims], rows)
+    columns = sorted({number for row in PUBLISHED.values() for number in row})
+    theirs = {kind: [row.get(number, "") for number in columns] for kind, row in PUBLISHED.items()}
+    return f"{ours}\n{grid('the paper, CIFAR-100', [f'{number} dims' for number in columns], theirs)}"
+
+
+def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
+    """The lecture's statements."""
+    accuracy = {split(arm): result.mean("accuracy", 100) for arm, result in results.items()}
+    dims = sorted({number for _, number in accuracy})
+    most = dims[-1]
+    claims = {
+        f"prototypes are at most 0.5 points behind softmax at {most} dimensions": accuracy[OURS, most]
+        >= accuracy[SOFTMAX, most] - 0.5,
+        f"prototypes are not behind one-hot vectors at {most} dimensions": accuracy[OURS, most]
+        >= accuracy[ONE_HOT, most] - 0.5,
+    }
+    for kind in (RANDOM, WORDS):
+        for number in dims[:-1]:
+            if (kind, number) in accuracy:
+                claims[f"prototypes are ahead of {kind} at {number} dimensions"] = (
+                    accuracy[OURS, number] > accuracy[kind, number]
+                )
+    return claims
+
+
+def split(arm: str) -> tuple[str, int]:
+    """Kind and dimensions of an arm.
+
+    >>> split("word vectors, 25")
+    ('word vectors', 25)
+    """
+    kind, _, dims = arm.rpartition(", ")
+    return kind, int(dims)
+
+
+def figure(results: Mapping[str, Result]) -> Any:
+    """Accuracy over dimensions, a line a kind of prototypes."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(6.4, 3.8), layout="constrained")
+    panel = drawing.subplots()
+    kinds = dict.fromkeys(split(arm)[0] for arm in results)
+    for kind, colour in zip(kinds, COLOURS, strict=False):
+        points = sorted((split(arm)[1], result) for arm, result in results.items() if split(arm)[0] == kind)
+        dims = [number for number, _ in points]
+        means = [result.mean("accuracy", 100) for _, result in points]
+        spreads = [result.spread("accuracy", 100) for _, result in points]
+        panel.errorbar(dims, means, spreads, label=kind, color=colour, marker="o", capsize=3, linewidth=1.4)
+    panel.set(xscale="log", xlabel="output dimensions", ylabel="test accuracy (%)")
+    ticks = sorted({split(arm)[1] for arm in results})
+    panel.set_xticks(ticks, [str(tick) for tick in ticks])
+    panel.minorticks_off()
+    panel.legend(frameon=False, fontsize="small")
+    panel.grid(alpha=0.25)
+    panel.spines[["top", "right"]].set_visible(False)
+    return drawing

@@ -1,0 +1,113 @@
+"""Prototypes that know which classes are alike, beside prototypes that do not. Lecture rows L86, L91.
+
+    python -m train experiment sphere-privileged                   CIFAR-10 in two and three dimensions
+    python -m train experiment sphere-privileged --vectors FILE    likeness from word vectors instead of a taxonomy
+    python -m train experiment sphere-privileged --scale paper     CIFAR-100, 250 epochs, as published
+
+Mettes, van der Pol and Snoek, 2019, Hyperspherical Prototype Networks, Table 2: the fewer the dimensions, the more
+privileged information helps.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from train.console import Console
+from train.experiments import Options
+from train.experiments.arms import COLOURS, conclude
+from train.experiments.repeated import Result, grid, numbers_of, run_arms
+from train.experiments.sphere_dims import QUICK as DIMS_QUICK
+from train.experiments.sphere_dims import split
+from train.recipe import Recipe, Space, Task
+from train.recipes import cifar, sphere
+
+PLAIN, INFORMED = "prototypes", "with privileged information"
+QUICK = dataclasses.replace(DIMS_QUICK, data=dataclasses.replace(DIMS_QUICK.data, limit=10_000))
+PAPER = cifar.on("cifar100", sphere.PAPER)
+QUICK_DIMS, PAPER_DIMS = (2, 3), (3, 5, 10, 25)
+QUICK_SEEDS, PAPER_SEEDS = 1, 5
+
+PUBLISHED = {
+    PLAIN: ("5.5 ± 0.3", "28.7 ± 0.4", "51.1 ± 0.7", "63.0 ± 0.1"),
+    INFORMED: ("11.5 ± 0.4", "37.0 ± 0.8", "57.0 ± 0.6", "64.0 ± 0.2"),
+}
+"""Accuracy on CIFAR-100 in percent."""
+
+
+def recipes_of(options: Options) -> dict[str, Recipe]:
+    """Every arm's recipe: "prototypes, 3", and so on."""
+    base, all_dims = (QUICK, QUICK_DIMS) if options.scale == "quick" else (PAPER, PAPER_DIMS)
+    data = dataclasses.replace(base.data, data_dir=options.data_dir)
+    likeness = str(options.vectors or f"taxonomy:{base.data.source.removeprefix('tfds:')}")
+    spaces = {PLAIN: Space(), INFORMED: Space(prototypes="semantic", vectors=likeness)}
+    return {
+        f"{kind}, {dims}": dataclasses.replace(
+            base,
+            name=f"sphere-privileged-{options.scale}-{space.prototypes}-{dims}",
+            data=data,
+            task=Task("sphere_classification", space=dataclasses.replace(space, dims=dims)),
+        )
+        for kind, space in spaces.items()
+        for dims in all_dims
+    }
+
+
+def run(options: Options) -> int:
+    """Trains every arm and writes table and figure.
+
+    Returns:
+      0 when every claim holds, 1 when not, 130 when interrupted.
+    """
+    seeds = options.seeds or (QUICK_SEEDS if options.scale == "quick" else PAPER_SEEDS)
+    results = run_arms(recipes_of(options), seeds, options.seed, options.workdir)
+    if results is None:
+        return 130
+    claims = verdict(results)
+    return conclude(
+        "sphere-privileged", options.workdir, numbers_of(results), claims, table(results), figure(results), Console()
+    )
+
+
+def table(results: Mapping[str, Result]) -> str:
+    """Accuracy in percent over dimensions, and under it the paper's on CIFAR-100."""
+    dims = dims_of(results)
+    rows = {kind: [results[f"{kind}, {number}"].percent("accuracy") for number in dims] for kind in (PLAIN, INFORMED)}
+    ours = grid("accuracy (%), ours", [f"{number} dims" for number in dims], rows)
+    return f"{ours}\n{grid('the paper, CIFAR-100', [f'{number} dims' for number in PAPER_DIMS], PUBLISHED)}"
+
+
+def dims_of(results: Mapping[str, Result]) -> list[int]:
+    """The dimensions that were tried, fewest first."""
+    return sorted({split(arm)[1] for arm in results})
+
+
+def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
+    """The lecture's statements."""
+    dims = dims_of(results)
+    gain = {
+        number: results[f"{INFORMED}, {number}"].mean("accuracy") - results[f"{PLAIN}, {number}"].mean("accuracy")
+        for number in dims
+    }
+    claims = {f"privileged information helps in {number} dimensions": gain[number] > 0 for number in dims}
+    claims["it helps most where there are few"] = gain[dims[0]] > gain[dims[-1]]
+    return claims
+
+
+def figure(results: Mapping[str, Result]) -> Any:
+    """Accuracies as bars, two for each number of dimensions."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(5.5, 3.4), layout="constrained")
+    panel, dims = drawing.subplots(), dims_of(results)
+    for i, (kind, colour) in enumerate(zip((PLAIN, INFORMED), COLOURS, strict=False)):
+        found = [results[f"{kind}, {number}"] for number in dims]
+        means, spreads = ([getattr(each, what)("accuracy", 100) for each in found] for what in ("mean", "spread"))
+        places = [place + 0.4 * (i - 0.5) for place in range(len(dims))]
+        drawn = panel.bar(places, means, 0.38, yerr=spreads, label=kind, color=colour, capsize=3)
+        panel.bar_label(drawn, fmt="%.1f", fontsize="small")
+    panel.set_xticks(range(len(dims)), [str(number) for number in dims])
+    panel.set(xlabel="output dimensions", ylabel="test accuracy (%)")
+    panel.legend(frameon=False, fontsize="small", loc="upper left")
+    panel.margins(y=0.2)
+    panel.spines[["top", "right"]].set_visible(False)
+    return drawing

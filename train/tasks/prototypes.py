@@ -1,0 +1,106 @@
+"""The prototypes that a recipe names: separated, random, of word vectors, or from a file. Lecture rows L85, L90."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from train.recipe import RecipeError, Space
+from zoo.hyperspheres import (
+    load_prototypes,
+    load_vectors,
+    reduce_dims,
+    separate,
+    separate_with_semantics,
+    similarity,
+    taxonomy_of,
+    taxonomy_similarity,
+)
+from zoo.names import unknown
+
+Prototypes = Float[np.ndarray, "classes dims"]
+
+
+def prototypes_of(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
+    """A unit vector a class.
+
+    Args:
+      space: the recipe's.
+      class_names: of the data.
+      dims: of the vectors, where the recipe leaves it to the task.
+
+    Raises:
+      RecipeError: they cannot be had, or do not fit the classes or the dimensions.
+      UnknownNameError: there is no such kind, and no such file.
+    """
+    kinds = {
+        "separated": _separated,
+        "random": _random,
+        "one_hot": _one_hot,
+        "vectors": _of_vectors,
+        "semantic": _semantic,
+    }
+    try:
+        if space.prototypes in kinds:
+            found = kinds[space.prototypes](space, class_names, dims)
+        elif Path(space.prototypes).suffix:
+            found = _from_file(Path(space.prototypes), class_names, dims if space.dims else 0)
+        else:
+            raise unknown("kind of prototypes", space.prototypes, kinds)
+    except (ValueError, OSError) as error:
+        raise RecipeError(f"task.space: {error}") from error
+    return np.asarray(found, np.float32)
+
+
+def _separated(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
+    return separate(jax.random.key(space.seed), len(class_names), dims, objective=space.objective)
+
+
+def _random(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
+    vectors = jax.random.normal(jax.random.key(space.seed), (len(class_names), dims))
+    return vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _one_hot(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
+    if dims < len(class_names):
+        raise ValueError(f"one_hot needs a dimension a class: expected dims {len(class_names)} or more, got {dims}")
+    return np.eye(len(class_names), dims)
+
+
+def _of_vectors(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
+    return reduce_dims(load_vectors(_vectors_file(space), class_names), dims)
+
+
+def _semantic(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
+    kind, _, name = (space.vectors or "").partition(":")
+    if kind == "taxonomy":
+        likeness = taxonomy_similarity(taxonomy_of(name, class_names))
+    else:
+        likeness = similarity(load_vectors(_vectors_file(space), class_names))
+    return separate_with_semantics(jax.random.key(space.seed), likeness, dims, objective=space.objective)
+
+
+def _from_file(path: Path, class_names: Sequence[str], dims: int) -> Prototypes:
+    found, names = load_prototypes(path)
+    found = np.asarray(found)
+    if len(found) != len(class_names) or (dims and found.shape[1] != dims):
+        wanted = f"{len(class_names)} prototypes" + (f" of {dims} dimensions" if dims else "")
+        raise ValueError(f"{path}: expected {wanted}, got {len(found)} of {found.shape[1]}")
+    if not names:
+        return found
+    if set(names) != set(class_names):
+        raise ValueError(f"{path} is for other classes: expected {_some(class_names)}, got {_some(names)}")
+    return found[[list(names).index(name) for name in class_names]]
+
+
+def _vectors_file(space: Space) -> Path:
+    if space.vectors is None:
+        raise ValueError(f"prototypes={space.prototypes} needs vectors: a file of word vectors of the classes' names")
+    return Path(space.vectors)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
