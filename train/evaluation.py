@@ -55,7 +55,7 @@ class Evaluator:
         for prefix, these in (("", variables), ("ema_", ema)):
             if these is None:
                 continue
-            sums = self._sums(these, stop)
+            sums = self._sums(these, stop, keep=not prefix)
             if sums is None:
                 return None
             summary |= {prefix + name: value for name, value in self._assembly.task.summarise(sums).items()}
@@ -84,8 +84,8 @@ class Evaluator:
             if name in joined
         ]
 
-    def _sums(self, variables: PyTree[Array], stop: Callable[[], bool]) -> dict[str, float] | None:
-        """The sums over the split, added in double precision on the host, one batch late."""
+    def _sums(self, variables: PyTree[Array], stop: Callable[[], bool], keep: bool) -> dict[str, float] | None:
+        """The sums over the split, added in double precision on the host, one batch late; `keep` the embedding too."""
         total: dict[str, float] = {}
 
         def add(sums: dict[str, Array]) -> None:
@@ -98,13 +98,14 @@ class Evaluator:
             if stop():
                 return None
             sums, predicted = self._evaluate(variables, self._assembly.placement.shard_global(batch))
-            if "embedding" in predicted and sum(map(len, points)) < POINTS:
+            if keep and "embedding" in predicted and sum(map(len, points)) < POINTS:
                 points.append(np.asarray(predicted["embedding"])[batch["mask"]])
             if running is not None:
                 add(running)
             running = sums
         add(running)
-        self.embedding = np.concatenate(points)[:POINTS] if points else None
+        if keep:
+            self.embedding = np.concatenate(points)[:POINTS] if points else None
         return total
 
     def _batches(self) -> Iterable[Arrays]:

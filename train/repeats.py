@@ -84,7 +84,8 @@ def repeat(recipe: Recipe, seeds: Sequence[int], console: Console | None = None)
         console.say(f"{recipe.name}: seed{'s' * (len(group) > 1)} {', '.join(map(str, group))}")
         keys = [(jax.random.key(seed, impl="rbg"), jax.random.key(seed)) for seed in group]
         state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(init(*pair) for pair in keys))
-        state, of_epochs = _train(assembly, arrays, group, state, step)
+        with console.progress(assembly.total_steps, 0):
+            state, of_epochs = _train(assembly, arrays, group, state, step, console)
         losses += of_epochs.T.tolist()
         found, embedding = _evaluated(assembly, state.variables(), evaluate)
         points = embedding if points is None else points
@@ -143,7 +144,12 @@ def _of_one(function: Callable[..., Any], shared: int) -> Callable[..., Any]:
 
 
 def _train(
-    assembly: Assembly, arrays: Arrays, seeds: Sequence[int], state: TrainState, step: Callable[..., Any]
+    assembly: Assembly,
+    arrays: Arrays,
+    seeds: Sequence[int],
+    state: TrainState,
+    step: Callable[..., Any],
+    console: Console,
 ) -> tuple[TrainState, np.ndarray]:
     """The trained state, and the mean loss of each epoch, (epochs, seeds)."""
     per_epoch, size = assembly.steps_per_epoch, assembly.recipe.data.batch_size
@@ -154,6 +160,7 @@ def _train(
         state, found = step(state, arrays, rows)
         sums.append((found["loss"], found["count"]))
         if place == per_epoch - 1:
+            console.move(number + 1)
             totals = np.sum(jax.device_get(sums), axis=0)
             means.append(totals[0] / totals[1])
             sums = []

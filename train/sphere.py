@@ -9,18 +9,26 @@ from train import journal
 from train.assemble import Assembly
 from train.files import write_bytes
 from train.workdir import Workdir
+from zoo.hyperspheres.losses import TINY
 
 FRAMES = 24
 """Most evaluations that the picture shows, spread over the run."""
 
 
 def keep_embedding(files: Workdir, step: int, points: Float[np.ndarray, "points dims"] | None) -> None:
-    """Writes down where the examples lie, if the task has a sphere."""
+    """Writes down where the examples lie, as unit vectors, if the task has a sphere.
+
+    Outputs grow as they please, past what half precision holds. One that has no direction lies in the centre.
+    """
     if points is None:
         return
+    points = points.astype(np.float64)
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    directed = np.isfinite(lengths) & (lengths > TINY)
+    unit = np.divide(points, lengths, out=np.zeros_like(points), where=directed)
     files.embeddings.mkdir(exist_ok=True)
     buffer = io.BytesIO()
-    np.save(buffer, points.astype(np.float16), allow_pickle=False)
+    np.save(buffer, unit.astype(np.float16), allow_pickle=False)
     write_bytes(files.embeddings / f"{step}.npy", buffer.getvalue())
 
 

@@ -12,12 +12,50 @@ from zoo.names import unknown
 
 
 @dataclasses.dataclass(frozen=True)
+class Options:
+    """What every experiment can be told."""
+
+    scale: Literal["quick", "paper"] = "quick"
+    """quick: minutes on a small machine, with part of the data; paper: as published."""
+    workdir: Path | None = None
+    """Where runs, table and figure are written; by default runs/experiment-NAME-SCALE."""
+    data_dir: str | None = None
+    """Where prepared TFDS data sets are."""
+    seed: int = 0
+    """Decides everything random."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeated(Options):
+    """Options of experiments that repeat each training."""
+
+    seeds: int = 0
+    """With how many seeds, from --seed on; 0: the experiment's own number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Worded(Repeated):
+    """Options of experiments that repeat each training, and know what classes are called."""
+
+    vectors: Path | None = None
+    """Word vectors of the classes' names: .npz, or text of GloVe or word2vec."""
+    data_set: Literal["cifar10", "cifar100"] | None = None
+    """By default cifar10 at quick scale, and cifar100, as published, at paper scale."""
+
+    @property
+    def images(self) -> str:
+        """The data set's name."""
+        return self.data_set or ("cifar10" if self.scale == "quick" else "cifar100")
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """What the table of experiments says of one."""
 
     summary: str
     module: str
-    """Has `run(options: Options) -> int`."""
+    """Has `run(options) -> int`."""
+    options: type[Options] = Options
 
 
 EXPERIMENTS = {
@@ -40,22 +78,27 @@ EXPERIMENTS = {
     "sphere-dims": Experiment(
         "prototypes against one-hot, random and word vectors over output dimensions (lecture row L90)",
         "train.experiments.sphere_dims",
+        Worded,
     ),
     "sphere-privileged": Experiment(
         "prototypes with and without privileged information (lecture rows L86, L91)",
         "train.experiments.sphere_privileged",
+        Worded,
     ),
     "sphere-imbalance": Experiment(
         "prototypes and other classifiers with 2 to 200 examples a class (lecture rows L89, L92)",
         "train.experiments.sphere_imbalance",
+        Repeated,
     ),
     "sphere-regression": Experiment(
         "regression on the sphere against squared error (lecture row L93)",
         "train.experiments.sphere_regression",
+        Repeated,
     ),
     "sphere-joint": Experiment(
         "digit and rotation in one space against two losses (lecture rows L94, L95)",
         "train.experiments.sphere_joint",
+        Repeated,
     ),
     "sphere-limits": Experiment(
         "output sizes and scales of gradients, with and without a sphere (lecture row L96)",
@@ -66,24 +109,6 @@ EXPERIMENTS = {
         "train.experiments.overview",
     ),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Options of every experiment."""
-
-    scale: Literal["quick", "paper"] = "quick"
-    """quick: minutes on a small machine, with part of the data; paper: as published."""
-    workdir: Path | None = None
-    """Where runs, table and figure are written; by default runs/experiment-NAME-SCALE."""
-    data_dir: str | None = None
-    """Where prepared TFDS data sets are."""
-    seed: int = 0
-    """Decides everything random."""
-    seeds: int = 0
-    """How many seeds an experiment on the sphere repeats each training with; 0: its own number."""
-    vectors: Path | None = None
-    """Word vectors of the classes' names (.npz, GloVe or word2vec text), for experiments on the sphere."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -100,7 +125,7 @@ def run(arguments: Sequence[str]) -> int:
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
     options = tyro.cli(
-        Annotated[Options, tyro.conf.arg(name="")],
+        Annotated[EXPERIMENTS[name].options, tyro.conf.arg(name="")],
         args=list(arguments[1:]),
         prog=f"python -m train experiment {name}",
         description=EXPERIMENTS[name].summary,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,11 +27,14 @@ class Result:
 
     def mean(self, name: str, scale: float = 1.0) -> float:
         """The mean over the seeds; nan if one of them is not finite."""
-        return scale * float(np.mean(self.metrics[name]))
+        values = self.metrics[name]
+        return scale * float(np.mean(values)) if np.isfinite(values).all() else math.nan
 
     def spread(self, name: str, scale: float = 1.0) -> float:
-        """The standard deviation over the seeds; of one seed 0."""
+        """The standard deviation over the seeds; of one seed 0; nan if one of them is not finite."""
         values = self.metrics[name]
+        if not np.isfinite(values).all():
+            return math.nan
         return scale * float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
     def percent(self, name: str) -> str:
@@ -41,7 +45,7 @@ class Result:
 def run_arms(recipes: Mapping[str, Recipe], seeds: int, first: int, workdir: Path) -> dict[str, Result] | None:
     """Trains each recipe with several seeds; None when it was interrupted.
 
-    A second call does not repeat what is finished. An arm that was interrupted starts again.
+    A second call does not repeat what is finished, and adds seeds to it. What was interrupted starts again.
 
     Args:
       recipes: by their names in the table.
@@ -50,32 +54,55 @@ def run_arms(recipes: Mapping[str, Recipe], seeds: int, first: int, workdir: Pat
       workdir: where each arm's numbers are kept.
     """
     console, results = Console(), {}
-    chosen = list(range(first, first + seeds))
     for name, recipe in recipes.items():
         file = workdir / f"{recipe.name}.json"
-        asked = {"recipe": json.loads(json.dumps(to_dict(recipe))), "seeds": chosen}
-        found = json.loads(file.read_text()) if file.exists() else {}
-        if {part: found.get(part) for part in asked} != asked:
+        found = _kept(file, recipe)
+        missing = [seed for seed in range(first, first + seeds) if str(seed) not in found]
+        if missing:
             console.say(name, style="bold")
             started = time.perf_counter()
             try:
-                done = repeat(recipe, chosen, console)
+                done = repeat(recipe, missing, console)
             except KeyboardInterrupt:
                 console.say(f"interrupted; the same command goes on with: {name}")
                 return None
-            seconds = time.perf_counter() - started
-            found = {**asked, "metrics": done.metrics, "losses": done.losses, "seconds": seconds}
+            seconds = (time.perf_counter() - started) / len(missing)
+            for i, seed in enumerate(missing):
+                metrics = {metric: values[i] for metric, values in done.metrics.items()}
+                found[str(seed)] = {"metrics": metrics, "losses": done.losses[i], "seconds": seconds}
             workdir.mkdir(parents=True, exist_ok=True)
-            write_json(file, found)
-        results[name] = Result(found["metrics"], found["losses"], found["seconds"])
+            write_json(file, {"recipe": to_dict(recipe), "seeds": found})
+        of_seeds = [found[str(seed)] for seed in range(first, first + seeds)]
+        results[name] = Result(
+            {metric: [each["metrics"][metric] for each in of_seeds] for metric in of_seeds[0]["metrics"]},
+            [each["losses"] for each in of_seeds],
+            sum(each["seconds"] for each in of_seeds),
+        )
         shown = ", ".join(f"{metric} {with_spread(values, 3)}" for metric, values in results[name].metrics.items())
         console.say(f"{name}: {shown}")
     return results
 
 
+def _kept(file: Path, recipe: Recipe) -> dict[str, dict]:
+    """What earlier calls found of this very recipe, by seed."""
+    if not file.exists():
+        return {}
+    kept = json.loads(file.read_text())
+    return kept["seeds"] if kept["recipe"] == json.loads(json.dumps(to_dict(recipe))) else {}
+
+
 def numbers_of(results: Mapping[str, Result]) -> dict[str, dict]:
     """Results as json can write them."""
     return {arm: dataclasses.asdict(result) for arm, result in results.items()}
+
+
+def smaller(ours: float, theirs: float) -> bool:
+    """Whether our error is the smaller one; an error that is not finite is larger than any.
+
+    >>> smaller(2.0, 3.0), smaller(2.0, math.nan), smaller(math.nan, math.nan)
+    (True, True, False)
+    """
+    return math.isfinite(ours) and not theirs <= ours
 
 
 def with_spread(values: Sequence[float], digits: int = 1) -> str:

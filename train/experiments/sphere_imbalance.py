@@ -12,9 +12,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from train.console import Console
 from train.data.augment import Augment
-from train.experiments import Options
+from train.experiments import Repeated
 from train.experiments.arms import COLOURS, conclude
 from train.experiments.repeated import Result, grid, numbers_of, run_arms
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Task
@@ -50,7 +52,7 @@ PUBLISHED = {SOFTMAX: ("64.4 ± 0.4", "44.2 ± 0.0", "43.1 ± 0.6"), OURS: ("65.
 """Accuracy in percent, with 500 and with 2 to 200 examples a class of CIFAR-100, and about 30 of CUB-200."""
 
 
-def recipes_of(options: Options) -> dict[str, Recipe]:
+def recipes_of(options: Repeated) -> dict[str, Recipe]:
     """Every arm's recipe."""
     if options.scale == "quick":
         bases = {"2 to 200": QUICK}
@@ -72,7 +74,7 @@ def recipes_of(options: Options) -> dict[str, Recipe]:
     return arms
 
 
-def run(options: Options) -> int:
+def run(options: Repeated) -> int:
     """Trains every arm and writes table and figure.
 
     Returns:
@@ -120,7 +122,9 @@ def figure(results: Mapping[str, Result]) -> Any:
         means, spreads = ([getattr(each, what)("accuracy", 100) for each in found] for what in ("mean", "spread"))
         drawn = panel.barh(list(TASKS), means, xerr=spreads, color=COLOURS[: len(TASKS)], height=0.65)
         panel.bar_label(drawn, fmt=" %.1f", fontsize="small")
-        panel.set(title=f"{column} examples a class", xlabel="test accuracy (%)", xlim=(0, 1.18 * max(means)))
+        panel.set(
+            title=f"{column} examples a class", xlabel="test accuracy (%)", xlim=(0, 1.18 * np.nanmax([*means, 1]))
+        )
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
     return drawing

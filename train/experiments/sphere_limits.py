@@ -157,13 +157,15 @@ def figure(lengths: Mapping[str, np.ndarray], cosines: Mapping[int, list[float]]
         found = np.degrees(np.arccos(np.clip(cosines[dims], -1, 1)))
         angles.plot(CLASSES[: len(found)], found, "o-", color=colour, label=f"{dims} dimensions")
     sizes.set(xscale="log", yscale="log", xlabel="classes", ylabel=f"weights after {FEATURES} features")
+    angles.margins(y=0.3)
     angles.set(xscale="log", xlabel="classes", ylabel="smallest angle (degrees)")
     shortest = min(found.min() for found in lengths.values())
     bins = np.geomspace(max(shortest, 1e-4), max(found.max() for found in lengths.values()), 50)
     for (name, found), colour in zip(lengths.items(), COLOURS, strict=False):
         scales.hist(found, bins, color=colour, alpha=0.6, label=name)
     scales.set(xscale="log", xlabel="length of an example's gradient", ylabel="examples")
+    scales.margins(y=0.45)
     for panel in (sizes, angles, scales):
-        panel.legend(frameon=False, fontsize="x-small")
+        panel.legend(frameon=False, fontsize="x-small", loc="upper left")
         panel.spines[["top", "right"]].set_visible(False)
     return drawing

@@ -13,18 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from train.console import Console
-from train.experiments import Options
+from train.experiments import Worded
 from train.experiments.arms import COLOURS, conclude
 from train.experiments.repeated import Result, grid, numbers_of, run_arms
-from train.experiments.sphere_dims import QUICK as DIMS_QUICK
-from train.experiments.sphere_dims import split
+from train.experiments.sphere_dims import base_of, split
 from train.recipe import Recipe, Space, Task
-from train.recipes import cifar, sphere
 
 PLAIN, INFORMED = "prototypes", "with privileged information"
-QUICK = dataclasses.replace(DIMS_QUICK, data=dataclasses.replace(DIMS_QUICK.data, limit=10_000))
-PAPER = cifar.on("cifar100", sphere.PAPER)
-QUICK_DIMS, PAPER_DIMS = (2, 3), (3, 5, 10, 25)
+DIMS = {"cifar10": (2, 3), "cifar100": (3, 5, 10, 25)}
 QUICK_SEEDS, PAPER_SEEDS = 1, 5
 
 PUBLISHED = {
@@ -34,25 +30,22 @@ PUBLISHED = {
 """Accuracy on CIFAR-100 in percent."""
 
 
-def recipes_of(options: Options) -> dict[str, Recipe]:
+def recipes_of(options: Worded) -> dict[str, Recipe]:
     """Every arm's recipe: "prototypes, 3", and so on."""
-    base, all_dims = (QUICK, QUICK_DIMS) if options.scale == "quick" else (PAPER, PAPER_DIMS)
-    data = dataclasses.replace(base.data, data_dir=options.data_dir)
-    likeness = str(options.vectors or f"taxonomy:{base.data.source.removeprefix('tfds:')}")
+    base, likeness = base_of(options), str(options.vectors or f"taxonomy:{options.images}")
     spaces = {PLAIN: Space(), INFORMED: Space(prototypes="semantic", vectors=likeness)}
     return {
         f"{kind}, {dims}": dataclasses.replace(
             base,
-            name=f"sphere-privileged-{options.scale}-{space.prototypes}-{dims}",
-            data=data,
+            name=f"sphere-privileged-{options.scale}-{options.images}-{space.prototypes}-{dims}",
             task=Task("sphere_classification", space=dataclasses.replace(space, dims=dims)),
         )
         for kind, space in spaces.items()
-        for dims in all_dims
+        for dims in DIMS[options.images]
     }
 
 
-def run(options: Options) -> int:
+def run(options: Worded) -> int:
     """Trains every arm and writes table and figure.
 
     Returns:
@@ -73,7 +66,7 @@ def table(results: Mapping[str, Result]) -> str:
     dims = dims_of(results)
     rows = {kind: [results[f"{kind}, {number}"].percent("accuracy") for number in dims] for kind in (PLAIN, INFORMED)}
     ours = grid("accuracy (%), ours", [f"{number} dims" for number in dims], rows)
-    return f"{ours}\n{grid('the paper, CIFAR-100', [f'{number} dims' for number in PAPER_DIMS], PUBLISHED)}"
+    return f"{ours}\n{grid('the paper, CIFAR-100', [f'{number} dims' for number in DIMS['cifar100']], PUBLISHED)}"
 
 
 def dims_of(results: Mapping[str, Result]) -> list[int]:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from train.console import Console
-from train.experiments import Options
+from train.experiments import Repeated
 from train.experiments.arms import COLOURS, conclude
-from train.experiments.repeated import Result, grid, numbers_of, run_arms, with_spread
+from train.experiments.repeated import Result, grid, numbers_of, run_arms, smaller, with_spread
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Space, Task
 from train.recipes import mnist
 
@@ -57,7 +57,7 @@ TALLEST = 60.0
 """Degrees of the tallest bar in the figure."""
 
 
-def recipes_of(options: Options) -> dict[str, Recipe]:
+def recipes_of(options: Repeated) -> dict[str, Recipe]:
     """Every arm's recipe: "sphere, 2D, 0.01", and so on."""
     base = QUICK if options.scale == "quick" else PAPER
     base = dataclasses.replace(base, data=dataclasses.replace(base.data, data_dir=options.data_dir))
@@ -75,7 +75,7 @@ def recipes_of(options: Options) -> dict[str, Recipe]:
     }
 
 
-def run(options: Options) -> int:
+def run(options: Repeated) -> int:
     """Trains every arm and writes table and figure.
 
     Returns:
@@ -106,8 +106,8 @@ def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
         for rate in RATES:
             column = f"{dims}D, {rate:g}"
             claims[f"the sphere learns, {column}"] = error[f"{OURS}, {column}"] < CHANCE / 2
-            claims[f"the sphere is ahead of squared error, {column}"] = not (
-                error[f"{RAW}, {column}"] <= error[f"{OURS}, {column}"]  # nan is behind
+            claims[f"the sphere is ahead of squared error, {column}"] = smaller(
+                error[f"{OURS}, {column}"], error[f"{RAW}, {column}"]
             )
     return claims
 
@@ -131,6 +131,6 @@ def figure(results: Mapping[str, Result]) -> Any:
     panel.axhline(CHANCE, color="black", linewidth=0.8, linestyle="--")
     panel.set_xticks(range(len(columns)), [f"{column}" for column in columns])
     panel.set(xlabel="dimensions, learning rate", ylabel="mean absolute error (degrees)", ylim=(0, TALLEST))
-    panel.legend(frameon=False, fontsize="small")
+    drawing.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
     panel.spines[["top", "right"]].set_visible(False)
     return drawing

@@ -24,7 +24,16 @@ def png(array):
     return buffer.getvalue()
 
 
-def write(data_dir, name="tiny", version="1.0.0", images=None, labels=(0, 1, 2, 1), shape=(4, 5, 1), **changes):
+def write(
+    data_dir,
+    name="tiny",
+    version="1.0.0",
+    images=None,
+    labels=(0, 1, 2, 1),
+    shape=(4, 5, 1),
+    class_names=("red", "green", "blue"),
+    **changes,
+):
     """Writes a data set as TFDS does: two json files and one ArrayRecord of tf.train.Example per split."""
     from array_record.python.array_record_module import ArrayRecordWriter
     from tensorflow_datasets.proto import tf_example_generated_pb2 as proto
@@ -50,7 +59,7 @@ def write(data_dir, name="tiny", version="1.0.0", images=None, labels=(0, 1, 2, 
         },
         "label": {
             "pythonClassName": feature + "class_label_feature.ClassLabel",
-            "classLabel": {"numClasses": "3"},
+            "classLabel": {"numClasses": str(len(class_names))},
         },
     }
     dropped = changes.pop("without", None)
@@ -75,7 +84,7 @@ def write(data_dir, name="tiny", version="1.0.0", images=None, labels=(0, 1, 2, 
         **changes,
     }
     (folder / "features.json").write_text(json.dumps(features))
-    (folder / "label.labels.txt").write_text("red\ngreen\nblue\n")
+    (folder / "label.labels.txt").write_text("".join(f"{name}\n" for name in class_names))
     (folder / "dataset_info.json").write_text(json.dumps(info))
     return str(data_dir)
 
