@@ -13,7 +13,26 @@ from typing import Any, Literal
 from train.data.augment import Augment
 from train.data.framing import Framing
 from train.data.loading import Part
+from train.objective import Space, Task, unused_fields
 from zoo.names import unknown
+
+__all__ = [
+    "Augment",
+    "Data",
+    "Model",
+    "Optimizer",
+    "Recipe",
+    "RecipeError",
+    "Schedule",
+    "Space",
+    "Task",
+    "differences",
+    "flat_names",
+    "flatten",
+    "from_dict",
+    "model_options",
+    "to_dict",
+]
 
 
 class RecipeError(ValueError):
@@ -80,62 +99,6 @@ class Data:
             return Framing(self.crop, self.crop, self.smallest_area)
         side = self.eval_crop or self.crop
         return Framing(side, self.resize or side)
-
-
-@dataclasses.dataclass(frozen=True)
-class Space:
-    """The space of the network's outputs, of the tasks on the sphere; that of others follows from the data."""
-
-    dims: int = 0
-    """Outputs of the network. 0: as many as classes, for a value alone 3, with a class too one more than classes. A
-    plain regression with several has one more linear layer."""
-    prototypes: str = "separated"
-    """separated, random, one_hot, vectors, semantic (separated in the order of a likeness), or a file of prototypes."""
-    objective: Literal["max", "mean"] = "max"
-    """What separated prototypes minimise: the largest cosine of all, or the mean of each one's largest."""
-    vectors: str | None = None
-    """For vectors and semantic: a file of word vectors of the classes' names; for semantic also taxonomy:cifar100."""
-    bounds: tuple[float, ...] = ()
-    """Lowest and highest value; by default those of the training examples."""
-    seed: int = 0
-    """Of the prototypes, so that runs of other seeds have the same."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """What is learned."""
-
-    name: Literal[
-        "classification",
-        "regression",
-        "joint",
-        "sphere_classification",
-        "sphere_regression",
-        "sphere_joint",
-        "max_separation",
-        "cosface",
-        "arcface",
-        "sphereface",
-        "class_means",
-    ] = "classification"
-    """classification of labels, regression of one number, or joint: both; sphere_...: the same with hyperspherical
-    prototypes. Other classifiers: a fixed matrix before the softmax (max_separation), angular margins (cosface,
-    arcface, sphereface), and the nearest mean of a class (class_means)."""
-    label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes, in [0, 1)."""
-    standardise: bool = True
-    """Whether a plain regression learns (value - mean) / deviation, or the value in its own unit."""
-    space: Space = Space()
-
-    @property
-    def learns_labels(self) -> bool:
-        """Whether examples need a label."""
-        return "regression" not in self.name
-
-    @property
-    def learns_value(self) -> bool:
-        """Whether examples need a target."""
-        return self.name.endswith(("regression", "joint"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,9 +209,7 @@ class Recipe:
             "data.eval_crop": self.data.eval_crop == 0 or (self.data.eval_crop > 0 and self.data.crop > 0),
             "data.resize": self.data.resize == 0
             or (self.data.crop > 0 and self.data.resize >= (self.data.eval_crop or self.data.crop)),
-            "task.label_smoothing": 0
-            <= self.task.label_smoothing
-            < (1 if self.task.name == "classification" else 1e-9),
+            "task.label_smoothing": 0 <= self.task.label_smoothing < 1,
             "task.space.dims": self.task.space.dims == 0
             or self.task.space.dims >= (3 if self.task.name == "sphere_joint" else 2),
             "task.space.bounds": not self.task.space.bounds
@@ -277,6 +238,9 @@ class Recipe:
         bad = [f"{field}={values[field]!r}" for field, fine in checks.items() if not fine]
         if bad:
             raise RecipeError(f"recipe {self.name}: out of range: {', '.join(bad)}")
+        if unused := unused_fields(self.task):
+            fields = ", ".join(f"task.{name}" for name in unused)
+            raise RecipeError(f"recipe {self.name}: {self.task.name} has no {fields}")
         if self.data.crop and self.data.pipeline == "memory":
             raise RecipeError(
                 f"recipe {self.name}: data.crop cuts windows anew each epoch: expected data.pipeline auto or grain, "

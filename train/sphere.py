@@ -53,7 +53,7 @@ def on_the_sphere(files: Workdir, assembly: Assembly) -> str:
         test["label"] if learned.learns_labels else None,
         class_names=bounds or task.class_names,
         titles=[_title(said.get(step, {"step": step}), task.best) for step in shown],
-        values=test["target"] if learned.learns_value else None,
+        values=None if learned.learns_labels else test["target"],  # of both, the place shows the value
         unit=getattr(task, "unit", ""),
     )
 

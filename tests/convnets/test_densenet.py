@@ -16,10 +16,10 @@ from zoo.nn import BatchNorm, Conv, avg_pool
 CONV = functools.partial(Conv, use_bias=False)
 
 
-def count(layers, growth_rate, stem, bottleneck, stages=3, classes=10):
+def count(stage_sizes, growth_rate, stem, bottleneck, classes=10):
     """Parameters of a DenseNet for small images: convolutions, norms and classifier, layer by layer."""
     total, channels = 9 * 3 * stem, stem
-    for stage in range(stages):
+    for stage, layers in enumerate(stage_sizes):
         if stage:
             kept = channels // 2 if bottleneck else channels
             total += 2 * channels + channels * kept
@@ -52,6 +52,7 @@ SLOW = pytest.mark.slow
         ("cifar_densenet_bc_100_12", 769_162),
         pytest.param("cifar_densenet_bc_250_24", 15_324_406, marks=SLOW),
         pytest.param("cifar_densenet_bc_190_40", 25_624_430, marks=SLOW),
+        ("cifar_densenet121", 6_956_298),
     ],
 )
 def test_parameter_count_is_the_published_one(name, expected):
@@ -59,20 +60,21 @@ def test_parameter_count_is_the_published_one(name, expected):
 
 
 @pytest.mark.parametrize(
-    ("layers", "growth_rate", "stem", "bottleneck", "expected"),
+    ("stage_sizes", "growth_rate", "stem", "bottleneck", "expected"),
     [
-        (12, 12, 16, False, 1_019_722),
-        (32, 12, 16, False, 6_979_642),
-        (6, 12, 24, True, 176_122),
-        (16, 12, 24, True, 769_162),
-        (41, 24, 48, True, 15_324_406),
-        (31, 40, 80, True, 25_624_430),
+        (3 * (12,), 12, 16, False, 1_019_722),
+        (3 * (32,), 12, 16, False, 6_979_642),
+        (3 * (6,), 12, 24, True, 176_122),
+        (3 * (16,), 12, 24, True, 769_162),
+        (3 * (41,), 24, 48, True, 15_324_406),
+        (3 * (31,), 40, 80, True, 25_624_430),
+        ((6, 12, 24, 16), 32, 64, True, 6_956_298),
     ],
 )
 def test_counts_of_networks_for_small_images_follow_from_the_papers_description(
-    layers, growth_rate, stem, bottleneck, expected
+    stage_sizes, growth_rate, stem, bottleneck, expected
 ):
-    assert count(layers, growth_rate, stem, bottleneck) == expected
+    assert count(stage_sizes, growth_rate, stem, bottleneck) == expected
 
 
 def test_features_are_the_dense_blocks_outputs_before_their_transitions():

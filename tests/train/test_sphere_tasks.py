@@ -259,11 +259,14 @@ def test_random_prototypes_follow_from_their_own_seed():
 @pytest.mark.parametrize(
     ("values", "field"),
     [
-        ({"space": Space(dims=1)}, "task.space.dims"),
+        ({"name": "arcface", "space": Space(dims=1)}, "task.space.dims"),
         ({"name": "sphere_joint", "space": Space(dims=2)}, "task.space.dims"),
         ({"name": "sphere_regression", "space": Space(bounds=(3.0, 1.0))}, "task.space.bounds"),
         ({"name": "sphere_regression", "space": Space(bounds=(1.0,))}, "task.space.bounds"),
-        ({"name": "arcface", "label_smoothing": 0.1}, "task.label_smoothing"),
+        ({"name": "arcface", "label_smoothing": 0.1}, "arcface has no task.label_smoothing"),
+        ({"name": "sphere_joint", "standardise": False}, "sphere_joint has no task.standardise"),
+        ({"space": Space(dims=5, seed=1)}, "classification has no task.space.dims, task.space.seed"),
+        ({"name": "regression", "space": Space(prototypes="random")}, "regression has no task.space.prototypes"),
     ],
 )
 def test_a_recipe_refuses_what_no_task_can_have(values, field):

@@ -39,7 +39,7 @@ QUICK = Recipe(
     name="sphere-imbalance-quick",
     model=Model("lenet5"),
     data=Data(source="tfds:mnist", per_class=IMBALANCED, batch_size=50, eval_batch_size=1000),
-    augment=Augment(mean=mnist._AUGMENT.mean, std=mnist._AUGMENT.std, rotate=10.0, pad_crop=2),
+    augment=Augment(mean=mnist.AUGMENT.mean, std=mnist.AUGMENT.std, rotate=10.0, pad_crop=2),
     optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=1e-2),
     schedule=Schedule("one_cycle", warmup=0.2),
     epochs=40,

@@ -27,6 +27,7 @@ from train.tasks import Classification, Regression, Task
 from train.tasks.sphere import SphereClassification, SphereRegression, as_rows
 from zoo.hyperspheres import largest_cosine, separate
 
+USUAL, OURS = "softmax and squared error", "one sphere"
 FEATURES = 2048
 CLASSES = (10, 20, 50, 100, 200, 500, 1000)
 DIMS = (3, 10, 50)
@@ -67,8 +68,8 @@ def pairs() -> dict[str, Pair]:
     sphere = SphereRegression(-90.0, 90.0, len(names))
     prototypes = as_rows(separate(jax.random.key(0), len(names), len(names)))
     return {
-        "softmax and squared error": Pair(Classification(names), Regression.of_targets(targets, standardise=False)),
-        "one sphere": Pair(SphereClassification(names, prototypes), sphere),
+        USUAL: Pair(Classification(names), Regression.of_targets(targets, standardise=False)),
+        OURS: Pair(SphereClassification(names, prototypes), sphere),
     }
 
 
@@ -138,7 +139,7 @@ def table(lengths: Mapping[str, np.ndarray]) -> str:
 
 def verdict(lengths: Mapping[str, np.ndarray]) -> dict[str, bool]:
     """The lecture's statements."""
-    usual, ours = (apart(lengths, name) for name in pairs())
+    usual, ours = (apart(lengths, name) for name in (USUAL, OURS))
     return {
         f"gradients of softmax and squared error differ by an order of magnitude ({usual:.0f} times)": usual >= 10,
         f"those on one sphere do not ({ours:.1f} times)": ours < 10,

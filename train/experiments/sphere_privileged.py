@@ -18,6 +18,8 @@ from train.experiments.arms import COLOURS, conclude
 from train.experiments.repeated import Result, grid, numbers_of, run_arms
 from train.experiments.sphere_dims import base_of, split
 from train.recipe import Recipe, Space, Task
+from train.tasks.prototypes import likeness_of, prototypes_of
+from zoo.hyperspheres import TAXONOMIES, largest_cosine, triplets_held
 
 PLAIN, INFORMED = "prototypes", "with privileged information"
 DIMS = {"cifar10": (2, 3), "cifar100": (3, 5, 10, 25)}
@@ -32,8 +34,8 @@ PUBLISHED = {
 
 def recipes_of(options: Worded) -> dict[str, Recipe]:
     """Every arm's recipe: "prototypes, 3", and so on."""
-    base, likeness = base_of(options), str(options.vectors or f"taxonomy:{options.images}")
-    spaces = {PLAIN: Space(), INFORMED: Space(prototypes="semantic", vectors=likeness)}
+    base = base_of(options)
+    spaces = {PLAIN: Space(), INFORMED: Space(prototypes="semantic", vectors=likeness_name(options))}
     return {
         f"{kind}, {dims}": dataclasses.replace(
             base,
@@ -55,10 +57,27 @@ def run(options: Worded) -> int:
     results = run_arms(recipes_of(options), seeds, options.seed, options.workdir)
     if results is None:
         return 130
-    claims = verdict(results)
+    lines = f"{table(results)}\n{placing(options)}"
     return conclude(
-        "sphere-privileged", options.workdir, numbers_of(results), claims, table(results), figure(results), Console()
+        "sphere-privileged", options.workdir, numbers_of(results), verdict(results), lines, figure(results), Console()
     )
+
+
+def placing(options: Worded) -> str:
+    """Of each arm's prototypes, how many triplets of classes are in order, and how near the nearest two are."""
+    names = sorted(TAXONOMIES[options.images])  # the order of the data set
+    rows = {}
+    for arm, recipe in recipes_of(options).items():
+        space = recipe.task.space
+        likeness = likeness_of(dataclasses.replace(space, vectors=likeness_name(options)), names)
+        found = prototypes_of(space, names, space.dims)
+        rows[arm] = (f"{100 * triplets_held(found, likeness):.1f}", f"{float(largest_cosine(found)):.3f}")
+    return grid("prototypes", ("triplets that hold (%)", "largest cosine"), rows)
+
+
+def likeness_name(options: Worded) -> str:
+    """Where the likeness of classes comes from."""
+    return str(options.vectors or f"taxonomy:{options.images}")
 
 
 def table(results: Mapping[str, Result]) -> str:

@@ -48,7 +48,7 @@ PAPER = Recipe(
     name="sphere-regression-paper",
     model=Model("cifar_resnet32", options=("shortcut=conv3x3",)),
     data=Data(source="tfds:mnist", rotate=(-90.0, 90.0), batch_size=64, eval_batch_size=1000),
-    augment=mnist._AUGMENT,
+    augment=mnist.AUGMENT,
     schedule=Schedule("step", milestones=(0.5, 0.8)),
     epochs=60,
 )
@@ -61,12 +61,12 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
     """Every arm's recipe: "sphere, 2D, 0.01", and so on."""
     base = QUICK if options.scale == "quick" else PAPER
     base = dataclasses.replace(base, data=dataclasses.replace(base.data, data_dir=options.data_dir))
-    bounds = base.data.rotate or (-90.0, 90.0)
+    spaces = {kind: Space() for kind in TASKS} | {OURS: Space(bounds=base.data.rotate or (-90.0, 90.0))}
     return {
         f"{kind}, {dims}D, {rate:g}": dataclasses.replace(
             base,
             name=f"sphere-regression-{options.scale}-{list(TASKS).index(kind)}-{dims}-{rate:g}",
-            task=dataclasses.replace(task, space=Space(dims, bounds=bounds)),
+            task=dataclasses.replace(task, space=dataclasses.replace(spaces[kind], dims=dims)),
             optimizer=Optimizer(learning_rate=rate, momentum=0.9, weight_decay=1e-4),
         )
         for kind, task in TASKS.items()

@@ -11,13 +11,13 @@ from train.recipe import Data, Model, Optimizer, Recipe, Schedule
 
 _DATA = Data(source="tfds:mnist", batch_size=128, eval_batch_size=1000)
 _SMALL_BATCHES = Data(source="tfds:mnist", batch_size=64, eval_batch_size=1000)
-_AUGMENT = Augment(mean=(0.1307,), std=(0.3081,))
+AUGMENT = Augment(mean=(0.1307,), std=(0.3081,))
 
 LENET = Recipe(
     name="mnist_lenet",
     model=Model("lenet5"),
     data=_SMALL_BATCHES,
-    augment=_AUGMENT,
+    augment=AUGMENT,
     optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=1e-2),
     schedule=Schedule("one_cycle", warmup=0.2),
     epochs=3,
@@ -27,7 +27,7 @@ MLP = Recipe(
     name="mnist_mlp",
     model=Model("mlp", options=("hidden=(512, 256)",)),
     data=_DATA,
-    augment=_AUGMENT,
+    augment=AUGMENT,
     optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-2),
     schedule=Schedule("one_cycle", warmup=0.2),
     epochs=5,

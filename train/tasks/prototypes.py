@@ -55,6 +55,20 @@ def prototypes_of(space: Space, class_names: Sequence[str], dims: int) -> Protot
     return np.asarray(found, np.float32)
 
 
+def likeness_of(space: Space, class_names: Sequence[str]) -> Float[np.ndarray, "classes classes"]:
+    """How like each other the classes are: privileged information, of a taxonomy or of word vectors.
+
+    Raises:
+      UnknownNameError: there is no such taxonomy, or it has no such class.
+      ValueError: there are no word vectors, or not of all classes.
+      OSError: their file cannot be read.
+    """
+    kind, _, name = (space.vectors or "").partition(":")
+    if kind == "taxonomy":
+        return taxonomy_similarity(taxonomy_of(name, class_names))
+    return similarity(load_vectors(_vectors_file(space), class_names))
+
+
 def _separated(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
     return separate(jax.random.key(space.seed), len(class_names), dims, objective=space.objective)
 
@@ -75,11 +89,7 @@ def _of_vectors(space: Space, class_names: Sequence[str], dims: int) -> Prototyp
 
 
 def _semantic(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
-    kind, _, name = (space.vectors or "").partition(":")
-    if kind == "taxonomy":
-        likeness = taxonomy_similarity(taxonomy_of(name, class_names))
-    else:
-        likeness = similarity(load_vectors(_vectors_file(space), class_names))
+    likeness = likeness_of(space, class_names)
     return separate_with_semantics(jax.random.key(space.seed), likeness, dims, objective=space.objective)
 
 

@@ -47,23 +47,24 @@ def _cifar_resnets() -> list[Entry]:
 
 
 def _cifar_densenets() -> list[Entry]:
-    def row(name: str, layers: int, growth_rate: int, **options: Any) -> Entry:
+    def row(name: str, stage_sizes: tuple[int, ...], growth_rate: int, lecture: str = "L47", **options: Any) -> Entry:
         builder, shape = "zoo.convnets.densenet:DenseNet", (32, 32, 3)
-        options |= {"num_classes": 10, "stage_sizes": (layers,) * 3, "growth_rate": growth_rate, "small_images": True}
-        return Entry(name, builder, "classification", shape, HUANG_2017, "L47", options, DENSENET_LAYOUTS)
+        options |= {"num_classes": 10, "stage_sizes": stage_sizes, "growth_rate": growth_rate, "small_images": True}
+        return Entry(name, builder, "classification", shape, HUANG_2017, lecture, options, DENSENET_LAYOUTS)
 
     def basic(depth: int, growth_rate: int) -> Entry:
         name, layers = f"cifar_densenet_{depth}_{growth_rate}", (depth - 4) // 3
-        return row(name, layers, growth_rate, stem_width=16, bottleneck=False, compression=1.0)
+        return row(name, 3 * (layers,), growth_rate, stem_width=16, bottleneck=False, compression=1.0)
 
     def bottleneck_compressed(depth: int, growth_rate: int) -> Entry:
         name, layers = f"cifar_densenet_bc_{depth}_{growth_rate}", (depth - 4) // 6
-        return row(name, layers, growth_rate, stem_width=2 * growth_rate)
+        return row(name, 3 * (layers,), growth_rate, stem_width=2 * growth_rate)
 
     return [
         *(basic(*size) for size in ((40, 12), (100, 12))),
         *(bottleneck_compressed(*size) for size in ((40, 12), (100, 12), (250, 24), (190, 40))),
-        row("cifar_densenet_tiny", 2, 4, stem_width=8),
+        row("cifar_densenet121", (6, 12, 24, 16), 32, "L47, L90", stem_width=64),  # as Mettes et al., 2019, use it
+        row("cifar_densenet_tiny", (2, 2, 2), 4, stem_width=8),
     ]
 
 
