@@ -21,7 +21,7 @@ from train.placement import MeshPlacement, make_placement
 from train.recipe import Recipe, RecipeError, model_options
 from train.state import TrainState, initial_state
 from train.step import make_evaluate, make_update
-from train.tasks import Batch, Task, make_task
+from train.tasks import Batch, Rows, Task, make_task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,8 +159,12 @@ class Assembly:
         return self.placement.evaluate(of_raw)
 
 
-def assemble(recipe: Recipe) -> Assembly:
+def assemble(recipe: Recipe, prototypes: Rows | None = None) -> Assembly:
     """Everything a recipe names, checked against each other before anything is computed.
+
+    Args:
+      recipe: of the run.
+      prototypes: of a run that is there, of a task that has some: a search gives others on another kind of processor.
 
     Raises:
       RecipeError: parts do not fit, such as the batch size and the number of devices.
@@ -172,9 +176,12 @@ def assemble(recipe: Recipe) -> Assembly:
     test = data.load(config.source, "test", config.data_dir, framing=config.framing("test"), part=config.part)
     if not len(test):
         raise data.DataError(f"{test.name}: none of its {len(train)} examples can be held out for the test")
-    task = make_task(recipe.task, train)
-    if recipe.task.learns_value and (recipe.augment.mixup or recipe.augment.cutmix):
+    task = make_task(recipe.task, train, prototypes)
+    whole_batches = recipe.task.name == "class_means"
+    if (recipe.task.learns_value or whole_batches) and (recipe.augment.mixup or recipe.augment.cutmix):
         raise RecipeError(f"augment.mixup and augment.cutmix mix labels: they do not go with {recipe.task.name}")
+    if whole_batches and recipe.placement == "pmap":
+        raise RecipeError("class_means compares all examples of a batch: expected placement jit or fsdp, got pmap")
     placement = make_placement(recipe.placement)
     if config.batch_size % placement.mesh.size:
         raise RecipeError(f"data.batch_size: {config.batch_size} does not divide over {placement.mesh.size} devices")
@@ -193,6 +200,8 @@ def assemble(recipe: Recipe) -> Assembly:
         raise RecipeError(f"optimizer.accumulate: {accumulate} steps an update, and the run has {total_steps}")
     schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, updates)
     model = make_model(recipe, task, placement.axis_name)
+    if hasattr(model, "backbone"):
+        _check_wrapped(recipe)
     assembly = Assembly(
         recipe=recipe,
         train=train,
@@ -219,6 +228,13 @@ def assemble(recipe: Recipe) -> Assembly:
     except ValueError as error:
         raise RecipeError(f"freeze: {error}") from error
     return assembly
+
+
+def _check_wrapped(recipe: Recipe) -> None:
+    """Refuses what knows the layers of the catalog's models alone, where the task has layers on top of one."""
+    set_ = {"weights": recipe.weights is not None, "optimizer.layer_decay": recipe.optimizer.layer_decay < 1}
+    if fields := [name for name, is_set in set_.items() if is_set]:
+        raise RecipeError(f"{recipe.task.name} has layers of its own on the model: it does without {', '.join(fields)}")
 
 
 def _adapted(

@@ -72,7 +72,7 @@ class Evaluator:
         for batch in self._batches():
             _, predicted = self._evaluate(variables, self._assembly.placement.shard_global(batch))
             mask = batch["mask"]
-            found = {**{name: batch[name][mask] for name in ("label", "target") if name in batch}}
+            found = {name: batch[name][mask] for name in ("label", "target") if name in batch}
             found["image"] = batch["image"][mask, ::thinning, ::thinning]
             found |= {name: np.asarray(predicted[name])[mask] for name in _REPORTED if name in predicted}
             for name, array in found.items():

@@ -46,7 +46,7 @@ def evaluate_run(path: Path, best: bool = False, console: Console | None = None)
       CheckpointError: it has no checkpoint, or none that can be read.
     """
     files = Workdir(path)
-    assembly = assemble(files.read_recipe())
+    assembly = assemble(files.read_recipe(), prototypes_of(files))
     step, variables, ema = load_variables(files, assembly.task, best)
     replicate = assembly.placement.replicate
     summary = Evaluator(assembly).of_variables(replicate(variables), None if ema is None else replicate(ema))
@@ -113,6 +113,15 @@ def learned(files: Workdir) -> tuple[tasks.Task, tuple[int, int, int]]:
         return tasks.from_card(recipe.task, card["task"]), tuple(card["data"]["image_shape"])
     except (KeyError, TypeError) as error:
         raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
+
+
+def prototypes_of(files: Workdir) -> tasks.Rows | None:
+    """The prototypes that a run was trained with, of a task that has some.
+
+    Raises:
+      WorkdirError: the folder does not say.
+    """
+    return getattr(learned(files)[0], "prototypes", None)
 
 
 def read_image(

@@ -12,6 +12,7 @@ from train.assemble import Assembly, assemble
 from train.checkpoint import CheckpointError, Checkpoints
 from train.console import Console, describe
 from train.evaluation import Evaluator
+from train.inference import prototypes_of
 from train.interrupt import Interrupt
 from train.journal import Journal
 from train.meter import Meter, NonFiniteError, check_state
@@ -61,7 +62,7 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
     with Interrupt() as interrupt, files.locked():
         if not resume:
             files.claim(recipe)
-        assembly = assemble(recipe)
+        assembly = assemble(recipe, prototypes_of(files) if resume else None)
         if not resume:
             files.write_card(recipe, {**assembly.card(), **assembly.origin()})
         else:

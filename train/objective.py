@@ -1,7 +1,7 @@
 """What a recipe says of the task and of the space of the network's outputs. Lecture rows L80-L95."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,16 +73,29 @@ _SPACE_OF = {
 """What each task takes from its space; others have one that follows from the data."""
 
 
+_PROTOTYPES_OF = {
+    "separated": {"objective", "seed"},
+    "random": {"seed"},
+    "one_hot": set(),
+    "vectors": {"vectors"},
+    "semantic": {"vectors", "objective", "seed"},
+}
+"""What each kind of prototypes takes from the space; a file takes nothing."""
+
+
 def unused_fields(task: Task) -> list[str]:
-    """Fields that are set although the task does not have them."""
-    set_ = [f"space.{field.name}" for field in dataclasses.fields(Space) if _is_set(task.space, field)]
-    used = {f"space.{name}" for name in _SPACE_OF.get(task.name, ())}
+    """Fields that are set although the task, or its kind of prototypes, does not have them."""
+    space = task.space
+    used = _SPACE_OF.get(task.name, set())
+    if "prototypes" in used:
+        used = used - {"objective", "vectors", "seed"} | _PROTOTYPES_OF.get(space.prototypes, set())
+    unused = [
+        f"space.{field.name}"
+        for field in dataclasses.fields(Space)
+        if getattr(space, field.name) != field.default and field.name not in used
+    ]
     if task.label_smoothing and task.name != "classification":
-        set_.append("label_smoothing")
+        unused.append("label_smoothing")
     if not task.standardise and task.name not in ("regression", "joint"):
-        set_.append("standardise")
-    return [name for name in set_ if name not in used]
-
-
-def _is_set(node: Any, field: dataclasses.Field) -> bool:
-    return getattr(node, field.name) != field.default
+        unused.append("standardise")
+    return unused

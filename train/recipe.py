@@ -240,7 +240,10 @@ class Recipe:
             raise RecipeError(f"recipe {self.name}: out of range: {', '.join(bad)}")
         if unused := unused_fields(self.task):
             fields = ", ".join(f"task.{name}" for name in unused)
-            raise RecipeError(f"recipe {self.name}: {self.task.name} has no {fields}")
+            kind = f" with {self.task.space.prototypes} prototypes" if self.task.name.startswith("sphere") else ""
+            raise RecipeError(
+                f"recipe {self.name}: {self.task.name}{kind} has no {fields}: leave out or set the default"
+            )
         if self.data.crop and self.data.pipeline == "memory":
             raise RecipeError(
                 f"recipe {self.name}: data.crop cuts windows anew each epoch: expected data.pipeline auto or grain, "

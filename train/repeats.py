@@ -2,7 +2,8 @@
 
 Networks of dense layers, and all networks on accelerators, train side by side in one program (`vmap` over initial
 parameters, order of the data, augmentation and dropout); convolutions on a CPU gain nothing from that and train one
-after another with one compiled program. Either way repeat k is the run that `fit` makes of seed k, up to rounding.
+after another with one compiled program. Either way repeat k is the run that `fit` makes of seed k, up to rounding,
+but that a loss which is not finite does not stop it: what diverged is a result too.
 """
 
 import dataclasses
@@ -72,15 +73,15 @@ def repeat(recipe: Recipe, seeds: Sequence[int], console: Console | None = None)
     arrays = jax.device_put(data.in_memory(assembly.train).arrays())
     step, evaluate = _step(assembly), make_evaluate(assembly.model, assembly.task)
     if side_by_side(assembly, len(seeds)):
-        groups, step = [tuple(seeds)], jax.vmap(step, in_axes=(0, None, 0))
+        rounds, step = [tuple(seeds)], jax.vmap(step, in_axes=(0, None, 0))
         evaluate = jax.vmap(evaluate, in_axes=(0, None))
     else:
-        groups = [(seed,) for seed in seeds]
+        rounds = [(seed,) for seed in seeds]
         step, evaluate = _of_one(step, shared=1), _of_one(evaluate, shared=1)
     step, evaluate = jax.jit(step, donate_argnums=0), jax.jit(evaluate)
     init = jax.jit(lambda key, seed: _initial(assembly, key, seed))
     finished, losses, sums, points = [], [], [], None
-    for group in groups:
+    for group in rounds:
         console.say(f"{recipe.name}: seed{'s' * (len(group) > 1)} {', '.join(map(str, group))}")
         keys = [(jax.random.key(seed, impl="rbg"), jax.random.key(seed)) for seed in group]
         state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(init(*pair) for pair in keys))
@@ -99,6 +100,17 @@ def repeat(recipe: Recipe, seeds: Sequence[int], console: Console | None = None)
         jax.tree.map(lambda *leaves: np.concatenate(leaves), *finished),
         points,
     )
+
+
+def groups(recipe: Recipe, seeds: Sequence[int]) -> list[tuple[int, ...]]:
+    """The seeds that train in one program together, group by group.
+
+    Raises:
+      RecipeError: the recipe asks for something impossible.
+    """
+    if len(seeds) > 1 and side_by_side(assemble(recipe), len(seeds)):
+        return [tuple(seeds)]
+    return [(seed,) for seed in seeds]
 
 
 def side_by_side(assembly: Assembly, count: int) -> bool:

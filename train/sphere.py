@@ -36,7 +36,7 @@ def on_the_sphere(files: Workdir, assembly: Assembly) -> str:
     """The run's evaluations as one moving picture in HTML; nothing of a task without a sphere."""
     from zoo.hyperspheres.globe import globe
 
-    steps = sorted(int(file.stem) for file in files.embeddings.glob("*.npy"))
+    steps = sorted(int(file.stem) for file in files.embeddings.glob("*.npy") if file.stem.isdecimal())
     if not steps:
         return ""
     shown = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, FRAMES).round().astype(int))]

@@ -78,3 +78,30 @@ def test_values_become_cosines_and_come_back():
 
 def test_any_axes_come_before_the_dimensions():
     assert cosine(jnp.ones((2, 5, 3)), jnp.ones(3) / 3**0.5).shape == (2, 5)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e19, 1e30])
+def test_an_output_may_be_of_any_length_that_a_number_has(scale):
+    scaled = (OUTPUTS * np.float32(scale)).astype(np.float32)
+    np.testing.assert_allclose(total(scaled), total(OUTPUTS), rtol=1e-5)
+    expected = jax.grad(total)(OUTPUTS) / scale
+    np.testing.assert_allclose(jax.grad(total)(scaled), expected, rtol=1e-3, atol=1e-6 / scale)
+    np.testing.assert_allclose(
+        classification_gradient(scaled, PROTOTYPES, LABELS), expected, rtol=1e-3, atol=1e-6 / scale
+    )
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_an_output_that_is_no_number_has_no_loss(odd):
+    outputs = OUTPUTS.copy()
+    outputs[2, 1] = odd
+    losses = np.asarray(classification_loss(outputs, PROTOTYPES, LABELS))
+    assert np.isnan(losses[2])
+    assert np.isfinite(np.delete(losses, 2)).all()
+    assert np.isnan(cosines(outputs, PROTOTYPES)[2]).all()
+    assert np.isnan(classification_gradient(outputs, PROTOTYPES, LABELS)[2]).any()
+
+
+def test_there_is_one_value_an_output():
+    with pytest.raises(ValueError, match=r"expected one value an output, \(6,\), got \(6, 1\)"):
+        regression_loss(OUTPUTS, jnp.eye(1, 3)[0], np.zeros((6, 1), np.float32), 0.0, 1.0)

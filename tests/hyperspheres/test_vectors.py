@@ -75,6 +75,43 @@ def test_a_broken_npz_is_told_by_its_tables(tmp_path):
         load_vectors(path, ["x"])
 
 
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        (np.array([[1.0, np.nan]]), np.array(["x"])),
+        (np.array([["1", "2"]]), np.array(["x"])),
+        (np.array([[1.0, 2.0]]), np.array([7])),
+    ],
+)
+def test_an_npz_holds_words_and_finite_numbers(tmp_path, table, names):
+    np.savez(tmp_path / "words.npz", a=table, a_names=names)
+    with pytest.raises(ValueError, match="expected words and finite numbers, got"):
+        load_vectors(tmp_path / "words.npz", ["x"])
+
+
+def test_whole_numbers_are_numbers(tmp_path):
+    np.savez(tmp_path / "words.npz", a=np.array([[3, 4], [4, 3]]), a_names=np.array(["x", "y"]))
+    np.testing.assert_allclose(similarity(load_vectors(tmp_path / "words.npz", ["x", "y"]))[0, 1], 0.96, rtol=1e-6)
+
+
+def test_a_damaged_npz_is_named(tmp_path):
+    path = tmp_path / "words.npz"
+    np.savez(path, a=np.ones((2, 3)), a_names=np.array(["x", "y"]))
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"no zip at all", b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"words\.npz is not a complete npz file"):
+            load_vectors(path, ["x"])
+    with pytest.raises(FileNotFoundError, match=r"no file of word vectors .*gone\.npz"):
+        load_vectors(tmp_path / "gone.npz", ["x"])
+
+
+def test_a_mark_of_byte_order_is_no_part_of_the_first_word(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("maple 1 2\ntree 3 4\n", encoding="utf-8-sig")
+    np.testing.assert_array_equal(load_vectors(path, ["maple"]), [[1, 2]])
+
+
 def test_the_real_file_gives_its_own_rows():
     path = shared("data", "vectors", "glove_cifar_classes.npz")
     table = np.load(path, allow_pickle=False)

@@ -7,9 +7,10 @@ import types
 
 import pytest
 
+from train.errors import RunError
 from train.experiments import EXPERIMENTS, repeated
 from train.experiments.repeated import Result, grid, run_arms, smaller, with_spread
-from train.recipe import Data, Recipe
+from train.recipe import Data, Recipe, RecipeError
 
 TRAINED = {
     name: importlib.import_module(experiment.module)
@@ -56,6 +57,7 @@ def trained(monkeypatch):
 
     repeat.asked, repeat.interrupted_at = asked, 0
     monkeypatch.setattr(repeated, "repeat", repeat)
+    monkeypatch.setattr(repeated, "groups", lambda recipe, seeds: [tuple(seeds)])
     return repeat
 
 
@@ -113,3 +115,27 @@ def test_the_papers_scale_has_five_seeds(name, count, trained, tmp_path):
     trained.interrupted_at = 1
     TRAINED[name].run(EXPERIMENTS[name].options(scale="paper", workdir=tmp_path))
     assert trained.asked[0][1] == list(range(count))
+
+
+def test_seeds_that_trained_one_after_another_are_kept_one_by_one(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(repeated, "groups", lambda recipe, seeds: [(seed,) for seed in seeds])
+    trained.interrupted_at = 3
+    assert run_arms({"first": ARMS["first"]}, 3, 0, tmp_path) is None
+    assert trained.asked == [("one", [0]), ("one", [1]), ("one", [2])]
+    results = run_arms({"first": ARMS["first"]}, 3, 0, tmp_path)
+    assert trained.asked[3:] == [("one", [2])]
+    assert results["first"].metrics["mae"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("seeds", "first"), [(0, 0), (-1, 0), (1, -1)])
+def test_seeds_are_counted_from_zero(trained, tmp_path, seeds, first):
+    with pytest.raises(RecipeError, match=f"got {seeds} from {first} on"):
+        run_arms(ARMS, seeds, first, tmp_path)
+    assert trained.asked == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_a_damaged_file_of_an_arm_is_named(trained, tmp_path, text):
+    (tmp_path / "one.json").write_text(text)
+    with pytest.raises(RunError, match=r"one\.json is damaged .* delete it to train this arm again"):
+        run_arms(ARMS, 1, 0, tmp_path)

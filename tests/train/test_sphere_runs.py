@@ -6,6 +6,7 @@ import functools
 import hashlib
 import html.parser
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -233,10 +234,32 @@ def test_an_interrupted_run_goes_on_to_the_same_bits_and_the_same_points(done, t
         harness.signal_at(patch, MemoryFeed, "advance", signal.SIGINT)
         assert harness.run(recipe, tmp_path / "run").fingerprint is None
     assert not (tmp_path / "run" / "embeddings").exists()  # its first evaluation was cut short
-    assert harness.run(recipe, tmp_path / "run", resume=True).fingerprint == outcome.fingerprint
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.tasks.prototypes_of", placed_anew)
+        assert harness.run(recipe, tmp_path / "run", resume=True).fingerprint == outcome.fingerprint
     harness.check_lines(tmp_path / "run", whole)
     for file in (whole / "embeddings").iterdir():
         assert (tmp_path / "run" / "embeddings" / file.name).read_bytes() == file.read_bytes()
+
+
+def placed_anew(*_):
+    raise AssertionError("the prototypes are placed anew")
+
+
+def test_prototypes_of_a_run_are_those_that_it_was_trained_with(done, monkeypatch):
+    """On another kind of processor a search finds others, and a file may have been written over."""
+    path, outcome = done("sphere_classification")
+    monkeypatch.setattr("train.tasks.prototypes_of", placed_anew)
+    found = evaluate_run(path, console=QUIET)["accuracy"]
+    assert found == pytest.approx(outcome.metrics["accuracy"])
+
+
+def test_what_is_no_frame_of_a_run_is_left_out_of_the_globe(done, tmp_path):
+    path, _ = done("sphere_classification")
+    copy = shutil.copytree(path, tmp_path / "copy")
+    (copy / "embeddings" / "notes.npy").write_bytes(b"mine")
+    assembly = assemble(recipe_of("sphere_classification"))
+    assert sphere.on_the_sphere(Workdir(copy), assembly).count("<canvas") == 1
 
 
 @pytest.mark.parametrize("task", DIMS)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error
 
 from tests.train.small import quick_compiling
@@ -106,7 +107,7 @@ MARGINS = [AngularMargin(NAMES, margin, 3) for margin in ("cosface", "arcface", 
 SEPARATED = MaxSeparation(NAMES, as_rows(separate(jax.random.key(0), 5, 4)))
 MEANS = ClassMeans(NAMES, 3)
 HEADS = {"cosines": cosine_of(OUTPUTS[:, 1:], PROTOTYPES).astype(np.float32), "embedding": OUTPUTS[:, 1:]}
-MOVED = {"embedding": OUTPUTS[:, 1:], "means": PROTOTYPES}
+MOVED = {"embedding": OUTPUTS[:, 1:], "means": PROTOTYPES, "present": np.ones(5, bool)}
 EVERY = [
     (CLASSES, OUTPUTS[:, 1:]),
     (VALUES, OUTPUTS),
@@ -147,6 +148,57 @@ def test_margins_raise_the_loss_of_the_own_class_and_do_not_count_in_predictions
     np.testing.assert_array_equal(compiled(task)[2](HEADS)["cosines"], HEADS["cosines"])
 
 
+@pytest.mark.parametrize("task", MARGINS, ids=lambda task: task.margin)
+def test_the_loss_is_cross_entropy_of_the_named_margin(task):
+    angles = np.arccos(HEADS["cosines"].astype(np.float64))
+    own = np.eye(5, dtype=bool)[LABELS]
+    lengths = np.linalg.norm(OUTPUTS[:, 1:], axis=1)[:, None]
+    k = np.floor(4 * angles / np.pi)
+    logits = {
+        "cosface": SCALE * np.where(own, np.cos(angles) - 0.35, np.cos(angles)),
+        "arcface": SCALE * np.where(own, np.cos(angles + 0.5), np.cos(angles)),
+        "sphereface": lengths * np.where(own, (-1) ** k * np.cos(4 * angles) - 2 * k, np.cos(angles)),
+    }[task.margin]
+    usual = angles[own] <= np.pi - 0.5  # beyond, ArcFace goes on linearly
+    losses = -scipy.special.log_softmax(logits, axis=1)[own]
+    one_by_one = [
+        float(compiled(task)[0](rows(HEADS, slice(i, i + 1)), rows(BATCH, slice(i, i + 1)))) for i in range(COUNT)
+    ]
+    assert usual.sum() > COUNT // 2
+    np.testing.assert_allclose(np.array(one_by_one)[usual], losses[usual], rtol=1e-4, atol=1e-6)
+
+
+def test_an_example_alone_in_its_class_is_left_out_of_an_episode():
+    alone = {**BATCH, "label": np.array([4] + [0, 1] * 11 + [0], np.int32)}
+    loss = compiled(MEANS)[0](MOVED, alone)
+    without = compiled(MEANS)[0](rows(MOVED, slice(1, None)), rows(alone, slice(1, None)))
+    assert 0 < loss < 100
+    assert loss >= without  # the lonely one is another class that the others may be taken for
+
+
+def test_outputs_of_a_plain_regression_pass_one_more_layer():
+    import zoo
+
+    task = Regression(0.0, 1.0, num_outputs=2)
+    model = task.wrap(zoo.create("mlp", num_classes=2, hidden=(4,)))
+    variables = model.init(jax.random.key(0), np.zeros((3, 4, 4, 1), np.float32))
+    assert variables["params"]["value"]["kernel"].shape == (2, 1)
+    assert model.apply(variables, np.zeros((3, 4, 4, 1), np.float32)).shape == (3, 1)
+    plain = zoo.create("mlp", num_classes=1)
+    assert Regression(0.0, 1.0).wrap(plain) is plain
+
+
+def test_the_poles_of_a_regression_are_where_its_bounds_are():
+    lower, upper = VALUES.on_sphere()
+    value = VALUES.predict(np.stack([lower, upper]).astype(np.float32))["value"]
+    np.testing.assert_allclose(value, [10, 30], rtol=1e-6)
+
+
+def test_prototypes_of_a_run_that_is_there_are_taken_as_they_are():
+    config = recipes.Task("sphere_classification", space=Space(3, "gone.npz"))
+    assert make_task(config, EXAMPLES, as_rows(PROTOTYPES)).prototypes == as_rows(PROTOTYPES)
+
+
 def test_a_fixed_matrix_before_the_softmax():
     logits = OUTPUTS @ np.array(SEPARATED.prototypes, np.float32).T
     exponentials = np.exp(logits - logits.max(1, keepdims=True))
@@ -158,7 +210,7 @@ def test_moving_prototypes_learn_from_the_others_of_a_batch_and_predict_by_the_m
     distances = ((OUTPUTS[:, None, 1:] - PROTOTYPES) ** 2).sum(-1)
     predicted = compiled(MEANS)[2](MOVED)["logits"]
     np.testing.assert_allclose(predicted, -distances, rtol=1e-5)
-    tight = {"embedding": 10 * PROTOTYPES[LABELS], "means": PROTOTYPES}
+    tight = {**MOVED, "embedding": 10 * PROTOTYPES[LABELS]}
     assert compiled(MEANS)[0](tight, BATCH) < 1e-3  # each sits where the others of its class do
 
 
@@ -208,6 +260,13 @@ def test_a_recipe_chooses_task_dimensions_and_bounds():
 def test_what_does_not_fit_is_said(task, message):
     with pytest.raises((RecipeError, UnknownNameError), match=message):
         make_task(task, source(label=LABELS))
+
+
+@pytest.mark.parametrize("name", ["max_separation", "sphere_classification", "arcface"])
+def test_one_class_alone_is_no_task(name):
+    lonely = ArraySource("lonely", {"image": np.zeros((2, 4, 4, 1), np.uint8), "label": np.zeros(2, np.int32)}, ("a",))
+    with pytest.raises(RecipeError, match="needs at least two classes; lonely has a alone"):
+        make_task(recipes.Task(name), lonely)
 
 
 def test_bounds_of_values_that_are_all_alike_are_asked_for():
@@ -263,9 +322,20 @@ def test_random_prototypes_follow_from_their_own_seed():
         ({"name": "sphere_joint", "space": Space(dims=2)}, "task.space.dims"),
         ({"name": "sphere_regression", "space": Space(bounds=(3.0, 1.0))}, "task.space.bounds"),
         ({"name": "sphere_regression", "space": Space(bounds=(1.0,))}, "task.space.bounds"),
-        ({"name": "arcface", "label_smoothing": 0.1}, "arcface has no task.label_smoothing"),
-        ({"name": "sphere_joint", "standardise": False}, "sphere_joint has no task.standardise"),
+        ({"name": "arcface", "label_smoothing": 0.1}, "arcface has no task.label_smoothing: leave out"),
+        (
+            {"name": "sphere_joint", "standardise": False},
+            "sphere_joint with separated prototypes has no task.standardise",
+        ),
         ({"space": Space(dims=5, seed=1)}, "classification has no task.space.dims, task.space.seed"),
+        (
+            {"name": "sphere_classification", "space": Space(3, vectors="words.txt")},
+            "with separated prototypes has no task.space.vectors",
+        ),
+        (
+            {"name": "sphere_classification", "space": Space(5, "one_hot", seed=2)},
+            "with one_hot prototypes has no task.space.seed",
+        ),
         ({"name": "regression", "space": Space(prototypes="random")}, "regression has no task.space.prototypes"),
     ],
 )

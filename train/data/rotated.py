@@ -13,7 +13,8 @@ from train.data.source import Arrays, Source, generator, stacked
 class Rotated(Source):
     """Each image turned once about its centre; the angle is its "target", in degrees, positive counter-clockwise.
 
-    What comes in from outside is black. Angles are uniform between two bounds and follow from the row alone.
+    What comes in from outside is black. Angles are uniform between two bounds, and follow from the row in this very
+    source: of another selection of examples the same image has another one.
 
     Raises:
       DataError: the source has a target already.

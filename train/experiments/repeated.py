@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from train.console import Console
+from train.errors import RunError
 from train.files import write_json
-from train.recipe import Recipe, to_dict
-from train.repeats import repeat
+from train.recipe import Recipe, RecipeError, to_dict
+from train.repeats import groups, repeat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,13 @@ def run_arms(recipes: Mapping[str, Recipe], seeds: int, first: int, workdir: Pat
       seeds: how many.
       first: the first of them.
       workdir: where each arm's numbers are kept.
+
+    Raises:
+      RecipeError: no seed, or one below 0.
+      RunError: the numbers that an earlier call kept are damaged.
     """
+    if seeds < 1 or first < 0:
+        raise RecipeError(f"expected one seed or more from 0 on, got {seeds} from {first} on")
     console, results = Console(), {}
     for name, recipe in recipes.items():
         file = workdir / f"{recipe.name}.json"
@@ -60,18 +67,14 @@ def run_arms(recipes: Mapping[str, Recipe], seeds: int, first: int, workdir: Pat
         missing = [seed for seed in range(first, first + seeds) if str(seed) not in found]
         if missing:
             console.say(name, style="bold")
-            started = time.perf_counter()
+            workdir.mkdir(parents=True, exist_ok=True)
             try:
-                done = repeat(recipe, missing, console)
+                for group in groups(recipe, missing):
+                    found |= _of_group(recipe, group, console)
+                    write_json(file, {"recipe": to_dict(recipe), "seeds": found})
             except KeyboardInterrupt:
                 console.say(f"interrupted; the same command goes on with: {name}")
                 return None
-            seconds = (time.perf_counter() - started) / len(missing)
-            for i, seed in enumerate(missing):
-                metrics = {metric: values[i] for metric, values in done.metrics.items()}
-                found[str(seed)] = {"metrics": metrics, "losses": done.losses[i], "seconds": seconds}
-            workdir.mkdir(parents=True, exist_ok=True)
-            write_json(file, {"recipe": to_dict(recipe), "seeds": found})
         of_seeds = [found[str(seed)] for seed in range(first, first + seeds)]
         results[name] = Result(
             {metric: [each["metrics"][metric] for each in of_seeds] for metric in of_seeds[0]["metrics"]},
@@ -83,12 +86,31 @@ def run_arms(recipes: Mapping[str, Recipe], seeds: int, first: int, workdir: Pat
     return results
 
 
+def _of_group(recipe: Recipe, seeds: Sequence[int], console: Console) -> dict[str, dict]:
+    """What some seeds come to, each by its name."""
+    started = time.perf_counter()
+    done = repeat(recipe, seeds, console)
+    seconds = (time.perf_counter() - started) / len(seeds)
+    return {
+        str(seed): {
+            "metrics": {metric: values[i] for metric, values in done.metrics.items()},
+            "losses": done.losses[i],
+            "seconds": seconds,
+        }
+        for i, seed in enumerate(seeds)
+    }
+
+
 def _kept(file: Path, recipe: Recipe) -> dict[str, dict]:
     """What earlier calls found of this very recipe, by seed."""
     if not file.exists():
         return {}
-    kept = json.loads(file.read_text())
-    return kept["seeds"] if kept["recipe"] == json.loads(json.dumps(to_dict(recipe))) else {}
+    try:
+        kept = json.loads(file.read_text())
+        same, seeds = kept["recipe"] == json.loads(json.dumps(to_dict(recipe))), dict(kept["seeds"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file} is damaged ({error!r}): delete it to train this arm again") from error
+    return seeds if same else {}
 
 
 def numbers_of(results: Mapping[str, Result]) -> dict[str, dict]:

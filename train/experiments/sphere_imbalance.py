@@ -63,13 +63,13 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
     for examples, base in bases.items():
         data = dataclasses.replace(base.data, data_dir=options.data_dir)
         for number, (arm, task) in enumerate(TASKS.items()):
-            sgd = base.optimizer.name == "sgd" and arm != OURS
+            as_softmax = options.scale == "paper" and arm != OURS
             arms[f"{arm}, {examples}"] = dataclasses.replace(
                 base,
                 name=f"sphere-imbalance-{options.scale}-{number}-{examples.replace(' ', '-')}",
                 data=data,
                 task=task,
-                optimizer=sphere.SOFTMAX if sgd else base.optimizer,
+                optimizer=sphere.SOFTMAX if as_softmax else base.optimizer,
             )
     return arms
 

@@ -64,12 +64,11 @@ def run(options: Repeated) -> int:
     results = run_arms(recipes_of(options), seeds, options.seed, options.workdir)
     if results is None:
         return 130
-    if code := globe(options):
-        return code
     claims = verdict(results)
-    return conclude(
+    code = conclude(
         "sphere-joint", options.workdir, numbers_of(results), claims, table(results), figure(results), Console()
     )
+    return globe(options) or code
 
 
 def globe(options: Repeated) -> int:
@@ -81,7 +80,7 @@ def globe(options: Repeated) -> int:
     recipe = dataclasses.replace(
         sphere.GLOBE, data=dataclasses.replace(sphere.GLOBE.data, data_dir=options.data_dir), seed=options.seed
     )
-    files, console = Workdir(options.workdir / "globe"), Console()
+    files, console = Workdir(options.workdir / f"globe-{options.seed}"), Console()
     begun = files.card.exists() and files.read_recipe() == recipe
     if not (begun and files.finished):
         console.say("five digits in three dimensions", style="bold")

@@ -91,8 +91,8 @@ def write_report(
     Args:
         workdir: a run's directory: recipe.json, metrics.jsonl and, for a finished run, fingerprint.json.
         predictions: on the held-out split; several of a task that predicts several things of an image.
-        sphere: the interactive picture of a task on the sphere (`zoo.hyperspheres.globe`).
         filters: the kernel of the first layer; shown if it is a convolution's (height, width, cin, cout).
+        sphere: the interactive picture of a task on the sphere (`zoo.hyperspheres.globe`).
 
     Every file appears whole or not at all: it is written under a temporary name and then renamed.
 

@@ -7,10 +7,10 @@ from train.tasks.joint import Joint
 from train.tasks.protocol import Batch, Prediction, Sums, Task
 from train.tasks.prototypes import prototypes_of
 from train.tasks.regression import Regression
-from train.tasks.sphere import SphereClassification, SphereJoint, SphereRegression, as_rows
+from train.tasks.sphere import Rows, SphereClassification, SphereJoint, SphereRegression, as_rows
 from zoo.hyperspheres import simplex
 
-__all__ = ["Batch", "Classification", "Prediction", "Regression", "Sums", "Task", "from_card", "make_task"]
+__all__ = ["Batch", "Classification", "Prediction", "Regression", "Rows", "Sums", "Task", "from_card", "make_task"]
 
 _VALUE_DIMS = 3
 """Of a hyperspherical regression that does not say."""
@@ -28,8 +28,13 @@ _KINDS = {
 }
 
 
-def make_task(config: recipes.Task, source) -> Task:
+def make_task(config: recipes.Task, source, prototypes: Rows | None = None) -> Task:
     """The task of a recipe, for the examples of a source (see `train.data`).
+
+    Args:
+      config: the recipe's.
+      source: of the examples.
+      prototypes: those of a run that is there; by default they are placed as the recipe says.
 
     Raises:
       RecipeError: the source does not have what the task learns, or the output space does not fit it.
@@ -38,6 +43,8 @@ def make_task(config: recipes.Task, source) -> Task:
     names = source.class_names
     if config.learns_labels and not names:
         raise recipes.RecipeError(f"{config.name} needs examples with labels; {source.name} has none")
+    if config.learns_labels and len(names) < 2 and kind is not Classification:
+        raise recipes.RecipeError(f"{config.name} needs at least two classes; {source.name} has {names[0]} alone")
     if not config.learns_value:
         if kind is Classification:
             return Classification(names, config.label_smoothing)
@@ -47,7 +54,7 @@ def make_task(config: recipes.Task, source) -> Task:
             return AngularMargin(names, config.name, space.dims or len(names))
         if kind is ClassMeans:
             return ClassMeans(names, space.dims or len(names))
-        return kind(names, as_rows(prototypes_of(space, names, space.dims or len(names))))
+        return kind(names, prototypes or as_rows(prototypes_of(space, names, space.dims or len(names))))
     if "target" not in source[0]:
         raise recipes.RecipeError(f"{config.name} needs examples with a 'target'; {source.name} has labels only")
     targets, unit = source.arrays()["target"], source.target_unit
@@ -62,7 +69,7 @@ def make_task(config: recipes.Task, source) -> Task:
     if kind is SphereRegression:
         return SphereRegression(lower, upper, space.dims or _VALUE_DIMS, unit)
     dims = space.dims - 1 if space.dims else len(names)
-    return SphereJoint(names, as_rows(prototypes_of(space, names, dims)), lower, upper, unit)
+    return SphereJoint(names, prototypes or as_rows(prototypes_of(space, names, dims)), lower, upper, unit)
 
 
 def from_card(config: recipes.Task, values: dict) -> Task:

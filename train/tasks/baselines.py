@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
@@ -63,7 +64,8 @@ class MaxSeparation(OfImages):
         return Classification(self.class_names)
 
     def _logits(self, outputs: Float[Array, "batch dims"]) -> Float[Array, "batch classes"]:
-        return outputs.astype(jnp.float32) @ jnp.asarray(self.prototypes, jnp.float32).T
+        matrix = jnp.asarray(self.prototypes, jnp.float32).T
+        return jnp.matmul(outputs.astype(jnp.float32), matrix, precision=jax.lax.Precision.HIGHEST)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +142,7 @@ class ClassMeans:
 
     def metrics(self, outputs: Outputs, batch: Batch) -> Sums:
         """Sums of the cross entropy and of right answers, by the moving means."""
-        logits = prototypical_logits(outputs["embedding"], outputs["means"])
+        logits = self._logits(outputs)
         return ranked(logits, optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]), batch)
 
     def summarise(self, sums: dict[str, float]) -> dict[str, float]:
@@ -148,5 +150,8 @@ class ClassMeans:
         return summary(sums)
 
     def predict(self, outputs: Outputs) -> Prediction:
-        """Minus the squared distance to each mean."""
-        return {"logits": prototypical_logits(outputs["embedding"], outputs["means"])}
+        """Minus the squared distance to each mean; a class that had no example yet is as good as no answer."""
+        return {"logits": self._logits(outputs)}
+
+    def _logits(self, outputs: Outputs) -> Float[Array, "batch classes"]:
+        return prototypical_logits(outputs["embedding"], outputs["means"], present=outputs["present"])

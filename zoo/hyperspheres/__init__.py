@@ -35,6 +35,7 @@ from zoo.hyperspheres.separation import (
     leaning_cross_polytope,
     max_separation,
     mean_of_largest_cosines,
+    polygon,
     separate,
     simplex,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "mean_of_largest_cosines",
     "moving_means",
     "nearest_prototype",
+    "polygon",
     "precision_at",
     "prototypes_of_unseen",
     "prototypical_logits",

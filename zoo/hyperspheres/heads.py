@@ -3,6 +3,7 @@
 These are what hyperspherical prototypes are compared with; they need no such head (see `zoo.hyperspheres.spaces`).
 """
 
+import functools
 from collections.abc import Mapping
 
 import flax.linen as nn
@@ -46,16 +47,20 @@ class MovingPrototypes(nn.Module):
     def __call__(
         self, images: Array, labels: Int[Array, "batch"] | None = None, train: bool = False
     ) -> Mapping[str, Array]:
-        """The "embedding" that the network gives (batch, dims), and the "means" (classes, dims).
+        """The "embedding" that the network gives (batch, dims), the "means" (classes, dims), and which are "present".
 
         Raises:
           ValueError: labels are missing in training.
         """
         embedding = self.backbone(images, train=train).astype(jnp.float32)
-        zeros = (jnp.zeros, (self.num_classes, embedding.shape[-1]), jnp.float32)
-        means = self.variable("batch_stats", "means", *zeros)
+        zeros = functools.partial(self.variable, "batch_stats", init_fn=jnp.zeros)
+        sums = zeros("sums", shape=(self.num_classes, embedding.shape[-1]))
+        weights = zeros("weights", shape=(self.num_classes, 1))  # sums begin at zero, and so do these
         if train and not self.is_initializing():
             if labels is None:
                 raise ValueError("moving prototypes need the labels of the images in training")
-            means.value = moving_means(means.value, embedding, labels, self.decay)
-        return {"embedding": embedding, "means": means.value}
+            sums.value = moving_means(sums.value, embedding, labels, self.decay)
+            weights.value = moving_means(weights.value, jnp.ones((len(labels), 1)), labels, self.decay)
+        present = weights.value[:, 0] > 0
+        means = sums.value / jnp.where(present[:, None], weights.value, 1.0)
+        return {"embedding": embedding, "means": means, "present": present}

@@ -27,7 +27,10 @@ def cosines(
 def classification_loss(
     outputs: Float[Array, "batch dims"], prototypes: Float[Array, "classes dims"], labels: Int[Array, "batch"]
 ) -> Float[Array, "batch"]:
-    """(1 - cos)^2 of each output and its class's prototype; the slide adds them up over the batch."""
+    """(1 - cos)^2 of each output and its class's prototype; the slide adds them up over the batch.
+
+    As everywhere in jax, a label that is no class counts as the nearest that is one.
+    """
     return (1 - cosine(outputs, prototypes[labels])) ** 2
 
 
@@ -49,8 +52,10 @@ def regression_loss(
     """(r - cos)^2 of each output and the pole of the upper bound, where r is the value on [-1, 1].
 
     Raises:
-      ValueError: the bounds are not in order.
+      ValueError: the bounds are not in order, or there is not one value an output.
     """
+    if values.shape != outputs.shape[:-1]:
+        raise ValueError(f"expected one value an output, {outputs.shape[:-1]}, got {values.shape}")
     return (to_cosine(values, lower, upper) - cosine(outputs, pole)) ** 2
 
 
@@ -75,22 +80,20 @@ def from_cosine(cosines: Float[Array, "*batch"], lower: float, upper: float) -> 
 
 
 def _directions(outputs: Float[Array, "*batch dims"]) -> Float[Array, "*batch dims"]:
-    """Unit vectors; zeros where there is no direction."""
-    has_direction, length = _lengths(outputs)
-    return jnp.where(has_direction, outputs / length, 0.0)
-
-
-def _lengths(outputs: Float[Array, "*batch dims"]) -> tuple[Array, Float[Array, "*batch 1"]]:
-    """Whether there is a direction, and the length; that of an output without one is 1, and has no gradient."""
+    """Unit vectors; zeros where there is no direction, and no numbers where the outputs are none."""
+    # The squares of numbers past 1e19 are infinite: lengths are taken in units of the largest entry.
+    largest = jax.lax.stop_gradient(jnp.abs(outputs).max(-1, keepdims=True))
+    outputs = outputs / jnp.where(largest > TINY, largest, 1.0)
     squared = (outputs**2).sum(-1, keepdims=True)
-    has_direction = squared > TINY**2
-    return has_direction, jnp.sqrt(jnp.where(has_direction, squared, 1.0))
+    nowhere = squared <= TINY**2
+    return jnp.where(nowhere, 0.0, outputs / jnp.sqrt(jnp.where(nowhere, 1.0, squared)))
 
 
 def _cosine_gradient(outputs: Float[Array, "batch dims"], targets: Float[Array, "batch dims"]) -> Array:
-    has_direction, length = _lengths(outputs)
-    tangent = targets - cosine(outputs, targets)[:, None] * outputs / length
-    return jnp.where(has_direction, tangent / length, 0.0)
+    directions = _directions(outputs)
+    along = (outputs * directions).sum(-1, keepdims=True)  # the length
+    tangent = targets - (directions * targets).sum(-1, keepdims=True) * directions
+    return jnp.where(along <= TINY, 0.0, tangent / jnp.where(along <= TINY, 1.0, along))
 
 
 def _check_bounds(lower: float, upper: float) -> None:

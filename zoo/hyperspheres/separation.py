@@ -1,8 +1,9 @@
 """Prototypes: as many unit vectors as there are classes, as far from each other as they can be. Lecture L80, L85.
 
 Mettes, van der Pol and Snoek, 2019, Hyperspherical Prototype Networks, section 3.1. Where the best placing is known
-it is written down: a simplex for classes <= dims + 1 (every pair at cosine -1 / (classes - 1)), and the axes in both
-directions for classes <= 2 dims (cosine 0). Elsewhere it is searched: in three dimensions that is Tammes' problem.
+it is written down: a simplex for classes <= dims + 1 (every pair at cosine -1 / (classes - 1)), the axes in both
+directions for classes <= 2 dims (cosine 0), a regular polygon in two dimensions. Elsewhere it is searched: in three
+dimensions that is Tammes' problem.
 
 The slide minimises the largest cosine of all pairs, the authors' code the mean, over the classes, of each one's
 largest cosine to another (erratum E16). `separate` does either.
@@ -28,6 +29,8 @@ TURN = 5
 """Every second start for the mean goes by the largest cosine of all pairs for the first fifth of its steps."""
 MANY = 2**20
 """Cosines of all starts together, above which there are fewer starts: a thousand classes have one, a gentle one."""
+MOST = 10_000
+"""Classes that are placed by a search."""
 OBJECTIVES = {"max": (-2, -1), "mean": -1}
 """What is minimised, and the axes of the cosines over which it takes the largest."""
 
@@ -40,11 +43,13 @@ def separate(
     restarts: int = RESTARTS,
     objective: str = "max",
 ) -> Float[Array, "classes dims"]:
-    """Unit vectors whose largest cosines are as small as possible; the same for the same key.
+    """Unit vectors whose largest cosines are as small as possible.
 
     Where no closed form is known, gradient descent on a smooth maximum that sharpens, from several starts at once;
     the best by the objective is kept. Fewer starts when there are many classes. Up to dims + 1 classes the simplex is
-    best by either objective, and `cross_polytope` or, for the mean, `leaning_cross_polytope` up to 2 dims.
+    best by either objective, and `cross_polytope` or, for the mean, `leaning_cross_polytope` up to 2 dims; in two
+    dimensions the `polygon` is best by the largest cosine. The same key gives the same vectors, with the same versions
+    on the same kind of processor: elsewhere a search may end in another placing, as good.
 
     Args:
       key: of the starts; closed forms do not depend on it.
@@ -55,7 +60,7 @@ def separate(
       objective: "max", the slide's `largest_cosine`, or "mean", the `mean_of_largest_cosines` of the authors' code.
 
     Raises:
-      ValueError: fewer than one class, step or start, or fewer than two dimensions.
+      ValueError: fewer than one class, step or start, fewer than two dimensions, or too many classes for a search.
       UnknownNameError: another objective.
 
     >>> cosines = separate(jax.random.key(0), 4, 3) @ separate(jax.random.key(0), 4, 3).T
@@ -72,6 +77,10 @@ def separate(
         return simplex(classes, dims)
     if classes <= 2 * dims:
         return cross_polytope(classes, dims) if objective == "max" else leaning_cross_polytope(classes, dims)
+    if dims == 2 and objective == "max":
+        return polygon(classes)
+    if classes > MOST:
+        raise ValueError(f"classes: a search takes at most {MOST}, whose cosines fill 400 MB, got {classes}")
     starts = max(1, min(restarts, MANY // classes**2))
     sharpness = tuple(GENTLEST * (EAGER / GENTLEST) ** (i / max(1, restarts - 1)) for i in range(starts))
     return _searched(key, classes, dims, steps, sharpness, objective)
@@ -115,6 +124,18 @@ def simplex(classes: int, dims: int) -> Float[Array, "classes dims"]:
     if classes == 1:
         return jnp.eye(1, dims)
     return jnp.pad(max_separation(classes), ((0, 0), (0, dims - classes + 1)))
+
+
+def polygon(classes: int) -> Float[Array, "classes 2"]:
+    """The corners of a regular polygon: the best of two dimensions.
+
+    Raises:
+      ValueError: no class.
+    """
+    if classes < 1:
+        raise ValueError(f"classes: expected at least 1, got {classes}")
+    angles = 2 * jnp.pi * jnp.arange(classes) / classes
+    return jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
 
 
 def cross_polytope(classes: int, dims: int) -> Float[Array, "classes dims"]:

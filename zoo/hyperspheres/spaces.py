@@ -46,6 +46,9 @@ class ClassSpace:
 class ValueSpace:
     """Numbers between two bounds as the cosine with the first axis, 1 at the upper bound.
 
+    Raises:
+      ValueError: fewer than two dimensions.
+
     >>> space = ValueSpace(3, lower=1000.0, upper=1932.0)
     >>> space.value(jnp.array([[2.0, 0.0, 0.0], [0.0, 5.0, 0.0]])).tolist()
     [1932.0, 1466.0]
@@ -55,6 +58,10 @@ class ValueSpace:
     """The outputs that a network needs, two or more."""
     lower: float = flax.struct.field(pytree_node=False)
     upper: float = flax.struct.field(pytree_node=False)
+
+    def __post_init__(self) -> None:
+        if self.dims < 2:
+            raise ValueError(f"dims: a sphere has at least 2, got {self.dims}")
 
     @property
     def pole(self) -> Float[Array, "dims"]:

@@ -42,9 +42,9 @@ def save_prototypes(
             with unfinished.open("wb") as file:  # to a name numpy would add its suffix
                 np.savez(file, **{ARRAY: vectors, NAMES: np.array(listed)})
         else:
-            from safetensors.numpy import save_file
+            from safetensors.numpy import save  # its `save_file` makes files that nobody else may read
 
-            save_file({ARRAY: vectors}, unfinished, {NAMES: listed})
+            unfinished.write_bytes(save({ARRAY: vectors}, {NAMES: listed}))
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -122,7 +122,16 @@ def _read_npz(path: Path) -> tuple[Any, str]:
             vectors, listed = arrays[ARRAY], arrays.get(NAMES, "[]")
     except KeyError as error:
         raise ValueError(f"{path}: expected an array {ARRAY!r} in it, got none") from error
-    except (ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        ValueError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise ValueError(f"{path} is not a complete npz file of plain arrays: {error}") from error
     return vectors, str(listed)
 

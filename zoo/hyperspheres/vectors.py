@@ -5,8 +5,10 @@ Mikolov et al., 2013, Distributed Representations of Words and Phrases (word2vec
 """
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
@@ -106,8 +108,22 @@ def _best(word: str, spellings: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _npz_words(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    with np.load(path, allow_pickle=False) as arrays:
-        tables = {key: arrays[key] for key in arrays.files}
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of word vectors {path}")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            tables = {key: arrays[key] for key in arrays.files}
+    except (
+        ValueError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        NotImplementedError,
+        OSError,
+        BadZipFile,
+        zlib.error,
+    ) as error:
+        raise ValueError(f"{path} is not a complete npz file of plain arrays: {error}") from error
     named = [key for key in tables if f"{key}_names" in tables]
     if not named:
         raise ValueError(f"{path}: expected a table NAME with its words under NAME_names, got {sorted(tables)}")
@@ -118,12 +134,16 @@ def _npz_words(path: Path) -> Iterator[tuple[str, np.ndarray]]:
                 f"{path}: expected words by dims, the same dims in all tables, and a word for each row, "
                 f"got {key} {vectors.shape} and {key}_names {words.shape}"
             )
-        yield from zip(words.tolist(), vectors, strict=True)
+        if words.dtype.kind != "U" or vectors.dtype.kind not in "fiu" or not np.isfinite(vectors).all():
+            raise ValueError(
+                f"{path}: expected words and finite numbers, got {words.dtype} in {key}_names, {vectors.dtype} in {key}"
+            )
+        yield from zip(words.tolist(), vectors.astype(np.float32), strict=True)
 
 
 def _text_words(path: Path, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
     # Some files have words with blanks in them, and a few words that are not UTF-8: nobody asks for either.
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as lines:
         first = lines.readline().split()
         if len(first) == 2 and all(entry.isdecimal() for entry in first):
             dims, rest = int(first[1]), enumerate(lines, start=2)
