@@ -153,11 +153,11 @@ def test_the_loss_is_cross_entropy_of_the_named_margin(task):
     angles = np.arccos(HEADS["cosines"].astype(np.float64))
     own = np.eye(5, dtype=bool)[LABELS]
     lengths = np.linalg.norm(OUTPUTS[:, 1:], axis=1)[:, None]
-    k = np.floor(4 * angles / np.pi)
+    k = np.floor(2 * angles / np.pi)
     logits = {
         "cosface": SCALE * np.where(own, np.cos(angles) - 0.35, np.cos(angles)),
         "arcface": SCALE * np.where(own, np.cos(angles + 0.5), np.cos(angles)),
-        "sphereface": lengths * np.where(own, (-1) ** k * np.cos(4 * angles) - 2 * k, np.cos(angles)),
+        "sphereface": lengths * np.where(own, (-1) ** k * np.cos(2 * angles) - 2 * k, np.cos(angles)),
     }[task.margin]
     usual = angles[own] <= np.pi - 0.5  # beyond, ArcFace goes on linearly
     losses = -scipy.special.log_softmax(logits, axis=1)[own]

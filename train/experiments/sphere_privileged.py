@@ -1,6 +1,6 @@
 """Prototypes that know which classes are alike, beside prototypes that do not. Lecture rows L86, L91.
 
-    python -m train experiment sphere-privileged                   CIFAR-10 in two and three dimensions
+    python -m train experiment sphere-privileged                   CIFAR-10 in three and five dimensions
     python -m train experiment sphere-privileged --vectors FILE    likeness from word vectors instead of a taxonomy
     python -m train experiment sphere-privileged --scale paper     CIFAR-100, 250 epochs, as published
 
@@ -22,7 +22,7 @@ from train.tasks.prototypes import likeness_of, prototypes_of
 from zoo.hyperspheres import TAXONOMIES, largest_cosine, triplets_held
 
 PLAIN, INFORMED = "prototypes", "with privileged information"
-DIMS = {"cifar10": (2, 3), "cifar100": (3, 5, 10, 25)}
+DIMS = {"cifar10": (3, 5), "cifar100": (3, 5, 10, 25)}
 QUICK_SEEDS, PAPER_SEEDS = 1, 5
 
 PUBLISHED = {

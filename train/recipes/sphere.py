@@ -24,12 +24,12 @@ DIGITS = dataclasses.replace(
 JOINT = Recipe(
     name="sphere_mnist",
     model=Model("lenet5"),
-    data=Data(source="tfds:mnist", rotate=(-60.0, 60.0), batch_size=64, eval_batch_size=1000),
+    data=Data(source="tfds:mnist", rotate=(-45.0, 45.0), batch_size=64, eval_batch_size=1000),
     augment=mnist.AUGMENT,
-    task=Task("sphere_joint", space=Space(bounds=(-60.0, 60.0))),
+    task=Task("sphere_joint", space=Space(bounds=(-45.0, 45.0))),
     optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=1e-2),
     schedule=Schedule("one_cycle", warmup=0.2),
-    epochs=5,
+    epochs=15,
 )
 
 GLOBE = dataclasses.replace(
