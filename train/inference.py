@@ -116,12 +116,12 @@ def learned(files: Workdir) -> tuple[tasks.Task, tuple[int, int, int]]:
 
 
 def prototypes_of(files: Workdir) -> tasks.Rows | None:
-    """The prototypes that a run was trained with, of a task that has some.
+    """The prototypes that a run was trained with; none of a task without, or of a run that never came to training.
 
     Raises:
-      WorkdirError: the folder does not say.
+      WorkdirError: the folder does not say what it learned.
     """
-    return getattr(learned(files)[0], "prototypes", None)
+    return getattr(learned(files)[0], "prototypes", None) if "task" in files.read_card() else None
 
 
 def read_image(

@@ -37,7 +37,7 @@ def test_it_prints_the_measures_of_the_prototypes_that_it_writes(tmp_path, capsy
 def test_another_seed_is_another_turn_and_nothing_is_written_unasked(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for seed in ("1", "2"):
-        assert main(["separate", "5", "2", "--seed", seed, "--save", f"{seed}.npz"]) == 0
+        assert main(["separate", "7", "3", "--seed", seed, "--save", f"{seed}.npz"]) == 0
     assert np.abs(load_prototypes("1.npz")[0] - load_prototypes("2.npz")[0]).max() > 0.1
     assert main(["separate", "1", "3"]) == 0
     assert "written" not in capsys.readouterr().out.rpartition("1 prototypes")[2]

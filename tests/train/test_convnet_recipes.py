@@ -143,7 +143,7 @@ def test_the_modern_recipe_runs_on_a_folder_and_goes_on_to_the_bit_after_an_inte
     assembly = assemble(recipe)
     _, variables, _ = load_variables(Workdir(path), assembly.task)
     state = dataclasses.make_dataclass("State", [("variables", object)])(lambda: variables)
-    logits = Evaluator(assembly).predictions(state).outputs
+    logits = Evaluator(assembly).predictions(state)[0].outputs
     files = sorted((folder / "val").rglob("*.JPEG"))
     records = predict_images(path, tuple(files), console=Console(quiet=True))
     for record, expected in zip(records, scipy.special.softmax(logits, axis=1), strict=True):
@@ -164,9 +164,9 @@ def test_pictures_of_a_set_too_large_for_memory_are_thinned_for_the_report(folde
     assembly = assemble(dataclasses.replace(recipe, model=Model("mlp", options=("hidden=(4,)",)), data=data))
     variables = jax.jit(assembly.make_state)().variables()
     state = dataclasses.make_dataclass("State", [("variables", object)])(lambda: variables)
-    whole = Evaluator(assembly).predictions(state)
+    (whole,) = Evaluator(assembly).predictions(state)
     monkeypatch.setattr("train.evaluation.MEMORY_LIMIT", whole.images.size // 5)
-    thinned = Evaluator(assembly).predictions(state)
+    (thinned,) = Evaluator(assembly).predictions(state)
     np.testing.assert_array_equal(thinned.images, whole.images[:, ::3, ::3])
     np.testing.assert_array_equal(thinned.outputs, whole.outputs)
 

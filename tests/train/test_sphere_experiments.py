@@ -118,7 +118,7 @@ def test_word_vectors_are_an_arm_only_where_they_are_given():
     other = arms(sphere_privileged, "sphere-privileged", data_set="cifar100")
     assert other["with privileged information, 25"].task.space.vectors == "taxonomy:cifar100"
     informed = arms(sphere_privileged, "sphere-privileged", vectors="w.txt")
-    assert informed["with privileged information, 2"].task.space.vectors == "w.txt"
+    assert informed["with privileged information, 3"].task.space.vectors == "w.txt"
 
 
 def test_a_whole_experiment_leaves_table_figure_and_verdict(monkeypatch, tmp_path, capsys):

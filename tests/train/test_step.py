@@ -292,7 +292,7 @@ def test_evaluation_uses_running_statistics_and_no_dropout():
         "bias"
     ]
     logits = np.maximum(x, 0) @ params["last"]["kernel"] + params["last"]["bias"]
-    np.testing.assert_allclose(predictions, logits, atol=1e-5)
+    np.testing.assert_allclose(predictions["logits"], logits, atol=1e-5)
     assert float(sums["count"]) == 5
     assert float(sums["correct"]) == np.sum(logits.argmax(axis=1)[:5] == BATCH["label"][:5])
 

@@ -15,6 +15,7 @@ from zoo.hyperspheres.losses import classification_loss, cosine, cosines, from_c
 class ClassSpace:
     """Classes as fixed directions.
 
+    >>> import jax
     >>> from zoo.hyperspheres import separate
     >>> space = ClassSpace(separate(jax.random.key(0), classes=4, dims=3))
     >>> space.dims, space.predict(7 * space.prototypes).tolist()
@@ -85,6 +86,7 @@ class ValueSpace:
 class JointSpace:
     """A class and a value in one space: the first axis is the value's, the classes' prototypes are orthogonal to it.
 
+    >>> import jax
     >>> from zoo.hyperspheres import separate
     >>> space = JointSpace(separate(jax.random.key(0), classes=5, dims=2), lower=0.0, upper=180.0)
     >>> space.dims
