@@ -127,6 +127,7 @@ def test_imagenet_recipes_fit_a_folder_of_the_same_layout(recipe, folder):
 
 
 @pytest.mark.usefixtures("runs")
+@pytest.mark.slow
 def test_the_modern_recipe_runs_on_a_folder_and_goes_on_to_the_bit_after_an_interruption(folder, tmp_path, monkeypatch):
     recipe = small(imagenet.MODERN, folder)
     whole = harness.run(recipe, tmp_path / "whole")
