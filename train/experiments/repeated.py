@@ -4,16 +4,22 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from train.console import Console
 from train.errors import RunError
+from train.experiments import Repeated
+from train.experiments.arms import conclude
 from train.files import write_json
 from train.recipe import Recipe, RecipeError, to_dict
 from train.repeats import groups, repeat
+
+INTERRUPTED = 130
+"""What a program that was interrupted exits with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +92,36 @@ def run_arms(recipes: Mapping[str, Recipe], seeds: int, first: int, workdir: Pat
     return results
 
 
+def conduct(
+    name: str,
+    options: Repeated,
+    seeds: Mapping[str, int],
+    recipes: Mapping[str, Recipe],
+    verdict: Callable[[Mapping[str, Result]], dict[str, bool]],
+    table: Callable[[Mapping[str, Result]], str],
+    figure: Callable[[Mapping[str, Result]], Any],
+) -> int:
+    """Trains every arm, and writes numbers, table and figure.
+
+    Args:
+      name: the experiment's.
+      options: what the person asked for.
+      seeds: how many at each scale, where the options do not say.
+      recipes: the arms.
+      verdict: the claims, each True or False of some results.
+      table: the results in Markdown, with the published ones.
+      figure: the results drawn.
+
+    Returns:
+      0 when every claim holds, 1 when not, 130 when interrupted.
+    """
+    results = run_arms(recipes, options.seeds or seeds[options.scale], options.seed, options.workdir)
+    if results is None:
+        return INTERRUPTED
+    numbers = {arm: dataclasses.asdict(result) for arm, result in results.items()}
+    return conclude(name, options.workdir, numbers, verdict(results), table(results), figure(results), Console())
+
+
 def _of_group(recipe: Recipe, seeds: Sequence[int], console: Console) -> dict[str, dict]:
     """What some seeds come to, each by its name."""
     started = time.perf_counter()
@@ -111,11 +147,6 @@ def _kept(file: Path, recipe: Recipe) -> dict[str, dict]:
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file} is damaged ({error!r}): delete it to train this arm again") from error
     return seeds if same else {}
-
-
-def numbers_of(results: Mapping[str, Result]) -> dict[str, dict]:
-    """Results as json can write them."""
-    return {arm: dataclasses.asdict(result) for arm, result in results.items()}
 
 
 def smaller(ours: float, theirs: float) -> bool:

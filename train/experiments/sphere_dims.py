@@ -10,10 +10,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from train.console import Console
 from train.experiments import Worded
-from train.experiments.arms import COLOURS, conclude
-from train.experiments.repeated import Result, grid, numbers_of, run_arms
+from train.experiments.arms import COLOURS
+from train.experiments.repeated import Result, conduct, grid
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Space, Task
 from train.recipes import cifar, cifar10, sphere
 
@@ -34,7 +33,7 @@ QUICK = Recipe(
 """3720 steps on 200 images a class, varied by shifts and mirroring."""
 DIMS = {"cifar10": (3, 5, 10), "cifar100": (10, 25, 50, 100)}
 """Of each data set; the last has a dimension a class."""
-QUICK_SEEDS, PAPER_SEEDS = 1, 5
+SEEDS = {"quick": 1, "paper": 5}
 
 PUBLISHED = {
     ONE_HOT: {100: "62.1 ± 0.1"},
@@ -70,19 +69,8 @@ def base_of(options: Worded) -> Recipe:
 
 
 def run(options: Worded) -> int:
-    """Trains every arm and writes table and figure.
-
-    Returns:
-      0 when every claim holds, 1 when not, 130 when interrupted.
-    """
-    seeds = options.seeds or (QUICK_SEEDS if options.scale == "quick" else PAPER_SEEDS)
-    results = run_arms(recipes_of(options), seeds, options.seed, options.workdir)
-    if results is None:
-        return 130
-    claims = verdict(results)
-    return conclude(
-        "sphere-dims", options.workdir, numbers_of(results), claims, table(results), figure(results), Console()
-    )
+    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
+    return conduct("sphere-dims", options, SEEDS, recipes_of(options), verdict, table, figure)
 
 
 def table(results: Mapping[str, Result]) -> str:

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from train.console import Console
 from train.data.augment import Augment
 from train.experiments import Repeated
-from train.experiments.arms import COLOURS, conclude
-from train.experiments.repeated import Result, grid, numbers_of, run_arms
+from train.experiments.arms import COLOURS
+from train.experiments.repeated import Result, conduct, grid
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Task
 from train.recipes import cifar, mnist, sphere
 
@@ -45,7 +44,7 @@ QUICK = Recipe(
     epochs=40,
     eval_every=40,
 )
-QUICK_SEEDS, PAPER_SEEDS = 3, 5
+SEEDS = {"quick": 3, "paper": 5}
 PAPER = cifar.on("cifar100", sphere.PAPER)
 
 PUBLISHED = {SOFTMAX: ("64.4 ± 0.4", "44.2 ± 0.0", "43.1 ± 0.6"), OURS: ("65.0 ± 0.3", "46.4 ± 0.0", "47.3 ± 0.1")}
@@ -75,19 +74,8 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
 
 
 def run(options: Repeated) -> int:
-    """Trains every arm and writes table and figure.
-
-    Returns:
-      0 when every claim holds, 1 when not, 130 when interrupted.
-    """
-    seeds = options.seeds or (QUICK_SEEDS if options.scale == "quick" else PAPER_SEEDS)
-    results = run_arms(recipes_of(options), seeds, options.seed, options.workdir)
-    if results is None:
-        return 130
-    claims = verdict(results)
-    return conclude(
-        "sphere-imbalance", options.workdir, numbers_of(results), claims, table(results), figure(results), Console()
-    )
+    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
+    return conduct("sphere-imbalance", options, SEEDS, recipes_of(options), verdict, table, figure)
 
 
 def table(results: Mapping[str, Result]) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 
 from train.console import Console
 from train.experiments import Repeated
-from train.experiments.arms import COLOURS, conclude
-from train.experiments.repeated import Result, grid, numbers_of, run_arms, smaller, with_spread
+from train.experiments.arms import COLOURS
+from train.experiments.repeated import INTERRUPTED, Result, conduct, grid, smaller, with_spread
 from train.loop import fit
 from train.recipe import Model, Recipe, Schedule, Task
 from train.recipes import sphere
@@ -36,7 +36,7 @@ PAPER = dataclasses.replace(
     schedule=Schedule("cosine", warmup=0.05),
     epochs=60,
 )
-QUICK_SEEDS, PAPER_SEEDS = 1, 5
+SEEDS = {"quick": 1, "paper": 5}
 ACCURACY, DEGREES = 98.0, 6.0
 """What one space should reach: percent of the digits, and mean degrees off."""
 
@@ -55,20 +55,9 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
 
 
 def run(options: Repeated) -> int:
-    """Trains every arm and writes table and figure.
-
-    Returns:
-      0 when every claim holds, 1 when not, 130 when interrupted.
-    """
-    seeds = options.seeds or (QUICK_SEEDS if options.scale == "quick" else PAPER_SEEDS)
-    results = run_arms(recipes_of(options), seeds, options.seed, options.workdir)
-    if results is None:
-        return 130
-    claims = verdict(results)
-    code = conclude(
-        "sphere-joint", options.workdir, numbers_of(results), claims, table(results), figure(results), Console()
-    )
-    return globe(options) or code
+    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
+    code = conduct("sphere-joint", options, SEEDS, recipes_of(options), verdict, table, figure)
+    return code if code == INTERRUPTED else globe(options) or code
 
 
 def globe(options: Repeated) -> int:

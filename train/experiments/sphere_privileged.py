@@ -12,10 +12,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from train.console import Console
 from train.experiments import Worded
-from train.experiments.arms import COLOURS, conclude
-from train.experiments.repeated import Result, grid, numbers_of, run_arms
+from train.experiments.arms import COLOURS
+from train.experiments.repeated import Result, conduct, grid
 from train.experiments.sphere_dims import base_of, split
 from train.recipe import Recipe, Space, Task
 from train.tasks.prototypes import likeness_of, prototypes_of
@@ -23,7 +22,7 @@ from zoo.hyperspheres import TAXONOMIES, largest_cosine, triplets_held
 
 PLAIN, INFORMED = "prototypes", "with privileged information"
 DIMS = {"cifar10": (3, 5), "cifar100": (3, 5, 10, 25)}
-QUICK_SEEDS, PAPER_SEEDS = 1, 5
+SEEDS = {"quick": 1, "paper": 5}
 
 PUBLISHED = {
     PLAIN: ("5.5 ± 0.3", "28.7 ± 0.4", "51.1 ± 0.7", "63.0 ± 0.1"),
@@ -48,19 +47,12 @@ def recipes_of(options: Worded) -> dict[str, Recipe]:
 
 
 def run(options: Worded) -> int:
-    """Trains every arm and writes table and figure.
+    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
 
-    Returns:
-      0 when every claim holds, 1 when not, 130 when interrupted.
-    """
-    seeds = options.seeds or (QUICK_SEEDS if options.scale == "quick" else PAPER_SEEDS)
-    results = run_arms(recipes_of(options), seeds, options.seed, options.workdir)
-    if results is None:
-        return 130
-    lines = f"{table(results)}\n{placing(options)}"
-    return conclude(
-        "sphere-privileged", options.workdir, numbers_of(results), verdict(results), lines, figure(results), Console()
-    )
+    def with_placing(results: Mapping[str, Result]) -> str:
+        return f"{table(results)}\n{placing(options)}"
+
+    return conduct("sphere-privileged", options, SEEDS, recipes_of(options), verdict, with_placing, figure)
 
 
 def placing(options: Worded) -> str:

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from train.console import Console
 from train.experiments import Repeated
-from train.experiments.arms import COLOURS, conclude
-from train.experiments.repeated import Result, grid, numbers_of, run_arms, smaller, with_spread
+from train.experiments.arms import COLOURS
+from train.experiments.repeated import Result, conduct, grid, smaller, with_spread
 from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Space, Task
 from train.recipes import mnist
 
@@ -52,7 +51,7 @@ PAPER = Recipe(
     schedule=Schedule("step", milestones=(0.5, 0.8)),
     epochs=60,
 )
-SEEDS = 5
+SEEDS = {"quick": 5, "paper": 5}
 TALLEST = 60.0
 """Degrees of the tallest bar in the figure."""
 
@@ -76,18 +75,8 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
 
 
 def run(options: Repeated) -> int:
-    """Trains every arm and writes table and figure.
-
-    Returns:
-      0 when every claim holds, 1 when not, 130 when interrupted.
-    """
-    results = run_arms(recipes_of(options), options.seeds or SEEDS, options.seed, options.workdir)
-    if results is None:
-        return 130
-    claims = verdict(results)
-    return conclude(
-        "sphere-regression", options.workdir, numbers_of(results), claims, table(results), figure(results), Console()
-    )
+    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
+    return conduct("sphere-regression", options, SEEDS, recipes_of(options), verdict, table, figure)
 
 
 def table(results: Mapping[str, Result]) -> str:

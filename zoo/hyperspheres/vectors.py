@@ -118,7 +118,7 @@ def _npz_words(path: Path) -> Iterator[tuple[str, np.ndarray]]:
         EOFError,
         TypeError,
         AttributeError,
-        NotImplementedError,
+        RuntimeError,
         OSError,
         BadZipFile,
         zlib.error,
