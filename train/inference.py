@@ -155,8 +155,9 @@ def _record(task: tasks.Task, predicted: Mapping[str, Float[np.ndarray, "..."]])
             scores = shares(predicted[name]) if name == "logits" else predicted[name]
             order = np.argsort(-scores, kind="stable")
             record["scores"] = [(task.class_names[i], float(scores[i])) for i in order]
-            form = "{} {:.1%}" if name == "logits" else "{} (cosine {:.3f})"
-            shown = (form.format(*named).replace("%", " %") for named in record["scores"][:_CLASSES_SHOWN])
+            form = "{} {:.1f} %" if name == "logits" else "{} (cosine {:.3f})"
+            scale = 100 if name == "logits" else 1
+            shown = (form.format(label, scale * score) for label, score in record["scores"][:_CLASSES_SHOWN])
             texts.append(", ".join(shown))
     if "value" in predicted:
         record["value"] = float(predicted["value"])
