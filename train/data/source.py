@@ -1,55 +1,62 @@
-"""What a source is: examples by row number, and the tools that every source shares."""
+"""What a source is: examples by row number, with a spec that says what is in them; and what wraps a source."""
 
 import abc
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int
-from PIL import Image
+from jaxtyping import Bool, Int
 
-from train.data.errors import DataError
+from train.config import DataError
+from train.data.fields import Facts, Field, Kind, Spec
 
+Example = dict[str, Any]
+"""The fields of one example, of whatever size they have."""
 Arrays = dict[str, np.ndarray]
+"""The fields of several examples, each with a leading axis, padded to one size; with NAME_valid for padded fields."""
+Rows = Sequence[int] | Int[np.ndarray, "batch"]
 
 _CHUNK = 1000  # examples that `arrays` reads at a time
 
 
 class Source(abc.ABC):
-    """Random access to examples: "image" (uint8, H W C) with "label" (int32) or "target" (float32).
+    """Random access to examples.
 
     A source can be pickled, so that worker processes can read it.
     """
 
     name: str
     """What it was loaded as, for messages and reports."""
-    class_names: tuple[str, ...]
-    """The name of each label; empty when the examples have none."""
-    image_shape: tuple[int, int, int]
-    """Height, width and channels, the same for every example; zeros where sizes differ, as `Framed` allows."""
-    target_unit: str = ""
-    """What a "target" is measured in, such as degrees; empty when nobody said."""
+    spec: Spec
+    """The fields of an example."""
+    facts: Facts
+    """What they mean."""
+    varies: bool = False
+    """Whether the examples of one row differ from epoch to epoch, see `varied`."""
 
     @abc.abstractmethod
     def __len__(self) -> int:
         """The number of examples."""
 
     @abc.abstractmethod
-    def __getitem__(self, row: int) -> Arrays:
+    def __getitem__(self, row: int) -> Example:
         """One example."""
 
-    def label(self, row: int) -> int:
-        """The label of one example; sources that can tell without decoding the image do."""
-        return int(self[row]["label"])
+    def peek(self, row: int, field: str) -> Any:
+        """One field of an example; sources that can tell without decoding the rest do."""
+        return self[row][field]
 
-    def pictured(self, row: int) -> tuple[Image.Image, Arrays]:
-        """One example's image as Pillow has it, RGB and of whatever size, and what else there is of it."""
-        example = dict(self[row])
-        pixels = example.pop("image")
-        return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB"), example
+    def examples(self, rows: Rows) -> list[Example]:
+        """Some examples, one after the other; sources that fetch several at once override it."""
+        return [self[int(row)] for row in rows]
 
-    def read(self, rows: Sequence[int] | Int[np.ndarray, "batch"]) -> Arrays:
+    def read(self, rows: Rows) -> Arrays:
         """The examples of some rows, stacked."""
-        return stacked([self[int(row)] for row in rows])
+        return stacked(self.examples(rows), self.spec)
+
+    def varied(self, rows: Rows, seed: int, epoch: int) -> Arrays:
+        """The examples of some rows, stacked, as a run of this seed sees them in this epoch."""
+        return self.read(rows)
 
     def arrays(self) -> Arrays:
         """All examples, stacked: reads and decodes the whole source each time."""
@@ -58,33 +65,66 @@ class Source(abc.ABC):
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def stacked(examples: Sequence[Arrays]) -> Arrays:
-    """Examples as one, each array with a leading axis."""
-    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+def stacked(examples: Sequence[Example], spec: Spec) -> Arrays:
+    """Examples as one, each field with a leading axis.
+
+    Raises:
+      DataError: an example has more of something than its field's `most`.
+    """
+    arrays: Arrays = {}
+    for name, field in spec.items():
+        values = [np.asarray(example[name], field.dtype) for example in examples]
+        if field.most:
+            arrays[name], arrays[f"{name}_valid"] = _padded(name, values, field)
+        else:
+            arrays[name] = np.stack(values)
+    return arrays
+
+
+def _padded(name: str, values: list[np.ndarray], field: Field) -> tuple[np.ndarray, Bool[np.ndarray, "batch most"]]:
+    (most,) = field.most
+    padded = np.zeros((len(values), most, *values[0].shape[1:]), field.dtype)
+    valid = np.zeros((len(values), most), bool)
+    for row, value in enumerate(values):
+        if len(value) > most:
+            raise DataError(f"{name}: expected at most {most} in an example, found {len(value)}")
+        padded[row, : len(value)] = value
+        valid[row, : len(value)] = True
+    return padded, valid
 
 
 class ArraySource(Source):
-    """A source whose examples are in memory.
+    """A source whose examples are in memory, of one size or padded to one.
 
-    >>> source = ArraySource("two", {"image": np.zeros((2, 8, 8, 1), np.uint8), "label": np.arange(2)}, ("a", "b"))
-    >>> len(source), source.image_shape, int(source[1]["label"])
+    Args:
+      name: for messages.
+      arrays: each field with a leading axis of examples; NAME_valid beside a field that is padded.
+      spec: what they are; by default that of images with labels (integers) and targets (numbers).
+      facts: what they mean.
+
+    >>> source = ArraySource("two", {"image": np.zeros((2, 8, 8, 1), np.uint8), "label": np.arange(2)})
+    >>> len(source), source.spec["image"].shape, int(source[1]["label"])
     (2, (8, 8, 1), 1)
     """
 
-    def __init__(self, name: str, arrays: Arrays, class_names: tuple[str, ...] = (), target_unit: str = "") -> None:
+    def __init__(self, name: str, arrays: Arrays, spec: Spec | None = None, facts: Facts = Facts()) -> None:
         self.name = name
-        self.class_names = class_names
-        self.target_unit = target_unit
-        self.image_shape = arrays["image"].shape[1:]
+        self.spec = spec_of(arrays) if spec is None else spec
+        self.facts = facts
         self._arrays = arrays
 
     def __len__(self) -> int:
-        return len(self._arrays["image"])
+        return len(next(iter(self._arrays.values())))
 
-    def __getitem__(self, row: int) -> Arrays:
-        return {name: array[row] for name, array in self._arrays.items()}
+    def __getitem__(self, row: int) -> Example:
+        return {name: self.peek(row, name) for name in self.spec}
 
-    def read(self, rows: Sequence[int] | Int[np.ndarray, "batch"]) -> Arrays:
+    def peek(self, row: int, field: str) -> Any:
+        """One field of an example, without its padding."""
+        value = self._arrays[field][row]
+        return value[self._arrays[f"{field}_valid"][row]] if self.spec[field].most else value
+
+    def read(self, rows: Rows) -> Arrays:
         """The examples of some rows, stacked."""
         return {name: array[np.asarray(rows)] for name, array in self._arrays.items()}
 
@@ -93,41 +133,122 @@ class ArraySource(Source):
         return self._arrays
 
 
-class Subset(Source):
+_KINDS = {"image": Kind.IMAGE, "label": Kind.LABEL, "target": Kind.VALUE}
+
+
+def spec_of(arrays: Arrays) -> Spec:
+    """The spec of arrays that are named as usual: image, label, target.
+
+    >>> spec_of({"target": np.zeros(3, np.float32)})["target"]
+    Field(kind=<Kind.VALUE: 'value'>, shape=(), dtype='float32', most=())
+    """
+    return {name: Field(_KINDS[name], array.shape[1:], array.dtype.name) for name, array in arrays.items()}
+
+
+class Wrapped(Source):
+    """Another source with something changed: it forwards everything, and a subclass overrides one method.
+
+    A selection overrides `place`; what changes examples overrides `change`, and says so in `spec` or `facts`.
+    """
+
+    def __init__(self, source: Source, spec: Spec | None = None, facts: Facts | None = None) -> None:
+        self.source = source
+        self.name = source.name
+        self.spec = source.spec if spec is None else spec
+        self.facts = source.facts if facts is None else facts
+        self.varies = source.varies
+
+    def place(self, rows: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
+        """The rows of the source that some rows of this one are."""
+        return rows
+
+    def change(self, example: Example, row: int) -> Example:
+        """What becomes of an example; `row` is that of this source."""
+        return example
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, row: int) -> Example:
+        return self.change(self.source[self._place(row)], row)
+
+    def peek(self, row: int, field: str) -> Any:
+        """One field of an example."""
+        return self[row][field] if self._changes else self.source.peek(self._place(row), field)
+
+    def examples(self, rows: Rows) -> list[Example]:
+        """Some examples."""
+        found = self.source.examples(self.place(np.asarray(rows)))
+        return [self.change(example, int(row)) for example, row in zip(found, rows, strict=True)]
+
+    def read(self, rows: Rows) -> Arrays:
+        """The examples of some rows, stacked."""
+        return super().read(rows) if self._changes else self.source.read(self.place(np.asarray(rows)))
+
+    def varied(self, rows: Rows, seed: int, epoch: int) -> Arrays:
+        """The examples of some rows as a run of this seed sees them in this epoch."""
+        if self.varies and not self._changes:
+            return self.source.varied(self.place(np.asarray(rows)), seed, epoch)
+        return self.read(rows)
+
+    @property
+    def _changes(self) -> bool:
+        return type(self).change is not Wrapped.change
+
+    def _place(self, row: int) -> int:
+        return int(self.place(np.asarray(row)))
+
+
+class OfFields(Wrapped):
+    """Some fields of another source; the others are not read where the source can leave them out."""
+
+    def __init__(self, source: Source, names: Sequence[str]) -> None:
+        super().__init__(source, {name: source.spec[name] for name in names})
+
+    def change(self, example: Example, row: int) -> Example:
+        """The example with these fields alone."""
+        return {name: example[name] for name in self.spec}
+
+    def peek(self, row: int, field: str) -> Any:
+        """One field of an example."""
+        return self.source.peek(row, field)
+
+    def read(self, rows: Rows) -> Arrays:
+        """The examples of some rows, stacked."""
+        return self._kept(self.source.read(rows))
+
+    def varied(self, rows: Rows, seed: int, epoch: int) -> Arrays:
+        """The examples of some rows as a run of this seed sees them in this epoch."""
+        return self._kept(self.source.varied(rows, seed, epoch))
+
+    def arrays(self) -> Arrays:
+        """All examples."""
+        return self._kept(self.source.arrays())
+
+    def _kept(self, arrays: Arrays) -> Arrays:
+        return {name: array for name, array in arrays.items() if name.removesuffix("_valid") in self.spec}
+
+
+class Subset(Wrapped):
     """Some rows of another source, in the order given."""
 
     def __init__(self, source: Source, rows: Int[np.ndarray, "rows"]) -> None:
-        self.name = source.name
-        self.class_names = source.class_names
-        self.target_unit = source.target_unit
-        self.image_shape = source.image_shape
-        self._source = source
+        super().__init__(source)
         self._rows = rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, row: int) -> Arrays:
-        return self._source[int(self._rows[row])]
-
-    def label(self, row: int) -> int:
-        """The label of one example."""
-        return self._source.label(int(self._rows[row]))
-
-    def pictured(self, row: int) -> tuple[Image.Image, Arrays]:
-        """One example's image as Pillow has it, and the rest."""
-        return self._source.pictured(int(self._rows[row]))
-
-    def read(self, rows: Sequence[int] | Int[np.ndarray, "batch"]) -> Arrays:
-        """The examples of some rows, stacked."""
-        return self._source.read(self._rows[np.asarray(rows)])
+    def place(self, rows: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
+        """The rows of the source."""
+        return self._rows[rows]
 
 
 def in_memory(source: Source) -> ArraySource:
     """The same source, decoded once."""
     if isinstance(source, ArraySource):
         return source
-    return ArraySource(source.name, source.arrays(), source.class_names, source.target_unit)
+    return ArraySource(source.name, source.arrays(), source.spec, source.facts)
 
 
 def generator(*seeds: int) -> np.random.Generator:
@@ -135,54 +256,10 @@ def generator(*seeds: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(seeds))
 
 
-def stratified_split(
-    labels: Int[np.ndarray, "rows"], held_out: int, seed: int = 0
-) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:
-    """Splits rows into train and test, ascending, so that each class gives its share of `held_out` rows.
-
-    Shares are rounded by largest remainder, and every class keeps at least one row for training.
-
-    >>> stratified_split(np.array([0, 0, 0, 0, 1, 1]), held_out=3)[1].shape
-    (3,)
-    """
-    classes, counts = np.unique(labels, return_counts=True)
-    share = counts * held_out / len(labels)
-    quota = np.minimum(np.floor(share).astype(int), counts - 1)
-    remainder = np.where(quota < counts - 1, share - quota, -1.0)
-    quota[np.argsort(-remainder, kind="stable")[: held_out - quota.sum()]] += 1
-    quota = np.minimum(quota, counts - 1)
-    random = generator(seed)
-    test = np.concatenate(
-        [random.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, quota, strict=True)]
-    )
-    is_test = np.zeros(len(labels), bool)
-    is_test[test] = True
-    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
-
-
-def balanced_subset(source: Source, limit: int, seed: int = 0) -> Source:
-    """`limit` examples of a source: drawn evenly from the classes, at random where there are none.
-
-    Classes that have too few examples give all they have; the rest is drawn from the others.
-    The choice depends on `seed` and `limit` alone, and it reads few more labels than it needs.
-
-    Raises:
-      DataError: the source has fewer than `limit` examples.
-    """
-    if not 1 <= limit <= len(source):
-        raise DataError(f"limit={limit}: expected 1 to {len(source)}, the size of {source.name}")
-    order = generator(seed).permutation(len(source))
-    if not source.class_names:
-        return Subset(source, np.sort(order[:limit]))
-    count = len(source.class_names)
-    open_places = np.full(count, limit // count)
-    open_places[: limit % count] += 1
-    chosen, passed = [], []
-    for row in order:
-        if len(chosen) == limit:
-            break
-        label = source.label(int(row))
-        (chosen if open_places[label] > 0 else passed).append(row)
-        open_places[label] -= 1
-    rows = np.array(chosen + passed[: limit - len(chosen)])
-    return Subset(source, np.sort(rows))
+def bytes_of(source: Source) -> float:
+    """How much memory all examples take, decoded; infinite where sizes vary without a limit."""
+    total = 0.0
+    for field in source.spec.values():
+        sizes = [np.inf if size is None else size for size in field.padded]
+        total += float(np.prod(sizes, initial=1.0)) * np.dtype(field.dtype).itemsize
+    return total * len(source)

@@ -1,0 +1,71 @@
+"""Which examples a recipe trains on, and how they become batches."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+from train.config.base import Config
+from train.config.errors import RecipeError
+
+
+@dataclasses.dataclass(frozen=True)
+class Data(Config):
+    """Which examples, and how they become batches."""
+
+    section: ClassVar[str] = "data"
+
+    source: str = "digits"
+    """digits, rotated_digits, scenes, tfds:NAME, folder:PATH or npz:PATH."""
+    data_dir: str | None = None
+    """Where prepared TFDS data sets are; by default TFDS's own folder."""
+    limit: int | None = None
+    """Train on this many examples only, drawn evenly from the classes."""
+    classes: tuple[str, ...] = ()
+    """Keep these classes only, by name, in training and evaluation."""
+    per_class: tuple[int, ...] = ()
+    """Two numbers: training examples of the first and of the last class, the others evenly in between."""
+    rotate: tuple[float, ...] = ()
+    """Two angles in degrees, between which each image is turned once; the angle is its target."""
+    pipeline: Literal["auto", "memory", "grain"] = "auto"
+    """memory keeps the whole set on the device, grain reads it with workers; auto: memory up to 1 GiB."""
+    workers: int = 0
+    """Worker processes of the grain pipeline; 0 reads in the main process."""
+    batch_size: int = 128
+    """Training examples a step, over all devices."""
+    eval_batch_size: int = 500
+    """Evaluation examples a step, over all devices."""
+    crop: int = 0
+    """Pixels a side of the random windows that training cuts from images of any size; 0: images have one size."""
+    smallest_area: float = 0.08
+    """Smallest share of an image's area in such a window."""
+    resize: int = 0
+    """Pixels of an image's shorter side at evaluation; 0: as eval_crop."""
+    eval_crop: int = 0
+    """Pixels a side of the central square that evaluation cuts then; 0: as crop."""
+    canvas: int = 0
+    """Pixels a side of the square onto which whole images of any size are resized and padded; 0: none."""
+
+    def ranges(self) -> dict[str, bool]:
+        """See `Config`."""
+        side = self.eval_crop or self.crop
+        return {
+            "batch_size": self.batch_size >= 1,
+            "eval_batch_size": self.eval_batch_size >= 1,
+            "workers": self.workers >= 0,
+            "limit": self.limit is None or self.limit >= 1,
+            "classes": len(self.classes) != 1,
+            "per_class": not self.per_class
+            or (len(self.per_class) == 2 and 1 <= self.per_class[0] <= self.per_class[1]),
+            "rotate": not self.rotate or (len(self.rotate) == 2 and self.rotate[0] < self.rotate[1] and not self.crop),
+            "crop": self.crop >= 0,
+            "smallest_area": 0 < self.smallest_area <= 1,
+            "eval_crop": self.eval_crop == 0 or (self.eval_crop > 0 and self.crop > 0),
+            "resize": self.resize == 0 or (self.crop > 0 and self.resize >= side),
+            "canvas": self.canvas == 0 or (self.canvas > 0 and not self.crop),
+        }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop and self.pipeline == "memory":
+            raise RecipeError(
+                "data.crop cuts windows anew each epoch: expected data.pipeline auto or grain, got memory"
+            )
