@@ -19,7 +19,20 @@ from train.config import Task as Settings
 from train.data.fields import Facts, Spec, describe
 from train.data.source import Source
 
-__all__ = ["LOSS", "Apply", "Aux", "Batch", "Judge", "Keys", "Metric", "OneForward", "Page", "Prediction", "Ratio", "Task"]
+__all__ = [
+    "LOSS",
+    "Apply",
+    "Aux",
+    "Batch",
+    "Judge",
+    "Keys",
+    "Metric",
+    "OneForward",
+    "Page",
+    "Prediction",
+    "Ratio",
+    "Task",
+]
 
 Batch = Mapping[str, Array]
 """The fields of some examples, with "index" (their rows) and "mask" (whether they are real or fill the batch up)."""
@@ -61,7 +74,7 @@ class Keys(NamedTuple):
 
 
 class Apply(Protocol):
-    """The model, ready to be called: in training with dropout, batch statistics and frozen layers as they have to be."""
+    """The model, ready to be called: in training with dropout, batch statistics and frozen layers as it has to be."""
 
     def __call__(
         self,
@@ -162,7 +175,7 @@ class Judge(Protocol):
 
 
 class Page(Protocol):
-    """The task's part of the report. Streaming: it keeps counts and a few examples, never a whole split; can be pickled."""
+    """The task's part of the report. Streaming: it keeps counts and a few examples, never a split; can be pickled."""
 
     def add(self, batch: HostBatch, predicted: HostPrediction) -> None:
         """Takes in the real examples of a batch."""

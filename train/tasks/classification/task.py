@@ -2,13 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any, Self
 
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from train.tasks.protocol import Batch, OfImages, Prediction, Sums
-from train.tasks.scores import mixed, ranked, summary
+from train.config.tasks.classification import Classification as Settings
+from train.data.source import Source
+from train.tasks.fitting import class_names
+from train.tasks.protocol import Batch, Page, Prediction, Ratio, Totals
+from train.tasks.scores import OfLabels, mean_over, mixed, ranked
 
 AUXILIARY_WEIGHT = 0.3
 """The weight of an auxiliary head's loss: Szegedy et al., 2015, Going Deeper with Convolutions, section 5."""
@@ -18,42 +22,47 @@ Outputs = Float[Array, "batch classes"] | Mapping[str, Float[Array, "batch class
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification(OfImages):
+class Classification(OfLabels):
     """One label an example: int32 `batch["label"]`."""
 
     class_names: tuple[str, ...]
     label_smoothing: float = 0.0
-    best: str = "accuracy"
-    higher_is_better: bool = True
 
-    @property
-    def num_outputs(self) -> int:
-        """The number of classes."""
-        return len(self.class_names)
+    @classmethod
+    def fit(cls, settings: Settings, source: Source) -> Self:
+        """See `Task`: the names of the classes."""
+        return cls(class_names(settings, source, at_least=1), settings.label_smoothing)
 
-    def loss(self, outputs: Outputs, batch: Batch) -> tuple[Float[Array, ""], Sums]:
+    def model_options(self) -> dict[str, Any]:
+        """A logit a class."""
+        return {"num_classes": len(self.class_names)}
+
+    def objective(self, outputs: Outputs, batch: Batch) -> Ratio:
         """Mean cross entropy; mixed images (`mixup`, `cutmix`) share it between their two labels.
 
         Szegedy et al., 2016, Rethinking the Inception Architecture, section 7, for label smoothing.
         """
         if isinstance(outputs, Mapping):
-            heads = [(1.0 if name == "logits" else AUXILIARY_WEIGHT, logits) for name, logits in outputs.items()]
-            return sum(weight * self.loss(logits, batch)[0] for weight, logits in heads), {}
-        return jnp.mean(mixed(lambda label: self._cross_entropy(outputs, label), batch)), {}
+            heads = {name: self.objective(logits, batch) for name, logits in outputs.items()}
+            weights = {name: 1.0 if name == "logits" else AUXILIARY_WEIGHT for name in heads}
+            return Ratio(sum(weights[name] * head.total for name, head in heads.items()), heads["logits"].weight)
+        return mean_over(mixed(lambda label: self._cross_entropy(outputs, label), batch), batch)
 
-    def metrics(self, outputs: Outputs, batch: Batch) -> Sums:
+    def totals(self, outputs: Outputs, batch: Batch) -> Totals:
         """Sums of the plain cross entropy, of right answers and of right answers among the best five."""
         outputs = outputs["logits"] if isinstance(outputs, Mapping) else outputs
         outputs = outputs.astype(jnp.float32)
         return ranked(outputs, optax.softmax_cross_entropy_with_integer_labels(outputs, batch["label"]), batch)
 
-    def summarise(self, sums: dict[str, float]) -> dict[str, float]:
-        """Mean loss, accuracy and, of more than ten classes, top-5 accuracy, each of these in [0, 1]."""
-        return summary(sums)
-
-    def predict(self, outputs: Float[Array, "batch classes"]) -> Prediction:
+    def decode(self, outputs: Float[Array, "batch classes"]) -> Prediction:
         """The logits, in float32."""
         return {"logits": outputs.astype(jnp.float32)}
+
+    def page(self) -> Page:
+        """See `Task`."""
+        from train.tasks.classification.page import ClassPage
+
+        return ClassPage(self.class_names)
 
     def _cross_entropy(
         self, outputs: Float[Array, "batch classes"], label: Int[Array, "batch"]
@@ -62,5 +71,5 @@ class Classification(OfImages):
         plain = optax.softmax_cross_entropy_with_integer_labels(outputs, label)
         if not self.label_smoothing:
             return plain
-        uniform = optax.softmax_cross_entropy(outputs, jnp.full_like(outputs, 1 / self.num_outputs))
+        uniform = optax.softmax_cross_entropy(outputs, jnp.full_like(outputs, 1 / len(self.class_names)))
         return (1 - self.label_smoothing) * plain + self.label_smoothing * uniform

@@ -1,55 +1,69 @@
 """Regression of one number an example: squared error, mean absolute error as metric. Lecture row L93, its baseline."""
 
 import dataclasses
+from typing import Any, Self
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from train.tasks.protocol import Batch, OfImages, Prediction, Sums, mean_of
+from train.config.tasks.regression import Regression as Settings
+from train.data.source import Source
+from train.tasks.fitting import targets
+from train.tasks.protocol import Batch, Page, Prediction, Ratio, Totals
+from train.tasks.scores import OfValues, distances, mean_over
 
 
 @dataclasses.dataclass(frozen=True)
-class Regression(OfImages):
+class Regression(OfValues):
     """One value an example: float32 `batch["target"]`, which the network sees standardised."""
 
     mean: float
     std: float
     unit: str = ""
     """What the value is measured in, such as degrees."""
-    num_outputs: int = 1
-    """Of the network; where it is more than one, one more linear layer makes a number of them."""
-    best: str = "mae"
-    higher_is_better: bool = False
+    dims: int = 1
+    """Outputs of the network; where it is more than one, one more linear layer makes a number of them."""
 
     @classmethod
-    def of_targets(cls, targets: np.ndarray, unit: str = "", dims: int = 1, standardise: bool = True) -> "Regression":
+    def fit(cls, settings: Settings, source: Source) -> Self:
+        """See `Task`: mean and deviation of the values."""
+        return cls.of_targets(targets(settings, source), source.facts.unit, settings.dims or 1, settings.standardise)
+
+    @classmethod
+    def of_targets(cls, targets: np.ndarray, unit: str = "", dims: int = 1, standardise: bool = True) -> Self:
         """The task whose values are standardised by the training targets' mean and deviation, or left as they are."""
         if not standardise:
             return cls(0.0, 1.0, unit, dims)
         mean, std = np.mean(targets, dtype=np.float64), np.std(targets, dtype=np.float64)
         return cls(float(mean), float(std) or 1.0, unit, dims)
 
+    def model_options(self) -> dict[str, Any]:
+        """The network's outputs."""
+        return {"num_classes": self.dims}
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model, with a linear layer after it if it has more than one output."""
-        return model if self.num_outputs == 1 else ThenLinear(model)
+        return model if self.dims == 1 else ThenLinear(model)
 
-    def loss(self, outputs: Float[Array, "batch 1"], batch: Batch) -> tuple[Float[Array, ""], Sums]:
+    def objective(self, outputs: Float[Array, "batch 1"], batch: Batch) -> Ratio:
         """Mean squared error in standard deviations of the target."""
-        return jnp.mean(self._squared(outputs, batch)), {}
+        return mean_over(self._squared(outputs, batch), batch)
 
-    def metrics(self, outputs: Float[Array, "batch 1"], batch: Batch) -> Sums:
+    def totals(self, outputs: Float[Array, "batch 1"], batch: Batch) -> Totals:
         """Sums of the squared standardised error and of the absolute error in the target's units."""
         return distances(self._value(outputs), self._squared(outputs, batch), batch)
 
-    def summarise(self, sums: dict[str, float]) -> dict[str, float]:
-        """Mean loss, and mean absolute error in the target's units."""
-        return {"loss": mean_of(sums, "loss"), "mae": mean_of(sums, "absolute")}
-
-    def predict(self, outputs: Float[Array, "batch 1"]) -> Prediction:
+    def decode(self, outputs: Float[Array, "batch 1"]) -> Prediction:
         """The values in the target's units."""
         return {"value": self._value(outputs)}
+
+    def page(self) -> Page:
+        """See `Task`."""
+        from train.tasks.regression.page import ValuePage
+
+        return ValuePage(self.unit)
 
     def _value(self, outputs: Float[Array, "batch 1"]) -> Float[Array, "batch"]:
         return self.mean + self.std * outputs[:, 0].astype(jnp.float32)
@@ -68,13 +82,3 @@ class ThenLinear(nn.Module):
     def __call__(self, *inputs: Array, train: bool = False) -> Float[Array, "batch 1"]:
         """The number, float32 at least."""
         return nn.Dense(1, name="value")(self.backbone(*inputs, train=train))
-
-
-def distances(value: Float[Array, "batch"], losses: Float[Array, "batch"], batch: Batch) -> Sums:
-    """Sums of the losses, and of the absolute errors of the values."""
-    mask = batch["mask"]
-    return {
-        "count": jnp.sum(mask, dtype=jnp.float32),
-        "loss": jnp.sum(losses, where=mask),
-        "absolute": jnp.sum(jnp.abs(value - batch["target"]), where=mask),
-    }

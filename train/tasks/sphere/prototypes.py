@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from train.recipe import RecipeError, Space
+from train.config import RecipeError
+from train.config.tasks.sphere import Prototypes
 from zoo.hyperspheres import (
     load_prototypes,
     load_vectors,
@@ -21,16 +22,16 @@ from zoo.hyperspheres import (
 )
 from zoo.names import unknown
 
-Prototypes = Float[np.ndarray, "classes dims"]
+Vectors = Float[np.ndarray, "classes dims"]
 
 
-def prototypes_of(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
+def prototypes_of(settings: Prototypes, class_names: Sequence[str], dims: int) -> Vectors:
     """A unit vector a class.
 
     Args:
-      space: the recipe's.
+      settings: the recipe's.
       class_names: of the data.
-      dims: of the vectors, where the recipe leaves it to the task.
+      dims: of the vectors; 0: as many as a file has, or as there are classes.
 
     Raises:
       RecipeError: they cannot be had, or do not fit the classes or the dimensions.
@@ -44,18 +45,18 @@ def prototypes_of(space: Space, class_names: Sequence[str], dims: int) -> Protot
         "semantic": _semantic,
     }
     try:
-        if space.prototypes in kinds:
-            found = kinds[space.prototypes](space, class_names, dims)
-        elif Path(space.prototypes).suffix:
-            found = _from_file(Path(space.prototypes), class_names, dims if space.dims else 0)
+        if settings.prototypes in kinds:
+            found = kinds[settings.prototypes](settings, class_names, dims or len(class_names))
+        elif Path(settings.prototypes).suffix:
+            found = _from_file(Path(settings.prototypes), class_names, dims)
         else:
-            raise unknown("kind of prototypes", space.prototypes, kinds)
+            raise unknown("kind of prototypes", settings.prototypes, kinds)
     except (ValueError, OSError) as error:
-        raise RecipeError(f"task.space: {error}") from error
+        raise RecipeError(f"task: {error}") from error
     return np.asarray(found, np.float32)
 
 
-def likeness_of(space: Space, class_names: Sequence[str]) -> Float[np.ndarray, "classes classes"]:
+def likeness_of(settings: Prototypes, class_names: Sequence[str]) -> Float[np.ndarray, "classes classes"]:
     """How like each other the classes are: privileged information, of a taxonomy or of word vectors.
 
     Raises:
@@ -63,37 +64,37 @@ def likeness_of(space: Space, class_names: Sequence[str]) -> Float[np.ndarray, "
       ValueError: there are no word vectors, or not of all classes.
       OSError: their file cannot be read.
     """
-    kind, _, name = (space.vectors or "").partition(":")
+    kind, _, name = (settings.vectors or "").partition(":")
     if kind == "taxonomy":
         return taxonomy_similarity(taxonomy_of(name, class_names))
-    return similarity(load_vectors(_vectors_file(space), class_names))
+    return similarity(load_vectors(_vectors_file(settings), class_names))
 
 
-def _separated(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
-    return separate(jax.random.key(space.seed), len(class_names), dims, objective=space.objective)
+def _separated(settings: Prototypes, class_names: Sequence[str], dims: int) -> Vectors:
+    return separate(jax.random.key(settings.seed), len(class_names), dims, objective=settings.objective)
 
 
-def _random(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
-    vectors = jax.random.normal(jax.random.key(space.seed), (len(class_names), dims))
+def _random(settings: Prototypes, class_names: Sequence[str], dims: int) -> Vectors:
+    vectors = jax.random.normal(jax.random.key(settings.seed), (len(class_names), dims))
     return vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def _one_hot(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
+def _one_hot(settings: Prototypes, class_names: Sequence[str], dims: int) -> Vectors:
     if dims < len(class_names):
         raise ValueError(f"one_hot needs a dimension a class: expected dims {len(class_names)} or more, got {dims}")
     return np.eye(len(class_names), dims)
 
 
-def _of_vectors(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
-    return reduce_dims(load_vectors(_vectors_file(space), class_names), dims)
+def _of_vectors(settings: Prototypes, class_names: Sequence[str], dims: int) -> Vectors:
+    return reduce_dims(load_vectors(_vectors_file(settings), class_names), dims)
 
 
-def _semantic(space: Space, class_names: Sequence[str], dims: int) -> Prototypes:
-    likeness = likeness_of(space, class_names)
-    return separate_with_semantics(jax.random.key(space.seed), likeness, dims, objective=space.objective)
+def _semantic(settings: Prototypes, class_names: Sequence[str], dims: int) -> Vectors:
+    likeness = likeness_of(settings, class_names)
+    return separate_with_semantics(jax.random.key(settings.seed), likeness, dims, objective=settings.objective)
 
 
-def _from_file(path: Path, class_names: Sequence[str], dims: int) -> Prototypes:
+def _from_file(path: Path, class_names: Sequence[str], dims: int) -> Vectors:
     found, names = load_prototypes(path)
     found = np.asarray(found)
     if len(found) != len(class_names) or (dims and found.shape[1] != dims):
@@ -106,10 +107,12 @@ def _from_file(path: Path, class_names: Sequence[str], dims: int) -> Prototypes:
     return found[[list(names).index(name) for name in class_names]]
 
 
-def _vectors_file(space: Space) -> Path:
-    if space.vectors is None:
-        raise ValueError(f"prototypes={space.prototypes} needs vectors: a file of word vectors of the classes' names")
-    return Path(space.vectors)
+def _vectors_file(settings: Prototypes) -> Path:
+    if settings.vectors is None:
+        raise ValueError(
+            f"prototypes={settings.prototypes} needs vectors: a file of word vectors of the classes' names"
+        )
+    return Path(settings.vectors)
 
 
 def _some(names: Sequence[str]) -> str:

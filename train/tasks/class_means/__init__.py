@@ -1,0 +1,1 @@
+"""Classification by the nearest mean of a class."""

@@ -1,0 +1,1 @@
+"""A label and a number an example, without a sphere."""

@@ -1,0 +1,1 @@
+"""Classification with angular margins: CosFace, ArcFace, SphereFace."""

@@ -1,0 +1,1 @@
+"""Classification after a fixed matrix."""

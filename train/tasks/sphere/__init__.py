@@ -1,0 +1,1 @@
+"""Classes, values, or both, as directions of the network's output."""
