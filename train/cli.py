@@ -27,7 +27,7 @@ class UsageError(ValueError):
 
 def fit(arguments: Arguments) -> int:
     """Trains a recipe."""
-    from train.recipe import Recipe
+    from train.config import Recipe
     from train.recipes import all_recipes, get
 
     named = bool(arguments) and not arguments[0].startswith("-")
@@ -44,13 +44,33 @@ def fit(arguments: Arguments) -> int:
         workdir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
         """The run's folder; by default the first free one of runs/NAME, runs/NAME-2, ..."""
 
+    recipe, rest = _with_task(recipe, rest)
     about = f"Trains {recipe.model.name} on {recipe.data.source}. Other recipes: python -m train list."
     chosen = _parse(Fit, rest, f"fit {name}", description=about, default=Fit(recipe))
-    from train.loop import fit as run
-    from train.workdir import free_workdir
+    from train.engine.hosts import path_from_first
+    from train.engine.loop import fit as run
+    from train.store.workdir import free_workdir
 
-    workdir = chosen.workdir or free_workdir(Path("runs"), chosen.recipe.name)
+    workdir = chosen.workdir or path_from_first(lambda: free_workdir(Path("runs"), chosen.recipe.name))
     return run(chosen.recipe, workdir).exit_code
+
+
+def _with_task(recipe: Any, arguments: Arguments) -> tuple[Any, Arguments]:
+    """The recipe with the task that `--task.kind` names, whose settings the other arguments then set."""
+    from train.config import settings_of
+
+    for i, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if name != "--task.kind":
+            continue
+        if not equals and i + 1 == len(arguments):
+            raise UsageError("--task.kind: expected the name of a task")
+        kind = value if equals else arguments[i + 1]
+        rest = [*arguments[:i], *arguments[i + (1 if equals else 2) :]]
+        if kind == recipe.task.kind:
+            return recipe, rest
+        return dataclasses.replace(recipe, task=settings_of(kind)()), rest
+    return recipe, arguments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +82,9 @@ class _OfRun:
 def resume(arguments: Arguments) -> int:
     """Goes on with an interrupted run, from its last checkpoint, as if it had never stopped."""
     path = _parse(_OfRun, arguments, "resume", description=resume.__doc__).workdir
-    from train.console import Console
-    from train.loop import fit as run
-    from train.workdir import Workdir
+    from train.engine.console import Console
+    from train.engine.loop import fit as run
+    from train.store.workdir import Workdir
 
     files = Workdir(path)
     recipe = files.read_recipe()
@@ -83,7 +103,7 @@ def evaluate(arguments: Arguments) -> int:
         """The best checkpoint instead of the last."""
 
     chosen = _parse(Evaluate, arguments, "evaluate", description=evaluate.__doc__, config=_FLAGS)
-    from train.inference import evaluate_run
+    from train.use.evaluate import evaluate_run
 
     evaluate_run(chosen.workdir, chosen.best)
     return 0
@@ -100,13 +120,16 @@ def predict(arguments: Arguments) -> int:
         """The best checkpoint instead of the last."""
         ema: bool = False
         """The moving average of the parameters, of a run that keeps one."""
+        output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+        """Where a picture an image and predictions.json are written; by default WORKDIR/predictions."""
 
     chosen = _parse(Predict, arguments, "predict", description=predict.__doc__, config=_FLAGS)
     if not chosen.images:
         raise UsageError(f"predict {chosen.workdir}: expected one or more image files")
-    from train.inference import predict_images
+    from train.use.predict import predict_images
 
-    predict_images(chosen.workdir, chosen.images, chosen.best, chosen.ema)
+    output = chosen.output or chosen.workdir / "predictions"
+    predict_images(chosen.workdir, chosen.images, chosen.best, chosen.ema, output)
     return 0
 
 
@@ -133,7 +156,7 @@ def explain(arguments: Arguments) -> int:
         """The picture to write."""
 
     chosen = _parse(Explain, arguments, "explain", description=explain.__doc__)
-    from train.explain import explain as draw
+    from train.use.explain import explain as draw
 
     options = {"best": chosen.best, "ema": chosen.ema}
     draw(chosen.of, chosen.image, chosen.output, chosen.weights, chosen.layer, chosen.label, **options)
@@ -143,7 +166,7 @@ def explain(arguments: Arguments) -> int:
 def rerun(arguments: Arguments) -> int:
     """Repeats a finished run in a folder beside it, and compares the final parameters bit for bit."""
     path = _parse(_OfRun, arguments, "rerun", description=rerun.__doc__).workdir
-    from train.rerun import rerun as run
+    from train.use.rerun import rerun as run
 
     return run(path)
 
@@ -151,9 +174,22 @@ def rerun(arguments: Arguments) -> int:
 def list_recipes(arguments: Arguments) -> int:
     """Lists the recipes and experiments."""
     _parse(_Nothing, arguments, "list", description=list_recipes.__doc__)
-    from train.recipes import print_table
+    from rich.console import Console
+    from rich.table import Column, Table
 
-    print_table()
+    from train.experiments import EXPERIMENTS
+    from train.recipes import all_recipes
+
+    name = Column("recipe", no_wrap=True)
+    table = Table(name, "model, data and length", title="python -m train fit RECIPE")
+    for recipe in all_recipes().values():
+        length = f"{recipe.steps:,} steps" if recipe.steps else f"{recipe.epochs} epochs"
+        table.add_row(recipe.name, f"{recipe.model.name}, {recipe.data.source}, {length}")
+    Console().print(table)
+    table = Table("experiment", "what it shows", title="python -m train experiment NAME")
+    for experiment_name, found in EXPERIMENTS.items():
+        table.add_row(experiment_name, found.summary)
+    Console().print(table)
     return 0
 
 
@@ -175,7 +211,7 @@ def prepare(arguments: Arguments) -> int:
         """Where archives that were fetched by hand are, for data sets that cannot be downloaded."""
 
     chosen = _parse(Prepare, arguments, "prepare", description=prepare.__doc__)
-    from train.data.tfds import prepare as build
+    from train.data.sources.tfds import prepare as build
 
     print(build(chosen.name, chosen.data_dir, chosen.manual_dir))
     return 0
@@ -263,6 +299,7 @@ def _run(command: str, arguments: Arguments) -> int:
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax fills pages with what we say in a line
     if command not in _WITHOUT_JAX and not {"-h", "--help"} & set(arguments):
         _keep_compiled_programs()
+        _join_processes()
     return COMMANDS[command][0](arguments)
 
 
@@ -280,6 +317,15 @@ def _keep_compiled_programs() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
+def _join_processes() -> None:
+    """Makes one run of many processes, where the environment says where they meet."""
+    if address := os.environ.get("JAX_COORDINATOR_ADDRESS"):
+        import jax
+
+        numbers = [os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")]
+        jax.distributed.initialize(address, *(None if number is None else int(number) for number in numbers))
+
+
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
@@ -288,7 +334,7 @@ def _exit_code(error: Exception) -> int | None:
     """2 for a wrong command, 1 for a run that cannot go on, None for anything else."""
     if isinstance(error, UsageError):
         return 2
-    names, recipe, errors = map(importlib.import_module, ("zoo.names", "train.recipe", "train.errors"))
-    if isinstance(error, names.UnknownNameError | recipe.RecipeError):
+    names, config = map(importlib.import_module, ("zoo.names", "train.config"))
+    if isinstance(error, names.UnknownNameError | config.RecipeError):
         return 2
-    return 1 if isinstance(error, errors.RunError | OSError) else None
+    return 1 if isinstance(error, config.RunError | OSError) else None

@@ -5,14 +5,36 @@
     variables = zoo.init(model, jax.random.key(0), input_shape=(32, 32, 3))
     logits = model.apply(variables, images)
 
-No chapter is imported before one of its models is asked for.
+Nothing is imported before somebody asks for it: neither jax, nor a chapter before one of its models is created.
 """
 
-from zoo.catalog import Entry, create, describe, list_models
-from zoo.initialise import init
-from zoo.names import UnknownNameError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors; nothing of it is imported when the program runs
+    from zoo.catalog import Entry, create, describe, list_models
+    from zoo.features import feature_info
+    from zoo.initialise import init
+    from zoo.names import UnknownNameError
+    from zoo.preprocessing import preprocess, pretrained
+    from zoo.weights import load_weights, save_weights
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Entry": "zoo.catalog",
+    "create": "zoo.catalog",
+    "describe": "zoo.catalog",
+    "list_models": "zoo.catalog",
+    "init": "zoo.initialise",
+    "feature_info": "zoo.features",
+    "load_weights": "zoo.weights",
+    "save_weights": "zoo.weights",
+    "preprocess": "zoo.preprocessing",
+    "pretrained": "zoo.preprocessing",
+    "UnknownNameError": "zoo.names",
+}
+"""The public names, and where each is."""
+
 __all__ = [
     "Entry",
     "UnknownNameError",
@@ -27,19 +49,16 @@ __all__ = [
     "save_weights",
 ]
 
-_ON_FIRST_USE = {
-    "feature_info": "zoo.features",
-    "load_weights": "zoo.weights",
-    "save_weights": "zoo.weights",
-    "preprocess": "zoo.preprocessing",
-    "pretrained": "zoo.preprocessing",
-}
-"""What is imported only when somebody asks: chapters of their own."""
-
 
 def __getattr__(name: str):
-    if name in _ON_FIRST_USE:
+    if name in _PUBLIC:
         import importlib
 
-        return getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
+        found = getattr(importlib.import_module(_PUBLIC[name]), name)
+        globals()[name] = found  # from now on as if it had been imported
+        return found
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*_PUBLIC, "__version__"]

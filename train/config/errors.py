@@ -1,4 +1,4 @@
-"""The errors that a person can mend: what was expected, what came, and where. Anything else is a fault of the program."""
+"""The errors that a person can mend: what was expected, what came, and where. Any other is a fault of the program."""
 
 
 class RunError(Exception):

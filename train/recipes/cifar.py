@@ -25,7 +25,7 @@ around the images of the last.
 import dataclasses
 from collections.abc import Iterator
 
-from train.recipe import Model, Optimizer, Recipe, Schedule
+from train.config import Model, Optimizer, Recipe, Schedule
 from train.recipes import cifar10
 
 _STATISTICS = {

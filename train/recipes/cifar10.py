@@ -9,8 +9,7 @@ initial parameters that another generator drew.
 
 import dataclasses
 
-from train.data.augment import Augment
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 
 DATA = Data(source="tfds:cifar10", batch_size=128, eval_batch_size=1000)
 AUGMENT = Augment(pad_crop=4, flip=True, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))

@@ -8,8 +8,8 @@ Measured on 2 cores of a CPU: `digits` 99.17 % and 98.61 % (seeds 0 and 1) of 36
 with compiled programs in the cache.
 """
 
-from train.data.augment import Augment
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Task
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
+from train.config.tasks.regression import Regression
 
 _DATA = Data(source="digits", batch_size=64, eval_batch_size=360)
 
@@ -37,7 +37,7 @@ ROTATION = Recipe(
     name="rotation",
     model=Model("cifar_resnet8"),
     data=Data(source="rotated_digits", batch_size=64, eval_batch_size=360),
-    task=Task("regression"),
+    task=Regression(),
     optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=1e-2),
     epochs=15,
 )

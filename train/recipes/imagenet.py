@@ -22,16 +22,12 @@ fills in noise, not the mean colour.
 
 import dataclasses
 
-from train.data.augment import Augment
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Task
-from zoo.catalog.pretrained import NORMALISATIONS
-
-_MEAN, _STD = NORMALISATIONS["imagenet"]
+from train.config import Augment, Classification, Data, Model, Optimizer, Recipe, Schedule
 
 DATA = Data(
     source="tfds:imagenet2012", workers=16, batch_size=256, eval_batch_size=512, crop=224, resize=256, eval_crop=224
 )
-AUGMENT = Augment(flip=True, mean=_MEAN, std=_STD)
+AUGMENT = Augment(flip=True, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 MODEL = Model("resnet50", dtype="bfloat16")
 
 CLASSIC = Recipe(
@@ -49,7 +45,7 @@ LARGE_BATCH = Recipe(
     model=MODEL,
     data=dataclasses.replace(DATA, batch_size=8192),
     augment=AUGMENT,
-    task=Task(label_smoothing=0.1),
+    task=Classification(label_smoothing=0.1),
     optimizer=Optimizer("lars", learning_rate=10.0, momentum=0.9, weight_decay=1e-4),
     schedule=Schedule("quadratic", warmup=5 / 90),
     epochs=90,
@@ -60,7 +56,7 @@ MODERN = Recipe(
     model=MODEL,
     data=dataclasses.replace(DATA, batch_size=1024, crop=176, resize=232),
     augment=dataclasses.replace(AUGMENT, trivial=True, erase=0.1, mixup=0.2, cutmix=1.0),
-    task=Task(label_smoothing=0.1),
+    task=Classification(label_smoothing=0.1),
     optimizer=Optimizer(learning_rate=0.5, momentum=0.9, weight_decay=2e-5, ema=0.999966),
     schedule=Schedule("cosine", warmup=5 / 600),
     epochs=600,

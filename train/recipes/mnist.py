@@ -6,8 +6,7 @@ python -m train fit mnist_mlp
 Measured on 2 cores of a CPU: `mnist_lenet` 99.18 % of the test set after 3 epochs, 63 seconds.
 """
 
-from train.data.augment import Augment
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 
 _DATA = Data(source="tfds:mnist", batch_size=128, eval_batch_size=1000)
 _SMALL_BATCHES = Data(source="tfds:mnist", batch_size=64, eval_batch_size=1000)

@@ -3,7 +3,7 @@
 python -m train fit sphere_digits         ten digits on a sphere in three dimensions; its report has a globe to turn
 python -m train fit sphere_mnist          ten digits and their rotation at once
 python -m train fit sphere_mnist_globe    five digits and their rotation in three dimensions
-python -m train fit cifar100_sphere_paper --task.space.dims 25
+python -m train fit cifar100_sphere_paper --task.dims 25
 
 Mettes, van der Pol and Snoek, 2019, Hyperspherical Prototype Networks, section 4: a learning rate of 0.01 and a
 weight decay of 1e-4 for the sum over 128 examples, which is 1.28 and 1e-4 / 128 for their mean.
@@ -11,14 +11,15 @@ weight decay of 1e-4 for the sum over 128 examples, which is 1.28 and 1e-4 / 128
 
 import dataclasses
 
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Space, Task
+from train.config import Data, Model, Optimizer, Recipe, Schedule
+from train.config.tasks.sphere import SphereClassification, SphereJoint
 from train.recipes import cifar, cifar10, digits, mnist
 
 DIGITS = dataclasses.replace(
     digits.DIGITS,
     name="sphere_digits",
     model=Model("cifar_resnet8"),
-    task=Task("sphere_classification", space=Space(dims=3)),
+    task=SphereClassification(dims=3),
 )
 
 JOINT = Recipe(
@@ -26,7 +27,7 @@ JOINT = Recipe(
     model=Model("lenet5"),
     data=Data(source="tfds:mnist", rotate=(-45.0, 45.0), batch_size=64, eval_batch_size=1000),
     augment=mnist.AUGMENT,
-    task=Task("sphere_joint", space=Space(bounds=(-45.0, 45.0))),
+    task=SphereJoint(bounds=(-45.0, 45.0)),
     optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=1e-2),
     schedule=Schedule("one_cycle", warmup=0.2),
     epochs=15,
@@ -36,7 +37,7 @@ GLOBE = dataclasses.replace(
     JOINT,
     name="sphere_mnist_globe",
     data=dataclasses.replace(JOINT.data, rotate=(0.0, 180.0), classes=("2", "3", "4", "5", "7")),
-    task=Task("sphere_joint", space=Space(dims=3, bounds=(0.0, 180.0))),
+    task=SphereJoint(dims=3, bounds=(0.0, 180.0)),
 )
 """The five digits whose half turns are none of each other's, as in the paper."""
 
@@ -45,7 +46,7 @@ PAPER = Recipe(
     model=Model("cifar_resnet32", options=("shortcut=conv3x3",)),
     data=cifar10.DATA,
     augment=cifar10.AUGMENT,
-    task=Task("sphere_classification"),
+    task=SphereClassification(),
     optimizer=Optimizer(learning_rate=1.28, weight_decay=1e-4 / 128, decay_all=True),
     schedule=Schedule("step", milestones=(0.4, 0.8)),  # 100 and 200
     epochs=250,

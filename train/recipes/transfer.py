@@ -11,7 +11,7 @@ python -m train fit transfer_frozen --model.name resnet50 --weights IMAGENET1K_V
 
 import dataclasses
 
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule
+from train.config import Data, Model, Optimizer, Recipe, Schedule
 from train.recipes.imagenet import AUGMENT
 
 FROZEN = Recipe(

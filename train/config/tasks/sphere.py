@@ -39,8 +39,9 @@ class Prototypes(Task):
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         unused = [f"task.{name}" for name in sorted(foreign) if getattr(self, name) != defaults[name]]
         if unused:
+            listed = ", ".join(unused)
             raise RecipeError(
-                f"{self.kind} with {self.prototypes} prototypes has no {', '.join(unused)}: leave out or set the default"
+                f"{self.kind} with {self.prototypes} prototypes has no {listed}: leave out or set the default"
             )
 
 

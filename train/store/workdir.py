@@ -5,20 +5,22 @@ import contextlib
 import dataclasses
 import fcntl
 import importlib.metadata
+import io
 import json
 import os
 import platform
 import shlex
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
-from train import recipe as recipes
-from train.errors import RunError
-from train.files import write_json
-from train.recipe import Recipe
+from train import config
+from train.config import Recipe, RunError
+from train.store.files import write_bytes, write_json
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "lecture-vision-zoo")
 
@@ -49,9 +51,9 @@ class Workdir:
         return self.path / "checkpoints"
 
     @property
-    def embeddings(self) -> Path:
-        """The folder of what each evaluation found on the sphere, of a task that has one."""
-        return self.path / "embeddings"
+    def seen(self) -> Path:
+        """The folder of what the task saw of some held-out examples at each evaluation, of a task that follows some."""
+        return self.path / "seen"
 
     @property
     def weights(self) -> Path:
@@ -117,7 +119,7 @@ class Workdir:
         """
         values = self.read_card().get("recipe")
         try:
-            return recipes.from_dict(values)
+            return config.from_dict(values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise WorkdirError(f"{self.card} holds no recipe that this version can read: {error}") from error
 
@@ -171,7 +173,7 @@ class Workdir:
         Raises:
           WorkdirError: it differs, and in which fields; or there is no run here.
         """
-        fields = recipes.differences(self.read_recipe(), recipe)
+        fields = config.differences(self.read_recipe(), recipe)
         if fields:
             listed = "\n  ".join(fields)
             raise WorkdirError(
@@ -180,8 +182,43 @@ class Workdir:
 
     def write_card(self, recipe: Recipe, about: dict[str, Any]) -> None:
         """Writes `recipe.json`: the recipe, `about` the model and data, versions and devices."""
-        card = {"recipe": recipes.to_dict(recipe), **about, "versions": versions(), "devices": devices()}
+        card = {"recipe": config.to_dict(recipe), **about, "versions": versions(), "devices": devices()}
         write_json(self.card, card)
+
+    def keep_seen(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Writes what an evaluation saw; nothing of a task that follows no examples."""
+        if not arrays:
+            return
+        self.seen.mkdir(exist_ok=True)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        write_bytes(self.seen / f"{step}.npz", buffer.getvalue())
+
+    def read_seen(self) -> list[tuple[int, dict[str, np.ndarray]]]:
+        """What the evaluations saw, with their steps, in order; a file that cannot be read is left out."""
+        steps = sorted(int(file.stem) for file in self.seen.glob("*.npz") if file.stem.isdecimal())
+        found = []
+        for step in steps:
+            try:
+                with np.load(self.seen / f"{step}.npz", allow_pickle=False) as arrays:
+                    found.append((step, {name: arrays[name] for name in arrays.files}))
+            except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+                continue
+        return found
+
+    def read_fitted(self) -> dict[str, Any] | None:
+        """What the run's task learned before training; None of a run that never came so far.
+
+        Raises:
+          WorkdirError: there is no run here, or the card is damaged.
+        """
+        card = self.read_card()
+        if "task" not in card:
+            return None
+        try:
+            return dict(card["task"]["fitted"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise WorkdirError(f"{self.card} does not say what the run learned: {error!r}") from error
 
     def check_about(self, about: dict[str, Any]) -> None:
         """Refuses model or data that are not what the run began with, as far as `write_card` was told.
@@ -189,7 +226,7 @@ class Workdir:
         Raises:
           WorkdirError: names what differs.
         """
-        then, now = recipes.flat_names(self.read_card()), recipes.flat_names(json.loads(json.dumps(about)))
+        then, now = config.flat_names(self.read_card()), config.flat_names(json.loads(json.dumps(about)))
         changed = [f"{name}: {then[name]} -> {now[name]}" for name in now if then.get(name, now[name]) != now[name]]
         if changed:
             listed = "\n  ".join(changed)

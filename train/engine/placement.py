@@ -1,6 +1,6 @@
 """Where arrays live and how one pure step runs on many devices: `jit` over a mesh, `fsdp`, or `pmap`.
 
-All three run the same `update` (see `train.step`); only what is sharded differs, so each gives the
+All three run the same `update` (see `train.engine.step`); only what is sharded differs, so each gives the
 single-device result up to the order of floating-point sums.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
-from train.state import TrainState
-from train.step import AUGMENTATION, Update, step_key
-from train.tasks.protocol import Batch, Sums
+from train.engine.state import TrainState
+from train.engine.step import AUGMENTATION, Sums, Update, step_key
+from train.tasks.protocol import Batch
 from zoo.names import unknown
 
 AXIS = "data"
@@ -116,6 +116,10 @@ class MeshPlacement:
         """Compiles `function(variables, batch)`, whose results every device gets whole."""
         return jax.jit(function, out_shardings=self.replicated)
 
+    def predict(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles `function(variables, batch)`, whose results stay with the examples that they are of."""
+        return jax.jit(function, out_shardings=self.batched)
+
     def replicate(self, tree: PyTree[Any]) -> PyTree[Array]:
         """Puts host arrays, which all processes hold alike, on every device."""
         return jax.device_put(tree, self.replicated)
@@ -124,11 +128,14 @@ class MeshPlacement:
         """Puts this process's part of a batch, whose examples lie along `axis`, on its devices."""
         return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self._split(axis), x), batch)
 
-    def shard_global(self, batch: PyTree[np.ndarray]) -> PyTree[Array]:
-        """Splits a batch that every process holds whole over all devices."""
-        return jax.tree.map(
-            lambda x: jax.make_array_from_callback(x.shape, self.batched, lambda index: x[index]), batch
-        )
+    def local(self, predicted: PyTree[Array]) -> PyTree[np.ndarray]:
+        """What `predict` gave for this process's part of a batch, on the host."""
+
+        def of_array(array: Array) -> np.ndarray:
+            shards = {shard.index[0].start or 0: shard.data for shard in array.addressable_shards}
+            return np.concatenate([np.asarray(shards[first]) for first in sorted(shards)])
+
+        return jax.tree.map(of_array, predicted)
 
     def abstract(self, make_state: Callable[[], TrainState]) -> TrainState:
         """Shapes, types and shardings of the state as a checkpoint holds it."""

@@ -19,7 +19,7 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import Array, PyTree
 
 import zoo
-from train.recipe import Recipe, RecipeError
+from train.config import Recipe, RecipeError
 from zoo.nn import BatchNorm
 from zoo.weights.source import locate
 
@@ -133,7 +133,7 @@ def kept_statistics(patterns: Sequence[str]) -> Iterator[None]:
         yield
 
 
-def layers(model: nn.Module, inputs: Array) -> dict[str, int]:
+def layers(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, int]:
     """Which layer each parameter belongs to, counted from the input in the order of computation.
 
     A layer is a block of a stage ("stage2/block3") or, outside of blocks, a top-level module ("stem", "head").
@@ -141,7 +141,7 @@ def layers(model: nn.Module, inputs: Array) -> dict[str, int]:
 
     Args:
       model: whose parameters; nothing is computed.
-      inputs: what it takes, an array or its shape and type.
+      inputs: what it takes, arrays or their shapes and types.
     """
     order: list[str] = []
 
@@ -151,7 +151,7 @@ def layers(model: nn.Module, inputs: Array) -> dict[str, int]:
         return call(*arguments, **options)
 
     with nn.intercept_methods(note):
-        variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
+        variables = jax.eval_shape(model.init, jax.random.key(0), *inputs)
     paths = list(flatten_dict(variables["params"], sep="/"))
     first = {path: i for i, path in reversed(list(enumerate(order)))}
     groups: dict[str, int] = {}
@@ -163,7 +163,7 @@ def layers(model: nn.Module, inputs: Array) -> dict[str, int]:
 
 
 def slower_below(
-    optimizer: optax.GradientTransformation, model: nn.Module, inputs: Array, decay: float
+    optimizer: optax.GradientTransformation, model: nn.Module, inputs: tuple[Any, ...], decay: float
 ) -> optax.GradientTransformation:
     """The optimiser with learning rates that fall by the factor `decay` from each layer to the one below it."""
 

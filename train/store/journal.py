@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from train.files import write_text
+from train.store.files import write_text
 
 
 class Journal:
@@ -50,6 +50,16 @@ class Journal:
         """Closes both."""
         self._file.close()
         self._board.close()
+
+
+class NoJournal:
+    """What processes write that are not the first."""
+
+    def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        """Writes nothing."""
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 class _Board:
@@ -101,6 +111,20 @@ class _Board:
 def read(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`; a last line that a crash cut short is left out."""
     return [record for _, record in _parsed(path)]
+
+
+def ordered(path: Path) -> list[dict[str, Any]]:
+    """The records of a `metrics.jsonl` in order of step; lines that are not whole records are left out.
+
+    A run that was killed and resumed may hold a step twice: of two records of one kind and step the later counts.
+    """
+    latest = {}
+    for record in read(path):
+        try:
+            latest[str(record["kind"]), float(record["step"])] = record
+        except (TypeError, ValueError, KeyError):
+            continue
+    return [latest[key] for key in sorted(latest, key=lambda key: key[1])]
 
 
 def _parsed(path: Path) -> list[tuple[str, dict[str, Any]]]:

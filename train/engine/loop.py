@@ -1,4 +1,9 @@
-"""The training loop: steps, metrics one dispatch late, evaluation, checkpoints, and a report at the end."""
+"""The training loop: steps, metrics one dispatch late, evaluation, checkpoints, and a report at the end.
+
+`fit` claims the run's folder, assembles the recipe and hands both to a `_Run`, whose `go` is the whole course of a run:
+restore, train until the end or a signal, then finish or leave. With several processes all of them run it alike; the
+first alone claims, writes and prints (`train.engine.hosts`).
+"""
 
 import contextlib
 import dataclasses
@@ -8,21 +13,21 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from train.assemble import Assembly, assemble
-from train.checkpoint import CheckpointError, Checkpoints
-from train.console import Console, describe
-from train.evaluation import Evaluator
-from train.inference import prototypes_of
-from train.interrupt import Interrupt
-from train.journal import Journal
-from train.meter import Meter, NonFiniteError, check_state
-from train.progress import Progress
-from train.recipe import Recipe
-from train.results import write_results
-from train.sphere import keep_embedding
-from train.state import TrainState
-from train.transfer import check_origin
-from train.workdir import Workdir, WorkdirError, resume_command
+from train.config import Recipe
+from train.engine import hosts
+from train.engine.assemble import Assembly, assemble
+from train.engine.console import Console
+from train.engine.evaluate import Evaluator
+from train.engine.feed import Feed
+from train.engine.interrupt import Interrupt
+from train.engine.meter import Meter, NonFiniteError, check_state
+from train.engine.progress import Progress
+from train.engine.results import write_results
+from train.engine.state import TrainState
+from train.engine.transfer import check_origin
+from train.store.checkpoint import CheckpointError, Checkpoints
+from train.store.journal import Journal, NoJournal
+from train.store.workdir import Workdir, WorkdirError, resume_command
 
 __all__ = ["NonFiniteError", "Outcome", "fit"]
 
@@ -44,7 +49,7 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
 
     Args:
       recipe: what to run; to resume, the recipe that is in the folder.
-      path: the run's folder.
+      path: the run's folder; of several processes all see the same.
       resume: go on with the run that is there, bit for bit as if it had never stopped.
       console: where progress is shown.
 
@@ -56,15 +61,16 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
       CheckpointError: there are checkpoints and none can be read, or the last could not be written.
       NonFiniteError: the loss was not finite and the recipe says to stop.
     """
-    console, files = console or Console(), Workdir(path)
+    console, files = (console or Console()) if hosts.is_first() else Console(quiet=True), Workdir(path)
     if resume:
         files.check(recipe)
-    with Interrupt() as interrupt, files.locked():
+    with Interrupt() as interrupt, hosts.first_holds(files.locked()):
         if not resume:
-            files.claim(recipe)
-        assembly = assemble(recipe, prototypes_of(files) if resume else None)
+            hosts.first_does(lambda: files.claim(recipe))
+        assembly = assemble(recipe, files.read_fitted() if resume else None)
         if not resume:
-            files.write_card(recipe, {**assembly.card(), **assembly.origin()})
+            about = {**assembly.card(), **assembly.origin()}
+            hosts.first_does(lambda: files.write_card(recipe, about))
         else:
             files.check_about(assembly.card())
             if changes := files.changes():
@@ -75,15 +81,21 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
 class _Run:
     """One call of `fit`: the state, and what is to happen at which step."""
 
+    feed: Feed
+    meter: Meter
+    journal: Journal | NoJournal
+
     def __init__(self, assembly: Assembly, files: Workdir, console: Console, interrupt: Interrupt) -> None:
         self.assembly, self.recipe, self.task, self.files = assembly, assembly.recipe, assembly.task, files
         self.console, self.interrupt = console, interrupt
-        self.checkpoints = Checkpoints(files.checkpoints, self.task.best, self.task.higher_is_better, self.recipe)
+        self.best = assembly.task.metrics[0]
+        self.checkpoints = Checkpoints(files.checkpoints, self.best, self.recipe, seals=hosts.is_first())
         self.evaluator = Evaluator(assembly)
         self.progress = Progress()
         self.saved_at: int | None = None
         self.evaluated = False
         self.started = time.perf_counter()
+        console.learn(assembly.task.metrics)
 
     def go(self, resume: bool) -> Outcome:
         """Trains until the end, an early stop or a signal."""
@@ -97,8 +109,7 @@ class _Run:
                     state = self.assembly.initialise()
             step, skipped = self.progress.step, self.progress.skipped
             self.meter = Meter(self.recipe, self.task, self.assembly.learning_rates, step, skipped)
-            evaluated = not self._evaluation_is_owed()
-            with contextlib.closing(Journal(self.files.path, step, evaluated)) as self.journal:
+            with contextlib.closing(self._open_journal()) as self.journal:
                 try:
                     with self.console.progress(total, step):
                         state = self._train(state)
@@ -108,10 +119,13 @@ class _Run:
 
     def _restore(self) -> TrainState | None:
         placement = self.assembly.placement
-        restored = self.checkpoints.restore(placement.abstract(self.assembly.make_state))
-        if restored is None:
+        abstract = placement.abstract(self.assembly.make_state)
+        chosen = hosts.first_does(lambda: self.checkpoints.choose(abstract))
+        step = hosts.from_first(-1 if chosen is None else chosen)
+        if step < 0:
             self.console.say(f"{self.files.path} has no finished checkpoint: starting again from step 0")
             return None
+        restored = self.checkpoints.read(step, abstract)
         try:
             self.progress, self.saved_at = Progress.load(restored.progress["loop"]), restored.step
             self.feed.restore(restored.progress["feed"])
@@ -121,12 +135,17 @@ class _Run:
         self.console.say(f"resuming {self.files.path} at step {restored.step}")
         return placement.from_portable(restored.state)
 
+    def _open_journal(self) -> Journal | NoJournal:
+        if not hosts.is_first():
+            return NoJournal()
+        return Journal(self.files.path, self.progress.step, evaluated=not self._evaluation_is_owed())
+
     def _train(self, state: TrainState) -> TrainState:
         if self._evaluation_is_owed():  # a signal cut it short
             self._evaluate(state)
             self.checkpoints.amend(self.progress.step, *self._to_save())
         first = True
-        while not (self.interrupt or self._is_done()):
+        while not (self._is_interrupted() or self._is_done()):
             try:
                 with self.console.timed("compiling the training step") if first else contextlib.nullcontext():
                     state = self._dispatch(state)
@@ -143,6 +162,12 @@ class _Run:
                 self._log(late=1)
             self._evaluate_and_save(state)
         return state
+
+    def _is_interrupted(self) -> bool:
+        """Whether a signal came; several processes agree on that at the steps at which metrics are logged."""
+        if hosts.count() == 1:
+            return bool(self.interrupt)
+        return self.progress.step % self.recipe.log_every == 0 and hosts.any_of(bool(self.interrupt))
 
     def _dispatch(self, state: TrainState) -> TrainState:
         """Runs the next few steps, up to the next at which the host has something to do.
@@ -193,17 +218,20 @@ class _Run:
         self._log()
         what, say_after = ("evaluating", math.inf) if self.evaluated else ("compiling and making an evaluation", 1.0)
         with self.console.timed(what, say_after):
-            summary = self.evaluator.summary(state, stop=lambda: bool(self.interrupt))
+            # Of several processes none may leave before the others.
+            summary = self.evaluator.summary(state, stop=lambda: hosts.count() == 1 and bool(self.interrupt))
+            seen = self.evaluator.seen(state) if summary is not None else {}
         self.evaluated = True
         self.meter.restart_clock()
         if summary is None:
             return
-        step, name = self.progress.step, self.task.best
-        keep_embedding(self.files, step, self.evaluator.embedding)
-        better = self.progress.note_evaluation(summary, summary[name], self.task.higher_is_better)
+        step, best = self.progress.step, self.best
+        hosts.first_does(lambda: self.files.keep_seen(step, seen))
+        better = self.progress.note_evaluation(summary, summary[best.name], best.higher_is_better)
         epoch = step / self.assembly.steps_per_epoch
-        self.journal.write("eval", step, {"epoch": epoch, **summary, f"best_{name}": self.progress.best})
-        self.console.say(f"epoch {epoch:.4g}  step {step}  {describe(summary)}{'  *' if better else ''}")
+        self.journal.write("eval", step, {"epoch": epoch, **summary, f"best_{best.name}": self.progress.best})
+        shown = self.console.describe(summary)
+        self.console.say(f"epoch {epoch:.4g}  step {step}  {shown}{'  *' if better else ''}")
 
     def _save(self, state: TrainState) -> None:
         self._log()
@@ -245,7 +273,8 @@ class _Run:
     def _leave(self, state: TrainState) -> Outcome:
         """After a signal: everything is saved, and the person knows how to go on."""
         self._settle(state)
-        step, reason = self.progress.step, self.interrupt.signal.name
+        step = self.progress.step
+        reason = self.interrupt.signal.name if self.interrupt else "a signal to another process"
         self.console.say(f"{reason}: saved step {step}; {self._go_on()}")
         return Outcome(step, self.progress.metrics, None, self.interrupt.exit_code)
 

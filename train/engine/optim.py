@@ -1,16 +1,18 @@
 """Optimisers and learning-rate schedules, all optax's, put together from a recipe. Lecture rows L11-L13, L18."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from train import recipe as recipes
+from train.config import Optimizer, Schedule
 from zoo.names import unknown
 
 
-def make_schedule(schedule: recipes.Schedule, peak: float, updates: int) -> optax.Schedule:
+def make_schedule(schedule: Schedule, peak: float, updates: int) -> optax.Schedule:
     """The learning rate as a function of the number of updates done.
 
     Args:
@@ -21,7 +23,7 @@ def make_schedule(schedule: recipes.Schedule, peak: float, updates: int) -> opta
     Raises:
       UnknownNameError: there is no such schedule.
 
-    >>> rate = make_schedule(recipes.Schedule("step", milestones=(0.5,)), peak=1.0, updates=10)
+    >>> rate = make_schedule(Schedule("step", milestones=(0.5,)), peak=1.0, updates=10)
     >>> [round(float(rate(update)), 3) for update in (0, 4, 5, 9)]
     [1.0, 1.0, 0.1, 0.1]
     """
@@ -54,7 +56,7 @@ def decay_mask(params: PyTree) -> PyTree[bool]:
 
 
 def make_optimizer(
-    config: recipes.Optimizer,
+    config: Optimizer,
     schedule: optax.Schedule,
     adapt: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda moves: moves,
 ) -> optax.GradientTransformation:
@@ -111,13 +113,59 @@ def make_optimizer(
         moves = optax.chain(optax.clip_by_global_norm(config.clip_norm), moves)
     moves = adapt(moves)
     if config.accumulate > 1:
-        moves = optax.MultiSteps(moves, config.accumulate).gradient_transformation()
+        moves = accumulated(moves, config.accumulate)
     return moves
+
+
+class Accumulated(NamedTuple):
+    """What steps gathered for an update that is still to come."""
+
+    gathered: Int[Array, ""]
+    """Steps since the last update."""
+    weight: Float[Array, ""]
+    """Of their losses, summed."""
+    grads: PyTree[Array]
+    """The gradient of the sum of their losses' totals."""
+    inner: optax.OptState
+
+
+def accumulated(moves: optax.GradientTransformation, steps: int) -> optax.GradientTransformationExtraArgs:
+    """One update of `steps` steps: exactly that of one batch of all their examples.
+
+    The loss of a step is a total over a weight, such as its number of positives. Steps of different weights do not
+    count alike, as they would in a mean of their gradients (`optax.MultiSteps`): totals and weights are summed.
+    """
+    moves = optax.with_extra_args_support(moves)
+
+    def init(params: PyTree[Array]) -> Accumulated:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return Accumulated(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32), zeros, moves.init(params))
+
+    def update(
+        grads: PyTree[Array], state: Accumulated, params: PyTree[Array] | None = None, *, weight: Array, **extra: Any
+    ) -> tuple[PyTree[Array], Accumulated]:
+        gathered, total_weight = state.gathered + 1, state.weight + weight
+        totals = jax.tree.map(lambda total, grad: total + weight * grad, state.grads, grads)
+        is_due = gathered == steps
+
+        def move() -> tuple[PyTree[Array], Accumulated]:
+            means = jax.tree.map(lambda total: total / jnp.where(total_weight > 0, total_weight, 1), totals)
+            updates, inner = moves.update(means, state.inner, params, weight=total_weight, **extra)
+            zeros = jax.tree.map(jnp.zeros_like, totals)
+            return updates, Accumulated(jnp.zeros_like(gathered), jnp.zeros_like(total_weight), zeros, inner)
+
+        def wait() -> tuple[PyTree[Array], Accumulated]:
+            zeros = jax.tree.map(jnp.zeros_like, grads)
+            return zeros, Accumulated(gathered, total_weight, totals, state.inner)
+
+        return jax.lax.cond(is_due, move, wait)
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def has_moved(opt_state: optax.OptState) -> Bool[Array, ""] | bool:
     """Whether the step that left this state moved the parameters; with `accumulate` only every so many do."""
-    return opt_state.mini_step == 0 if isinstance(opt_state, optax.MultiStepsState) else True
+    return opt_state.gathered == 0 if isinstance(opt_state, Accumulated) else True
 
 
 def _muon_dimensions(params: PyTree) -> PyTree:

@@ -13,15 +13,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 from orbax.checkpoint import v1 as ocp
 
-from train import recipe as recipes
-from train import seal
-from train.arrays import differences, kind_of, named, nested, parse_kind
-from train.errors import RunError
-from train.recipe import Recipe
-from train.state import TrainState
+from train import config
+from train.config import Metric, Recipe, RunError
+from train.store import seal
+from train.store.names import differences, kind_of, named, nested, parse_kind
 
 _policies = ocp.training.preservation_policies
 _LATEST = 2
@@ -36,7 +34,7 @@ class Restored:
     """What a checkpoint held."""
 
     step: int
-    state: TrainState
+    state: PyTree[Array]
     progress: dict[str, Any]
     """What the loop needs beside the state: the data iterator's state, and the best result so far."""
 
@@ -47,14 +45,14 @@ class Checkpoints:
     Args:
       directory: where they are; made when the first is saved.
       best: the metric that ranks them.
-      higher_is_better: whether more of that metric is better.
       recipe: of the run whose checkpoints these are; those of another are not read.
+      seals: whether this process seals what all have written: the first does, of several.
     """
 
-    def __init__(self, directory: Path, best: str, higher_is_better: bool, recipe: Recipe) -> None:
+    def __init__(self, directory: Path, best: Metric, recipe: Recipe, seals: bool = True) -> None:
         self.directory = directory.absolute()
-        self._recipe = recipe
-        self._best, self._sign = best, 1 if higher_is_better else -1
+        self._recipe, self._seals = recipe, seals
+        self._best, self._sign = best.name, 1 if best.higher_is_better else -1
         self._orbax: ocp.training.Checkpointer | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: tuple[int, Future] | None = None
@@ -75,7 +73,7 @@ class Checkpoints:
         return max(values, key=values.get, default=None)
 
     def save(
-        self, step: int, state: TrainState, progress: dict[str, Any], metrics: dict[str, float] | None = None
+        self, step: int, state: PyTree[Array], progress: dict[str, Any], metrics: dict[str, float] | None = None
     ) -> None:
         """Starts writing a checkpoint in the background; arrays may be donated as soon as this returns.
 
@@ -100,13 +98,15 @@ class Checkpoints:
 
         def finish() -> None:
             response.result()
-            seal.seal(self._folder(step), kinds, progress, metrics, recipes.to_dict(self._recipe))
+            if self._seals:
+                seal.seal(self._folder(step), kinds, progress, metrics, config.to_dict(self._recipe))
 
         self._saving = step, self._writer.submit(finish)
 
     def amend(self, step: int, progress: dict[str, Any], metrics: dict[str, float]) -> None:
         """Adds to a finished checkpoint an evaluation that was made only after it was saved."""
-        seal.amend(self._folder(step), progress, metrics)
+        if self._seals:
+            seal.amend(self._folder(step), progress, metrics)
 
     def wait(self) -> None:
         """Blocks until the checkpoint in writing is complete.
@@ -128,25 +128,40 @@ class Checkpoints:
                 f"the checkpoint of step {step} could not be written to {self.directory} ({_brief(error)}); {last}"
             ) from error
 
-    def restore(self, abstract: TrainState) -> Restored | None:
-        """The newest checkpoint that can be read, or None when none was ever finished.
+    def restore(self, abstract: PyTree[jax.ShapeDtypeStruct]) -> Restored | None:
+        """The newest checkpoint that is whole, or None when none was ever finished; see `choose` and `read`."""
+        step = self.choose(abstract)
+        return None if step is None else self.read(step, abstract)
 
-        Those after it that cannot be read are moved aside, to the folder "unreadable" beside this one,
+    def choose(self, abstract: PyTree[jax.ShapeDtypeStruct]) -> int | None:
+        """The step of the newest checkpoint that is whole, or None when none was ever finished.
+
+        Those after it that are not are moved aside, to the folder "unreadable" beside this one,
         with a warning each, so that the run can save at their steps again.
 
         Args:
           abstract: shapes, types and shardings of the state, from `Placement.abstract`.
 
         Raises:
-          CheckpointError: there are checkpoints but none can be read; they stay where they are.
+          CheckpointError: there are checkpoints but none is whole; they stay where they are.
         """
-        restored, reasons = self._newest(lambda step: self._read(step, abstract), self._folders())
-        if restored is None and any(seal.is_sealed(self._folder(step)) for step in reasons):
+        chosen, reasons = self._newest(lambda step: (self._checked(step, abstract), step)[1], self._folders())
+        if chosen is None and any(seal.is_sealed(self._folder(step)) for step in reasons):
             raise CheckpointError(_none_readable(self.directory, reasons))
         for step, reason in reasons.items():
             aside = self._move_aside(step)
             warnings.warn(f"checkpoint of step {step} skipped: {reason}; moved to {aside}", stacklevel=2)
-        return restored
+        return chosen
+
+    def read(self, step: int, abstract: PyTree[jax.ShapeDtypeStruct]) -> Restored:
+        """The checkpoint of a step that `choose` gave."""
+        wanted = named(abstract)
+        try:
+            arrays = self._load(step, wanted)
+        except Exception as error:  # orbax and tensorstore each raise their own
+            raise CheckpointError(f"the checkpoint of step {step} cannot be read ({_brief(error)})") from error
+        state = jax.tree.structure(abstract).unflatten([arrays[name] for name in wanted])
+        return Restored(step, state, seal.read(self._folder(step)).progress)
 
     def load_variables(self, step: int | None = None) -> tuple[int, dict[str, Any], dict[str, Any] | None]:
         """Step, model variables and, if kept, their moving average, on one device, for inference.
@@ -189,18 +204,16 @@ class Checkpoints:
     def _verified(self, step: int) -> seal.Seal:
         """The seal of a checkpoint that is whole and of this run's recipe."""
         sealed = seal.verify(self._folder(step))
-        if fields := recipes.differences(recipes.from_dict(sealed.recipe), self._recipe):
+        if fields := config.differences(config.from_dict(sealed.recipe), self._recipe):
             raise CheckpointError(f"it is of a run of another recipe ({'; '.join(fields)})")
         return sealed
 
-    def _read(self, step: int, abstract: TrainState) -> Restored:
+    def _checked(self, step: int, abstract: PyTree[jax.ShapeDtypeStruct]) -> seal.Seal:
+        """The seal of a checkpoint that is whole and of this model and optimiser."""
         sealed = self._verified(step)
-        wanted = named(abstract)
-        if differing := differences(sealed.arrays, {name: kind_of(leaf) for name, leaf in wanted.items()}):
+        if differing := differences(sealed.arrays, {name: kind_of(leaf) for name, leaf in named(abstract).items()}):
             raise CheckpointError(f"it is of another model or optimiser ({differing})")
-        arrays = self._load(step, wanted)
-        state = jax.tree.structure(abstract).unflatten([arrays[name] for name in wanted])
-        return Restored(step, state, sealed.progress)
+        return sealed
 
     def _read_variables(self, step: int) -> tuple[int, dict[str, Any], dict[str, Any] | None]:
         sealed = self._verified(step)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from train.console import Console
-from train.loop import fit
-from train.transfer import check_origin
-from train.workdir import Workdir, free_workdir
+from train.engine.console import Console
+from train.engine.loop import fit
+from train.engine.transfer import check_origin
+from train.store.workdir import Workdir, free_workdir
 
 
 def rerun(path: Path, console: Console | None = None) -> int:

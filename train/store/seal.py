@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from train.files import write_text
+from train.store.files import write_text
 
 NAME = "seal.json"
 

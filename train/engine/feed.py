@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Int, PyTree
 
 from train.data import GrainPipeline, MemoryPipeline, gather
-from train.placement import Augment, MeshPlacement
-from train.state import TrainState
-from train.step import Update
-from train.tasks.protocol import Sums
+from train.engine.placement import Augment, MeshPlacement
+from train.engine.state import TrainState
+from train.engine.step import Sums, Update
 
 
 class Feed(Protocol):

@@ -17,17 +17,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 import zoo
-from train import tasks
-from train.assemble import make_model
-from train.console import Console
-from train.data import preprocess
-from train.data.images import opened
-from train.errors import RunError
-from train.files import write_bytes
-from train.inference import learned, load_variables, read_image
-from train.report.explanation import CLASSES_SHOWN, MAPS_SHOWN, STAGES_SHOWN, Explanation, Stage, explanation
+from train.config import Data, RunError
+from train.data import Field, Kind, preprocess, read_image
+from train.data.decode import opened
+from train.engine.console import Console
 from train.report.theme import png
-from train.workdir import Workdir
+from train.store.files import write_bytes
+from train.tasks.classification.task import Classification
+from train.use.explanation import CLASSES_SHOWN, MAPS_SHOWN, STAGES_SHOWN, Explanation, Stage, explanation
+from train.use.run import open_run
 from zoo.convnets.looking import (
     Unit,
     deconvnets,
@@ -182,24 +180,25 @@ def look(subject: Subject, image: Image, layer: str | None, label: str | None, s
 
 
 def _of_run(path: Path, best: bool, ema: bool) -> Subject:
-    files = Workdir(path)
-    recipe = files.read_recipe()
-    task, shape = learned(files)
-    if not isinstance(task, tasks.Classification):
-        raise ExplainError(f"{path} learned {recipe.task.name}: explain looks into classification by logits")
-    _, variables, average = load_variables(files, task, best)
-    if ema and average is None:
-        raise ExplainError(f"{path} keeps no moving average; leave out --ema")
-    prepare, framing = preprocess(recipe.augment), recipe.data.framing("test")
+    run = open_run(path)
+    recipe, task, field = run.recipe, run.task, run.spec.get("image")
+    if not isinstance(task, Classification) or field is None:
+        raise ExplainError(f"{path} learned {recipe.task.kind}: explain looks into classification by logits")
+    _, variables = run.variables(best, ema)
+    prepare = preprocess(recipe.augment, {"image": field})
 
     def prepared(pixels: np.ndarray) -> Image:
         return np.asarray(prepare({"image": jnp.asarray(pixels)[None]})["image"][0])
 
-    ends = (prepared(np.full((1, 1, shape[-1]), value, np.uint8))[0, 0] for value in (0, 255))
-    model, variables = make_model(recipe, task), average if ema else variables
+    ends = (prepared(np.full((1, 1, field.shape[-1]), value, np.uint8))[0, 0] for value in (0, 255))
     title = f"What {recipe.model.name}, trained on {recipe.data.source},"
     return Subject(
-        title, model, variables, task.class_names, lambda file: prepared(read_image(file, shape, framing)), *ends
+        title,
+        run.model(),
+        variables,
+        task.class_names,
+        lambda file: prepared(read_image(file, field, recipe.data)),
+        *ends,
     )
 
 
@@ -221,7 +220,7 @@ def _of_model(name: str, weights: str | None) -> Subject:
             model,
             variables,
             names,
-            lambda file: read_image(file, entry.input_shape) / np.float32(255),
+            lambda file: read_image(file, Field(Kind.IMAGE, entry.input_shape, "uint8"), Data()) / np.float32(255),
             low=np.zeros(1, np.float32),
             high=np.ones(1, np.float32),
         )

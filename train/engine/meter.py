@@ -1,16 +1,18 @@
 """Training metrics, read back one dispatch late so that the device never waits; and the watch for NaN."""
 
+import math
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from train.errors import RunError
-from train.recipe import Recipe
-from train.tasks import Sums, Task
+from train.config import Recipe, RunError
+from train.engine.step import Sums
+from train.tasks.protocol import Task
 
 _ROWS_SHOWN = 128
 
@@ -24,7 +26,7 @@ class Meter:
 
     Args:
       recipe: batch size, accumulation, and what to do when something is not finite.
-      task: makes metrics of sums.
+      task: makes scores of its totals.
       rates: the learning rate after each number of updates.
       step: how many steps were done before.
       skipped: how many updates were skipped in them.
@@ -64,21 +66,23 @@ class Meter:
         ready, self._dispatches = self._dispatches[:count], self._dispatches[count:]
         if not ready:
             return None
-        fetched = jax.tree.map(np.atleast_1d, jax.device_get([sums for _, sums, _ in ready]))
+        fetched = jax.device_get([sums for _, sums, _ in ready])
         for (first, _, rows), sums in zip(ready, fetched, strict=True):
-            self._check(first, sums["finite"], rows)
-        total = {name: float(sum(sums[name].sum(dtype=np.float64) for sums in fetched)) for name in fetched[0]}
+            self._check(first, np.atleast_1d(sums.finite), rows)
+        total = _added(fetched)
         step = self._dispatches[0][0] if self._dispatches else self._next_step
         now = time.perf_counter()
         images = (step - self._timed_from) * self._recipe.data.batch_size
         rate = {"images_per_second": images / (now - self._started)} if images > 0 else {}
         self._first_step = self._timed_from = step
         self._started = now
-        if not total["count"]:
+        if not total.finite:
             return None
+        loss = float(total.loss.total / total.loss.weight) if total.loss.weight else math.nan
         learning_rate = float(self._rates[(step - self.skipped) // self._recipe.optimizer.accumulate])
         skipped = {"skipped": self.skipped} if self.skipped else {}
-        return step, {**self._task.summarise(total), "learning_rate": learning_rate, **rate, **skipped}
+        scores = {**self._task.scores(total.totals), "loss": loss}
+        return step, {**scores, "learning_rate": learning_rate, **rate, **skipped}
 
     def _check(self, first: int, finite: np.ndarray, rows: Int[np.ndarray, "steps batch"]) -> None:
         bad = np.flatnonzero(finite < 1)
@@ -91,6 +95,17 @@ class Meter:
             raise NonFiniteError(what)
         self.skipped += bad.size
         warnings.warn(f"{what}; update skipped ({self.skipped} so far)", stacklevel=2)
+
+
+def _added(fetched: Sequence[Sums]) -> Sums:
+    """The sums of all steps, in double precision; those of several steps have a leading axis of steps."""
+
+    def add(*arrays: np.ndarray) -> np.ndarray:
+        steps = (np.asarray(array, np.float64) for array in arrays)
+        return sum(array.sum(axis=0) if several else array for array, several in zip(steps, stacked, strict=True))
+
+    stacked = [np.ndim(sums.finite) == 1 for sums in fetched]
+    return jax.tree.map(add, *fetched)
 
 
 def check_state(state: PyTree[Array], step: int) -> None:

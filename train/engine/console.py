@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console as RichConsole
 from rich.progress import (
@@ -17,8 +17,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-_PERCENT = ("accuracy", "top5", "ema_accuracy", "ema_top5")
-_ON_BAR = ("loss", "accuracy", "mae", "images_per_second")
+from train.config import Metric, shown
+
+_RATE = "images_per_second"
 _SECONDS_BETWEEN_MOVES = 0.1
 
 
@@ -26,14 +27,42 @@ class Console:
     """Prints a run's course.
 
     Args:
-      quiet: print nothing; for tests and experiments that print their own.
+      quiet: print nothing; for tests and experiments that print their own, and for all processes but the first.
     """
 
+    metrics: dict[str, Metric]
+    """What the numbers of the run mean, by name."""
+
     def __init__(self, quiet: bool = False) -> None:
+        self.metrics = {}
         self.rich = RichConsole(quiet=quiet, highlight=False, markup=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._next_move = 0.0
+
+    def learn(self, metrics: Iterable[Metric]) -> None:
+        """Tells what the numbers of the run mean."""
+        self.metrics = {metric.name: metric for metric in metrics}
+
+    def describe(self, metrics: dict[str, float]) -> str:
+        """Metrics in one line, in the units a person reads.
+
+        >>> console = Console()
+        >>> console.learn([Metric("loss", "Loss"), Metric("accuracy", "Accuracy", percent=True)])
+        >>> console.describe({"loss": 0.51234, "ema_accuracy": 0.9816, "images_per_second": 1234.5})
+        'loss 0.512  ema accuracy 98.16 %  1,234 images/s'
+        """
+        return "  ".join(
+            self.quantity(name, value) if name == _RATE else f"{name.replace('_', ' ')} {self.quantity(name, value)}"
+            for name, value in metrics.items()
+        )
+
+    def quantity(self, name: str, value: float) -> str:
+        """One metric's value, in the unit a person reads it in."""
+        if name == _RATE:
+            return f"{value:,.0f} images/s"
+        metric = self.metrics.get(name.removeprefix("ema_"))
+        return f"{value:.3g}" if metric is None else shown(metric, value)
 
     def say(self, text: str, style: str | None = None) -> None:
         """Prints a line above the progress bar."""
@@ -70,8 +99,9 @@ class Console:
     def show(self, step: int, metrics: dict[str, float]) -> None:
         """Moves the bar and shows metrics beside it."""
         if self._progress is not None:
-            shown = {name: metrics[name] for name in _ON_BAR if name in metrics}
-            self._progress.update(self._task, completed=step, shown=describe(shown))
+            beside = [name for name in (*self.metrics, _RATE) if name in metrics]
+            text = self.describe({name: metrics[name] for name in beside[:3] + beside[3:][-1:]})
+            self._progress.update(self._task, completed=step, shown=text)
 
     @contextlib.contextmanager
     def timed(self, what: str, say_after: float = 1.0) -> Iterator[None]:
@@ -95,22 +125,3 @@ class Console:
         for name, value in rows:
             table.add_row(Text(name), Text(value))
         self.rich.print(table)
-
-
-def describe(metrics: dict[str, float]) -> str:
-    """Metrics in one line, in the units a person reads.
-
-    >>> describe({"loss": 0.51234, "accuracy": 0.9816, "images_per_second": 1234.5})
-    'loss 0.512  accuracy 98.16 %  1,234 images/s'
-    """
-    return "  ".join(
-        quantity(name, value) if name == "images_per_second" else f"{name.replace('_', ' ')} {quantity(name, value)}"
-        for name, value in metrics.items()
-    )
-
-
-def quantity(name: str, value: float) -> str:
-    """One metric's value, in the unit a person reads it in."""
-    if name in _PERCENT:
-        return f"{100 * value:.2f} %"
-    return f"{value:,.0f} images/s" if name == "images_per_second" else f"{value:.3g}"

@@ -1,0 +1,113 @@
+"""Predicts image files with a run's model: says it, draws it, and writes it down."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from train.config import RunError
+from train.data import Kind, preprocess, read_image
+from train.data.decode import encoded
+from train.engine.console import Console
+from train.engine.step import make_predict
+from train.store.files import write_bytes, write_json
+from train.tasks.protocol import Page, Prediction
+from train.use.run import FinishedRun, open_run
+
+_BATCH = 64
+RECORDS = "predictions.json"
+
+
+class PredictError(RunError):
+    """The run's model does not take what it was given."""
+
+
+def predict_images(
+    path: Path,
+    images: tuple[Path, ...],
+    best: bool = False,
+    ema: bool = False,
+    output: Path | None = None,
+    console: Console | None = None,
+) -> list[dict[str, Any]]:
+    """Predicts image files with a run's model; prints a table and returns a record an image.
+
+    The data set is not needed: class names and the images' shape were written down when the run began.
+
+    Args:
+      path: the run's folder.
+      images: files of any size and mode; they are resized to what the model was evaluated on.
+      best: use the best checkpoint instead of the last.
+      ema: use the moving average of the variables.
+      output: a folder for `predictions.json` and a picture an image; by default nothing is written.
+      console: where the table is printed.
+
+    Raises:
+      DataError: a file is not an image.
+      WorkdirError: there is no run here.
+      CheckpointError: the run has no checkpoint, or no moving average.
+      PredictError: its model takes something else than an image.
+    """
+    run = open_run(path)
+    examples = [_example(run, image) for image in images]
+    step, variables = run.variables(best, ema)
+    page = run.task.page()
+    predictions = _predicted(run, variables, examples)
+    records = [
+        {"image": str(image), **page.record(predicted), "text": page.words(predicted)}
+        for image, predicted in zip(images, predictions, strict=True)
+    ]
+    console = console or Console()
+    rows = [(record["image"], record["text"]) for record in records]
+    console.table(f"{run.recipe.model.name} of {path}, step {step}", rows)
+    if output is not None:
+        _write(output, images, examples, predictions, records, page)
+        console.say(f"pictures and {RECORDS}: {output}")
+    return records
+
+
+def _example(run: FinishedRun, image: Path) -> dict[str, np.ndarray]:
+    """An image file as an example that nobody labelled."""
+    if "image" not in run.spec or run.spec["image"].kind is not Kind.IMAGE:
+        raise PredictError(f"{run.files.path} learned {run.recipe.task.kind}: predict reads image files alone")
+    return {"image": read_image(image, run.spec["image"], run.recipe.data)}
+
+
+def _predicted(run: FinishedRun, variables: PyTree[Array], examples: list[dict[str, np.ndarray]]) -> list[Prediction]:
+    """What is predicted of each example, on the host."""
+    predict, prepare = make_predict(run.model(), run.task), preprocess(run.recipe.augment, run.spec)
+
+    @jax.jit
+    def compiled(variables: PyTree[Array], batch: dict[str, Array]) -> Prediction:
+        return predict(variables, prepare(batch))
+
+    size, found = min(_BATCH, len(examples)), []
+    for first in range(0, len(examples), size):
+        rows = [min(row, len(examples) - 1) for row in range(first, first + size)]
+        batch = {name: np.stack([examples[row][name] for row in rows]) for name in examples[0]}
+        predicted = jax.device_get(compiled(variables, {**batch, "mask": np.ones(size, bool)}))
+        found += [jax.tree.map(lambda array, i=i: array[i], predicted) for i in range(min(size, len(examples) - first))]
+    return found
+
+
+def _write(
+    output: Path,
+    images: tuple[Path, ...],
+    examples: list[dict[str, np.ndarray]],
+    predictions: list[Prediction],
+    records: list[Mapping[str, Any]],
+    page: Page,
+) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    for image, example, predicted in zip(images, examples, predictions, strict=True):
+        name, number = f"{image.stem}.png", 1
+        while name in taken:  # files of one name, of several folders
+            number += 1
+            name = f"{image.stem}-{number}.png"
+        taken.add(name)
+        write_bytes(output / name, encoded(page.picture(example, predicted)))
+    write_json(output / RECORDS, records)

@@ -1,0 +1,84 @@
+"""A run that is there, ready to be used: its recipe, what its task learned, its fields, its variables."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+from jaxtyping import Array, PyTree
+
+from train.config import Recipe
+from train.data.fields import Facts, Field, Kind, Spec
+from train.engine.assemble import make_model
+from train.store.checkpoint import CheckpointError, Checkpoints
+from train.store.workdir import Workdir, WorkdirError
+from train.tasks import restore_task
+from train.tasks.protocol import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """What a run's folder says, without a look at its data; finished or not."""
+
+    files: Workdir
+    recipe: Recipe
+    task: Task
+    spec: Spec
+    """The fields of a held-out example, as the model was evaluated on it."""
+    facts: Facts
+
+    def model(self) -> nn.Module:
+        """The recipe's model, with what the task has on top."""
+        return make_model(self.recipe, self.task)
+
+    def variables(self, best: bool = False, ema: bool = False) -> tuple[int, PyTree[Array]]:
+        """Step and variables of the last (or best) checkpoint, or their moving average.
+
+        Raises:
+          CheckpointError: there is none, it cannot be read, or it keeps no average.
+        """
+        step, variables, average = load_variables(self.files, self.task, best)
+        if ema and average is None:
+            raise CheckpointError(f"{self.files.path} keeps no moving average; leave out --ema")
+        return step, average if ema else variables
+
+
+def open_run(path: Path) -> FinishedRun:
+    """The run in a folder.
+
+    Raises:
+      WorkdirError: there is none, or the folder does not say what it learned.
+    """
+    files = Workdir(path)
+    recipe, card, learned = files.read_recipe(), files.read_card(), files.read_fitted()
+    if learned is None:
+        raise WorkdirError(f"{files.card} does not say what the run learned: it never came to training")
+    try:
+        task = restore_task(recipe.task, learned)
+        spec = {name: _field(values) for name, values in card["data"]["fields"].items()}
+        facts = Facts(**{name: _as_tuple(value) for name, value in card["data"]["facts"].items()})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
+    return FinishedRun(files, recipe, task, spec, facts)
+
+
+def load_variables(files: Workdir, task: Task, best: bool = False) -> tuple[int, PyTree[Array], PyTree[Array] | None]:
+    """Step, model variables and, if kept, their moving average, of a run's last (or best) checkpoint.
+
+    Raises:
+      CheckpointError: there is none, or it cannot be read.
+    """
+    checkpoints = Checkpoints(files.checkpoints, task.metrics[0], files.read_recipe())
+    step = checkpoints.best_step() if best else None
+    if best and step is None:
+        raise CheckpointError(f"{files.checkpoints}: no checkpoint was evaluated yet; leave out --best")
+    return checkpoints.load_variables(step)
+
+
+def _field(values: dict[str, Any]) -> Field:
+    return Field(Kind(values["kind"]), tuple(values["shape"]), values["dtype"], tuple(values["most"]))
+
+
+def _as_tuple(value: Any) -> Any:
+    """Lists, also of lists, as json has them, as the tuples that they were."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
