@@ -10,50 +10,55 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from train.report.theme import LIGHT, Theme, heading, new_figure, style
+from train.config import LOSS, Metric
+from train.report.theme import LIGHT, Theme, heading, legend, new_figure, style
 
 if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TITLES = {
-    "loss": "Loss",
-    "accuracy": "Accuracy",
-    "mae": "Mean absolute error",
-    "rmse": "Root mean squared error",
-    "learning_rate": "Learning rate",
-}
+LEARNING_RATE = Metric("learning_rate", "Learning rate")
 
 
-def curves(records: Iterable[Mapping[str, Any]], panels: Sequence[str] | None = None, theme: Theme = LIGHT) -> Figure:
+def curves(records: Iterable[Mapping[str, Any]], panels: Sequence[Metric], theme: Theme = LIGHT) -> Figure:
     """Training and evaluation curves against the step, one panel a metric.
 
     Args:
         records: lines of metrics.jsonl: {"kind": "train" or "eval", "step": int, metric: number, ...}.
             A value that is not a finite number is a gap; where the training loss first has one is marked.
-        panels: the metrics to draw; by default those of `TITLES` that occur.
+        panels: the metrics to draw, see `panels_of`.
         theme: colours.
     """
     records = list(records)
-    names = panels_of(records) if panels is None else tuple(panels)
-    figure = new_figure(3.5 * max(len(names), 1), 2.6, theme)
-    for index, name in enumerate(names):
-        axes = figure.add_subplot(1, len(names), index + 1)
+    figure = new_figure(3.5 * max(len(panels), 1), 2.6, theme)
+    for index, metric in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), index + 1)
         style(axes, theme)
-        _draw_metric(axes, records, name, theme)
-    if not names:
+        _draw_metric(axes, records, metric, theme)
+    if not panels:
         figure.text(0.5, 0.5, "no metrics were recorded", ha="center", va="center", color=theme.muted)
     return figure
 
 
-def panels_of(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The metrics of `TITLES` that occur in the records, in that order.
+def panels_of(records: Iterable[Mapping[str, Any]], metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """The metrics that occur in the records: the loss first, the learning rate last.
 
-    >>> panels_of([{"kind": "train", "step": 1, "learning_rate": 0.1, "loss": 2.3}])
-    ('loss', 'learning_rate')
+    >>> records = [{"kind": "train", "step": 1, "learning_rate": 0.1, "loss": 2.3}]
+    >>> [metric.name for metric in panels_of(records, [Metric("accuracy", "Accuracy"), LOSS])]
+    ['loss', 'learning_rate']
     """
     present = {name for record in records for name in record}
-    return tuple(name for name in TITLES if name in present)
+    others = (metric for metric in metrics if metric.name not in (LOSS.name, LEARNING_RATE.name))
+    return tuple(metric for metric in (LOSS, *others, LEARNING_RATE) if metric.name in present)
+
+
+def title_of(metric: Metric) -> str:
+    """What stands over its panel.
+
+    >>> title_of(Metric("mae", "Mean absolute error", unit="degrees"))
+    'Mean absolute error (degrees)'
+    """
+    return f"{metric.title} ({metric.unit})" if metric.unit else metric.title
 
 
 def series(
@@ -69,17 +74,16 @@ def series(
     return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
 
 
-def _draw_metric(axes: Axes, records: list[Mapping[str, Any]], name: str, theme: Theme) -> None:
+def _draw_metric(axes: Axes, records: list[Mapping[str, Any]], metric: Metric, theme: Theme) -> None:
     """One panel: faint raw training values under their running mean, and evaluation as dots on a line."""
-    from matplotlib.ticker import MaxNLocator
-
-    heading(axes, TITLES.get(name, name), theme)
+    name, is_rate = metric.name, metric.name == LEARNING_RATE.name
+    heading(axes, title_of(metric), theme)
     train_steps, train = series(records, "train", name)
     eval_steps, evaluated = series(records, "eval", name)
     averaged_steps, averaged = series(records, "eval", f"ema_{name}")
     everything = np.concatenate([train, evaluated, averaged])
     finite = everything[np.isfinite(everything)]
-    smooth = len(train) >= 40 and name != "learning_rate"
+    smooth = len(train) >= 40 and not is_rate
     if len(train):
         raw = {"lw": 1.0, "alpha": 0.3} if smooth else {"lw": 1.6, "label": "training"}
         axes.plot(train_steps, train, color=theme.blue, marker=_marker(train, 1), markersize=4, **raw)
@@ -92,23 +96,38 @@ def _draw_metric(axes: Axes, records: list[Mapping[str, Any]], name: str, theme:
     if len(averaged):
         hollow = {"ls": (0, (3, 2)), "markerfacecolor": theme.paper}
         axes.plot(averaged_steps, averaged, label="evaluation, EMA", **dots, **hollow)
-    if name == "loss":
+    if name == LOSS.name:
         _mark_divergence(axes, train_steps, train, theme)
-    if len(finite) and name in ("loss", "rmse", "mae") and finite.min() > 0 and finite.max() > 30 * finite.min():
-        axes.set_yscale("log")
-    if name == "accuracy":
+    _scale(axes, metric, finite)
+    _count_steps(axes, max([*train_steps, *eval_steps], default=0), theme)
+    if not is_rate:
+        legend(axes, theme)
+
+
+def _scale(axes: Axes, metric: Metric, finite: np.ndarray) -> None:
+    """The vertical axis: shares up to one, errors of very different sizes by their logarithm."""
+    if metric.name == LEARNING_RATE.name:
+        axes.yaxis.set_major_formatter(lambda rate, _: f"{rate:.3g}")
+        axes.set_ylim(bottom=-0.03 * finite.max() if finite.max(initial=0) > 0 else None)
+    elif metric.percent and metric.higher_is_better:
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
         lowest = min(finite.min(initial=1.0), 0.95)
         axes.set_ylim(lowest - 0.05 * (1 - lowest), 1 + 0.02 * (1 - lowest))
-    elif name == "learning_rate" and len(finite):
-        axes.yaxis.set_major_formatter(lambda rate, _: f"{rate:.3g}")
-        axes.set_ylim(bottom=-0.03 * finite.max() if finite.max() > 0 else None)
+    elif metric.percent:
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+        axes.set_ylim(bottom=0)
+    elif not metric.higher_is_better and len(finite) and finite.min() > 0 and finite.max() > 30 * finite.min():
+        axes.set_yscale("log")
+
+
+def _count_steps(axes: Axes, largest: float, theme: Theme) -> None:
+    """The horizontal axis: whole steps, from ten thousand on in thousands."""
+    from matplotlib.ticker import MaxNLocator
+
+    thousands = largest >= 10_000
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    thousands = max([*train_steps, *eval_steps], default=0) >= 10_000
     axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if thousands and step else f"{step:g}")
     axes.set_xlabel("step", color=theme.muted, fontsize=9)
-    if name != "learning_rate" and axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8, labelcolor=theme.ink, handlelength=1.4)
 
 
 def _marker(values: np.ndarray, most: int) -> str | None:

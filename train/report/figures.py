@@ -1,4 +1,4 @@
-"""Figures of a run: curves, confusion matrix, contact sheet, first-layer filters, residuals.
+"""Figures of a run: confusion matrix, contact sheet, first-layer filters, residuals; `curves.py` has its curves.
 
 Lecture row L32 (visualise the filters). Every function is pure, from arrays to a `matplotlib.figure.Figure`:
 no pyplot, no global state, and matplotlib itself is imported on first use.
@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from train.report.curves import curves
-from train.report.theme import LIGHT, Theme, heading, new_figure, rgb, style
+from train.report.theme import LIGHT, Theme, heading, labels, new_figure, rgb, style
+from train.report.words import shorten
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-__all__ = ["confusion_matrix", "contact_sheet", "curves", "filter_grid", "residuals", "shorten", "viewable"]
 
 NUMBERED_CLASSES = 20  # up to here a cell of the matrix is large enough for its count
 LARGEST_FILTERS = 64
@@ -56,19 +54,18 @@ def confusion_matrix(
             axes.text(row, row, "–", ha="center", va="center", color=theme.muted, fontsize=8)
     every = math.ceil(count / 34)  # labels stay apart down to this many a side
     ticks = np.arange(0, count, every)
-    labels = [shorten(class_names[tick]) for tick in ticks]
-    upright = max(map(len, labels)) <= 2
+    names = [shorten(class_names[tick]) for tick in ticks]
+    upright = max(map(len, names)) <= 2
     size = 8 if numbered else 6.5
-    axes.set_xticks(ticks, labels, rotation=0 if upright else 90, fontsize=size, parse_math=False)
-    axes.set_yticks(ticks, labels, fontsize=size, parse_math=False)
-    axes.set_xlabel("predicted class", color=theme.muted, fontsize=9)
-    axes.set_ylabel("true class", color=theme.muted, fontsize=9)
+    axes.set_xticks(ticks, names, rotation=0 if upright else 90, fontsize=size, parse_math=False)
+    axes.set_yticks(ticks, names, fontsize=size, parse_math=False)
+    labels(axes, theme, "predicted class", "true class")
     axes.spines[:].set_visible(False)
     return figure
 
 
 def contact_sheet(
-    images: UInt8[np.ndarray, "n height width channels"],
+    images: Sequence[UInt8[np.ndarray, "height width channels"]],
     titles: Sequence[str],
     columns: int,
     theme: Theme = LIGHT,
@@ -86,10 +83,11 @@ def contact_sheet(
     Raises:
         ValueError: for another shape or number of titles, or no column.
     """
-    if images.ndim != 4 or len(titles) != len(images) or columns < 1:
+    shapes = {np.shape(image) for image in images}
+    if any(len(shape) != 3 for shape in shapes) or len(titles) != len(images) or columns < 1:
         raise ValueError(
-            f"expected images (n, height, width, channels), n titles and columns >= 1; "
-            f"got images {images.shape}, {len(titles)} titles and columns={columns}"
+            f"expected n images (height, width, channels), n titles and columns >= 1; "
+            f"got {len(images)} images of {sorted(shapes)}, {len(titles)} titles and columns={columns}"
         )
     side, gap = 1.0, 0.15  # inches; a line of text is as high as a gap
     lines = max((title.count("\n") + 1 for title in titles), default=1)
@@ -103,7 +101,7 @@ def contact_sheet(
         row, column = divmod(index, columns)
         left, top = gap + column * (side + gap), gap + row * pitch
         down, across = side * np.array(image.shape[:2]) / max(image.shape[:2])
-        axes.imshow(viewable(image), extent=(left, left + across, top + down, top), **_image_scale(image))
+        axes.imshow(viewable(image), extent=(left, left + across, top + down, top), **image_scale(image))
         colour = colours[index] if colours is not None else theme.ink
         axes.text(left, top + side + gap / 3, title, color=colour, fontsize=8, va="top", parse_math=False)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
@@ -166,10 +164,8 @@ def residuals(
     style(histogram, theme)
     heading(scatter, "Predicted against true", theme)
     heading(histogram, "Residuals", theme)
-    scatter.set_xlabel("true" + suffix, color=theme.muted, fontsize=9, parse_math=False)
-    scatter.set_ylabel("predicted" + suffix, color=theme.muted, fontsize=9, parse_math=False)
-    histogram.set_xlabel("predicted − true" + suffix, color=theme.muted, fontsize=9, parse_math=False)
-    histogram.set_ylabel("examples", color=theme.muted, fontsize=9)
+    labels(scatter, theme, "true" + suffix, "predicted" + suffix)
+    labels(histogram, theme, "predicted − true" + suffix, "examples")
     if not len(targets):
         return figure
     low, high = min(targets.min(), predicted.min()), max(targets.max(), predicted.max())
@@ -200,14 +196,10 @@ def viewable(image: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndar
     return image.mean(axis=-1).round().astype(np.uint8)
 
 
-def shorten(text: str, length: int = 18) -> str:
-    """The text in at most `length` characters, cut with an ellipsis.
-
-    >>> shorten("great white shark, man-eater")
-    'great white shark…'
-    """
-    text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1].rstrip(" ,") + "…"
+def image_scale(image: np.ndarray) -> dict[str, Any]:
+    """How `imshow` shows it: 0 is black and 255 white whatever the image holds, small ones as crisp squares."""
+    small = max(image.shape[:2]) < SMALL_IMAGE
+    return {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest" if small else "antialiased"}
 
 
 def _mosaic(
@@ -236,9 +228,3 @@ def _confusion_colours(matrix: np.ndarray, theme: Theme) -> np.ndarray:
     hue = np.where(right, rgb(theme.blue), rgb(theme.orange))
     empty = 0.25 * rgb(theme.line) + 0.75 * rgb(theme.paper)
     return (1 - strength) * empty + strength * hue
-
-
-def _image_scale(image: np.ndarray) -> dict[str, Any]:
-    """How `imshow` shows it: 0 is black and 255 white whatever the image holds, small ones as crisp squares."""
-    small = max(image.shape[:2]) < SMALL_IMAGE
-    return {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest" if small else "antialiased"}

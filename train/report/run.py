@@ -1,31 +1,67 @@
-"""What a work directory says of its run: recipe, versions, metrics and fingerprint, for the report."""
+"""What the report is told of a run: its card, its metrics, and what its page followed."""
 
 import dataclasses
-import json
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from train import journal
-from train.report.blocks import duration, grouped
+from train.config import LOSS, Metric
 from train.report.curves import series
+from train.report.words import duration, grouped
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run; parts whose file is missing or broken are empty, and `notes` says so."""
+    """One run; parts that are not known are empty, and `notes` says why."""
 
-    workdir: Path
-    card: Mapping[str, Any]
-    """recipe.json: "recipe", "versions", "devices", "model", "data"."""
-    fingerprint: Mapping[str, Any]
+    path: Path
+    """Its work directory, which has its name."""
+    card: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """recipe.json: "recipe", "versions", "devices", "model", "data", "metrics"."""
+    fingerprint: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """fingerprint.json, which a finished run has."""
-    records: Sequence[Mapping[str, Any]]
-    """Lines of metrics.jsonl in order of step, each with "kind" and "step"."""
-    notes: Sequence[str]
+    records: Sequence[Mapping[str, Any]] = ()
+    """Lines of metrics.jsonl, as they were written."""
+    notes: Sequence[str] = ()
+    """What must not be missed."""
+    seen: Sequence[tuple[int, Mapping[str, np.ndarray]]] = ()
+    """Step by step, what the task remembered of the held-out examples that it follows."""
+    followed: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    """The fields of these examples."""
+
+    @functools.cached_property
+    def history(self) -> list[Mapping[str, Any]]:
+        """The records in order of step; what is no whole record is left out.
+
+        A run that was killed and resumed may hold a step twice: of two records of one kind and step the later counts.
+        """
+        latest = {}
+        for record in self.records:
+            try:
+                latest[str(record["kind"]), float(record["step"])] = record
+            except (TypeError, ValueError, KeyError):
+                continue
+        return [latest[key] for key in sorted(latest, key=lambda key: key[1])]
+
+    @functools.cached_property
+    def metrics(self) -> list[Metric]:
+        """What its numbers mean, the one that it is ranked by first; of a card that does not say, the loss alone."""
+        try:
+            return [Metric(**said) if isinstance(said, Mapping) else Metric(*said) for said in self.card["metrics"]]
+        except (KeyError, TypeError):
+            return [LOSS]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The notes, and whether it diverged."""
+        steps, losses = series(self.history, "train", LOSS.name)
+        broken = steps[~np.isfinite(losses)]
+        diverged = [f"The training loss was not finite, first at step {grouped(step)}." for step in broken[:1]]
+        return [*self.notes, *diverged]
 
     def part(self, name: str) -> Mapping[str, Any]:
         """A part of the card that should be an object; empty where it is none."""
@@ -39,62 +75,26 @@ class Run:
         try:
             return f"{model['name']} on {data['source']}"
         except (TypeError, KeyError):
-            return self.workdir.resolve().name
+            return self.path.resolve().name
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         """The run in a few labelled numbers, those of them that are known."""
         facts = []
 
-        def add(label: str, value: Any, form) -> None:
+        def add(label: str, value: Any, form: Callable[[Any], str]) -> None:
             if isinstance(value, int | float) and math.isfinite(value):
                 facts.append((label, form(value)))
 
         add("Parameters", self.part("model").get("parameters"), grouped)
         add("Training examples", self.part("data").get("train_examples"), grouped)
-        add("Steps", self.fingerprint.get("step", _largest(self.records, "step")), grouped)
-        add("Epochs", _largest(self.records, "epoch"), "{:.4g}".format)
+        add("Steps", self.fingerprint.get("step", _largest(self.history, "step")), grouped)
+        add("Epochs", _largest(self.history, "epoch"), "{:.4g}".format)
         add("Time", self.fingerprint.get("seconds"), duration)
-        _, rates = series(self.records, "train", "images_per_second")
+        _, rates = series(self.history, "train", "images_per_second")
         rates = rates[np.isfinite(rates)]
         add("Images a second (median)", float(np.median(rates)) if len(rates) else None, grouped)
         return facts
-
-
-def read_run(workdir: Path) -> Run:
-    """Reads a work directory, as much of it as is there and whole."""
-    notes: list[str] = []
-
-    def read(name: str, needed: bool) -> dict[str, Any]:
-        try:
-            return dict(json.loads((workdir / name).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            if needed:
-                notes.append(f"{name} is missing.")
-        except (ValueError, TypeError):
-            notes.append(f"{name} is not readable.")
-        return {}
-
-    card, fingerprint = read("recipe.json", needed=True), read("fingerprint.json", needed=False)
-    records = read_records(workdir / "metrics.jsonl")
-    steps, losses = series(records, "train", "loss")
-    if not np.isfinite(losses).all():
-        notes.append(f"The training loss was not finite, first at step {grouped(steps[~np.isfinite(losses)][0])}.")
-    return Run(workdir, card, fingerprint, records, notes)
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl in order of step; lines that are not whole records are left out.
-
-    A run that was killed and resumed may hold a step twice: of two records of one kind and step the later counts.
-    """
-    latest = {}
-    for record in journal.read(path):
-        try:
-            latest[str(record["kind"]), float(record["step"])] = record
-        except (TypeError, ValueError, KeyError):
-            continue
-    return [latest[key] for key in sorted(latest, key=lambda key: key[1])]
 
 
 def _largest(records: Sequence[Mapping[str, Any]], name: str) -> float | None:

@@ -128,7 +128,8 @@ class SphereRegression(OnSphere, OfValues):
         from train.tasks.regression.page import ValuePage
         from train.tasks.sphere.page import SpherePage
 
-        return SpherePage(ValuePage(self.unit), self.on_sphere(), (f"{self.lower:g}", f"{self.upper:g}"), self.unit)
+        poles = (f"{self.lower:g}", f"{self.upper:g}")
+        return SpherePage(ValuePage(self.unit), self.on_sphere(), poles, self.unit, field="target")
 
     def on_sphere(self) -> Float[np.ndarray, "2 dims"]:
         """What a picture marks: the poles of the lower and of the upper bound."""
@@ -182,9 +183,8 @@ class SphereJoint(OnSphere, OfBoth):
         from train.tasks.joint.page import JointPage
         from train.tasks.sphere.page import SpherePage
 
-        return SpherePage(
-            JointPage(self.class_names, self.unit, "cosines"), self.on_sphere(), self.class_names, self.unit
-        )
+        page = JointPage(self.class_names, self.unit, "cosines")
+        return SpherePage(page, self.on_sphere(), self.class_names, self.unit)
 
     def on_sphere(self) -> Float[np.ndarray, "classes dims"]:
         """What a picture marks: the prototypes, where the value is halfway between the bounds."""

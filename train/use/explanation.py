@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from train.report.figures import SMALL_IMAGE, shorten
+from train.report.figures import SMALL_IMAGE
 from train.report.theme import LIGHT, Theme, new_figure
+from train.report.words import shorten
 
 if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
