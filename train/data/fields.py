@@ -60,6 +60,14 @@ class Field(NamedTuple):
 Spec = Mapping[str, Field]
 """The fields of one example, by name."""
 
+STILL = (Kind.LABEL, Kind.VALUE, Kind.TOKENS, Kind.PLAIN)
+"""Kinds that are the same wherever the image goes."""
+PIXELS = (Kind.IMAGE, Kind.CLIP)
+"""Kinds that a model sees as colours: colour moves and normalisation touch these alone."""
+
+VISIBLE = 1e-3
+"""Pixels of a box in the image from which on the object is there; less is rounding."""
+
 RESERVED = ("index", "mask")
 """What every batch has beside the fields: the row in the source, and whether the example is real or pads the batch."""
 
@@ -81,15 +89,70 @@ class Facts(NamedTuple):
     """The label of pixels that belong to no object, of label maps that have one."""
 
 
+NO_FACTS = Facts()
+"""Nothing is said."""
+
+
+def size_of(field: Field) -> tuple[int | None, int | None] | None:
+    """Height and width of what a field shows; None of kinds that have no pixels.
+
+    >>> size_of(Field(Kind.MASKS, (None, 64, 48), "bool", (8,)))
+    (64, 48)
+    """
+    if field.kind not in _HEIGHT_AXIS:
+        return None
+    axis = _HEIGHT_AXIS[field.kind]
+    return field.shape[axis], field.shape[axis + 1]
+
+
+_HEIGHT_AXIS = {
+    Kind.IMAGE: 0,
+    Kind.CLIP: 1,
+    Kind.LABEL_MAP: 0,
+    Kind.MAP: 0,
+    Kind.FLOW: 0,
+    Kind.NORMALS: 0,
+    Kind.MASKS: 1,
+}
+"""Of an example's shape; the width follows."""
+
+
+def sized(field: Field, height: int | None, width: int | None) -> Field:
+    """The same field with pixels of another number; kinds that have none stay as they are."""
+    if field.kind not in _HEIGHT_AXIS:
+        return field
+    axis = _HEIGHT_AXIS[field.kind]
+    return field._replace(shape=(*field.shape[:axis], height, width, *field.shape[axis + 2 :]))
+
+
+def aligned(spec: Spec) -> list[tuple[str, ...]]:
+    """The fields that number the same objects, boxes among them: who loses a box loses its object in all of them.
+
+    Those are the fields that vary up to the same `most` as a field of boxes does; words (tokens) count no objects.
+
+    >>> boxes, label = Field(Kind.BOXES, (None, 4), "float32", (8,)), Field(Kind.LABEL, (), "int32")
+    >>> aligned({"boxes": boxes, "classes": Field(Kind.LABEL, (None,), "int32", (8,)), "label": label})
+    [('boxes', 'classes')]
+    """
+    counts = dict.fromkeys(field.most for field in spec.values() if field.kind == Kind.BOXES and field.most)
+    return [
+        tuple(name for name, field in spec.items() if field.most == most and field.kind != Kind.TOKENS)
+        for most in counts
+    ]
+
+
 def describe(spec: Spec) -> str:
     """The fields in a line, for messages.
 
-    >>> describe({"image": Field(Kind.IMAGE, (8, 8, 1), "uint8"), "boxes": Field(Kind.BOXES, (None, 4), "float32", (8,))})
+    >>> boxes = Field(Kind.BOXES, (None, 4), "float32", (8,))
+    >>> describe({"image": Field(Kind.IMAGE, (8, 8, 1), "uint8"), "boxes": boxes})
     'image uint8[8,8,1], boxes float32[up to 8,4]'
     """
 
     def shape(field: Field) -> str:
-        sizes = [f"up to {size}" for size in field.most] + [str(size or "any") for size in field.shape[len(field.most) :]]
+        sizes = [f"up to {size}" for size in field.most] + [
+            str(size or "any") for size in field.shape[len(field.most) :]
+        ]
         return ",".join(sizes)
 
     return ", ".join(f"{name} {field.dtype}[{shape(field)}]" for name, field in spec.items())

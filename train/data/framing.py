@@ -1,20 +1,23 @@
-"""Images of any size to squares of one size: a random window in training, the resized image's centre at evaluation.
+"""Examples of any size to one: a random window in training, the centre at evaluation, or a canvas for whole images.
 
 Szegedy et al., 2015, Going Deeper with Convolutions, section 6 (windows of 8 to 100 % of the area, sides 3:4 to
-4:3), drawn as torchvision's RandomResizedCrop does; the resizing is Pillow's, bilinear and antialiased.
+4:3), drawn as torchvision's RandomResizedCrop does; the resizing is Pillow's, bilinear and antialiased. What happens
+is drawn once an example, as a few steps, and done to every field by its kind: see `frame_rules.py`.
 """
 
+import abc
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
-from train.data.source import Arrays, Source, generator, stacked
-from zoo.preprocessing import central_square
+from train.config import Data, DataError, RecipeError
+from train.data.fields import PIXELS, STILL, Field, Kind, aligned, size_of, sized
+from train.data.frame_rules import FRAME, Crop, Move, Resize, Steps, bilinear, there
+from train.data.source import Example, Rows, Source, Wrapped, generator
 
 ASPECT = 4 / 3
 """The longest a random window is: width to height from 3/4 to 4/3."""
@@ -22,37 +25,83 @@ _TRIES = 10
 _WINDOWS = 1  # what random numbers are drawn for, beside the order of the examples
 
 
-class Box(NamedTuple):
-    """A part of an image, in pixels."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Framing:
+class Framing(abc.ABC):
     """How an image becomes a square."""
 
     side: int
     """Pixels a side of the square."""
+    section: str
+    """Which field of a recipe asks for it."""
+    varies: bool
+    """Whether training sees another part of an image in each epoch."""
+
+    @abc.abstractmethod
+    def still(self, width: int, height: int) -> Steps:
+        """What evaluation does to an image of this size."""
+
+    def drawn(self, width: int, height: int, random: np.random.Generator) -> Steps:
+        """What training does to it."""
+        return self.still(width, height)
+
+    def picture(self, image: Image.Image) -> UInt8[np.ndarray, "side side channels"]:
+        """An image alone, as evaluation sees it."""
+        return bilinear(image, self.still(*image.size))
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows(Framing):
+    """A random window, resized; at evaluation the central square of the resized image."""
+
+    side: int
     resize: int
     """Pixels of the image's shorter side before the central square is cut; at least `side`."""
     smallest_area: float = 0.08
     """Smallest share of the image's area in a random window."""
 
-    def central(self, image: Image.Image) -> UInt8[np.ndarray, "side side 3"]:
-        """The centre of the resized image."""
-        return np.asarray(central_square(image, self.resize, self.side))
+    section = "data.crop"
+    varies = True
 
-    def vary(self, image: Image.Image, random: np.random.Generator) -> UInt8[np.ndarray, "side side 3"]:
+    def still(self, width: int, height: int) -> Steps:
+        """The centre of the resized image, rounded as torchvision does, see `zoo.preprocessing.central_square`."""
+        shorter = min(width, height)
+        size = Resize(self.resize * width // shorter, self.resize * height // shorter)
+        left, top = (round((side - self.side) / 2) for side in size)  # halves to even
+        return (size, Crop(left, top, left + self.side, top + self.side))
+
+    def drawn(self, width: int, height: int, random: np.random.Generator) -> Steps:
         """A random window, resized."""
-        window = image.crop(random_window(*image.size, self.smallest_area, random))
-        return np.asarray(window.resize((self.side, self.side), Image.Resampling.BILINEAR))
+        return (random_window(width, height, self.smallest_area, random), Resize(self.side, self.side))
 
 
-def random_window(width: int, height: int, smallest_area: float, random: np.random.Generator) -> Box:
+@dataclasses.dataclass(frozen=True)
+class Canvas(Framing):
+    """The whole image, its longer side as long as the canvas, in the upper left corner."""
+
+    side: int
+
+    section = "data.canvas"
+    varies = False
+
+    def still(self, width: int, height: int) -> Steps:
+        """Resized, and padded on the right and at the bottom."""
+        longer = max(width, height)
+        size = Resize(*(max(1, round(self.side * side / longer)) for side in (width, height)))
+        return (size, Crop(0, 0, self.side, self.side))
+
+
+def framing_of(config: Data, split: Literal["train", "test"]) -> Framing | None:
+    """How a recipe frames the images of a split; None where they have one size as they are."""
+    if config.canvas:
+        return Canvas(config.canvas)
+    if not config.crop:
+        return None
+    if split == "train":
+        return Windows(config.crop, config.crop, config.smallest_area)
+    side = config.eval_crop or config.crop
+    return Windows(side, config.resize or side)
+
+
+def random_window(width: int, height: int, smallest_area: float, random: np.random.Generator) -> Crop:
     """A window whose share of the area is uniform, the logarithm of its aspect too, that lies in the image.
 
     Ten are tried; then it is the largest central one with an aspect that is allowed.
@@ -70,38 +119,77 @@ def random_window(width: int, height: int, smallest_area: float, random: np.rand
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
             left, top = int(random.integers(width - w + 1)), int(random.integers(height - h + 1))
-            return Box(left, top, left + w, top + h)
+            return Crop(left, top, left + w, top + h)
     w, h = min(width, round(height * ASPECT)), min(height, round(width * ASPECT))
     left, top = (width - w) // 2, (height - h) // 2
-    return Box(left, top, left + w, top + h)
+    return Crop(left, top, left + w, top + h)
 
 
-class Framed(Source):
-    """The images of another source as RGB squares of one size."""
+class Framed(Wrapped):
+    """The examples of another source as squares of one size, images as RGB.
+
+    Objects whose box lies outside the square are left out, of all fields that number them (see `aligned`).
+
+    Raises:
+      RecipeError: a field is of a kind that cannot be framed so, or none has pixels.
+    """
 
     def __init__(self, source: Source, framing: Framing) -> None:
-        self.name = source.name
-        self.class_names = source.class_names
-        self.target_unit = source.target_unit
-        self.image_shape = (framing.side, framing.side, 3)
-        self._source = source
-        self._framing = framing
+        for name, field in source.spec.items():
+            if field.kind not in FRAME and field.kind not in STILL:
+                raise RecipeError(f"{framing.section}: no rule for field {name!r} ({field.kind})")
+        shown = [name for name, field in source.spec.items() if size_of(field)]
+        if not shown:
+            raise RecipeError(f"{framing.section}: expected a field of pixels, found {', '.join(source.spec)}")
+        super().__init__(source, {name: _square(field, framing.side) for name, field in source.spec.items()})
+        self.varies = framing.varies or source.varies
+        self._framing, self._shown = framing, shown
+        self._groups = aligned(source.spec)
+        self._numbered = {name for group in self._groups for name in group}
 
-    def __len__(self) -> int:
-        return len(self._source)
+    def change(self, example: Example, row: int) -> Example:
+        """The example as evaluation sees it."""
+        size = self._size(example, row)
+        return self._moved(example, Move(self._framing.still(*size), *size, self.facts))
 
-    def __getitem__(self, row: int) -> Arrays:
-        image, others = self._source.pictured(row)
-        return {"image": self._framing.central(image), **others}
+    def variants(self, rows: Rows, seed: int, epoch: int) -> list[Example]:
+        """Some examples, each framed as seed, epoch and row decide."""
+        found = zip(self.source.variants(rows, seed, epoch), (int(row) for row in rows), strict=True)
+        return [self._vary(example, row, generator(seed, epoch, row, _WINDOWS)) for example, row in found]
 
-    def label(self, row: int) -> int:
-        """The label of one example."""
-        return self._source.label(row)
+    def peek(self, row: int, field: str) -> Any:
+        """One field of an example."""
+        still = self.spec[field].kind in STILL and field not in self._numbered
+        return self.source.peek(row, field) if still else self[row][field]
 
-    def varied(self, rows: Sequence[int] | Int[np.ndarray, "batch"], seed: int, epoch: int) -> Arrays:
-        """The examples of some rows, stacked, each a random window that seed, epoch and row decide."""
-        return stacked([self._varied(int(row), generator(seed, epoch, row, _WINDOWS)) for row in rows])
+    def _vary(self, example: Example, row: int, random: np.random.Generator) -> Example:
+        size = self._size(example, row)
+        return self._moved(example, Move(self._framing.drawn(*size, random), *size, self.facts))
 
-    def _varied(self, row: int, random: np.random.Generator) -> Arrays:
-        image, others = self._source.pictured(row)
-        return {"image": self._framing.vary(image, random), **others}
+    def _size(self, example: Example, row: int) -> tuple[int, int]:
+        """Width and height, of which all fields have to be."""
+        spec = self.source.spec
+        sizes = {name: size_of(spec[name]._replace(shape=np.shape(example[name]))) for name in self._shown}
+        if len(set(sizes.values())) > 1:
+            raise DataError(f"{self.name}, row {row}: expected fields of one height and width, found {sizes}")
+        height, width = sizes[self._shown[0]]
+        return width, height
+
+    def _moved(self, example: Example, move: Move) -> Example:
+        spec = self.source.spec
+        moved = {
+            name: value if spec[name].kind in STILL else FRAME[spec[name].kind](value, move)
+            for name, value in example.items()
+        }
+        for group in self._groups:
+            kept = np.logical_and.reduce([there(moved[name]) for name in group if spec[name].kind == Kind.BOXES])
+            moved |= {name: moved[name][kept] for name in group}
+        return moved
+
+
+def _square(field: Field, side: int) -> Field:
+    """What becomes of a field."""
+    field = sized(field, side, side)
+    if field.kind in PIXELS:
+        return field._replace(shape=(*field.shape[:-1], 3))
+    return field._replace(dtype="float32") if field.kind == Kind.MAP else field

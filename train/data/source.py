@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from train.config import DataError
-from train.data.fields import Facts, Field, Kind, Spec
+from train.data.fields import NO_FACTS, Facts, Field, Kind, Spec
 
 Example = dict[str, Any]
 """The fields of one example, of whatever size they have."""
@@ -54,9 +54,13 @@ class Source(abc.ABC):
         """The examples of some rows, stacked."""
         return stacked(self.examples(rows), self.spec)
 
+    def variants(self, rows: Rows, seed: int, epoch: int) -> list[Example]:
+        """Some examples as a run of this seed sees them in this epoch."""
+        return self.examples(rows)
+
     def varied(self, rows: Rows, seed: int, epoch: int) -> Arrays:
-        """The examples of some rows, stacked, as a run of this seed sees them in this epoch."""
-        return self.read(rows)
+        """The same, stacked."""
+        return stacked(self.variants(rows, seed, epoch), self.spec) if self.varies else self.read(rows)
 
     def arrays(self) -> Arrays:
         """All examples, stacked: reads and decodes the whole source each time."""
@@ -107,7 +111,7 @@ class ArraySource(Source):
     (2, (8, 8, 1), 1)
     """
 
-    def __init__(self, name: str, arrays: Arrays, spec: Spec | None = None, facts: Facts = Facts()) -> None:
+    def __init__(self, name: str, arrays: Arrays, spec: Spec | None = None, facts: Facts = NO_FACTS) -> None:
         self.name = name
         self.spec = spec_of(arrays) if spec is None else spec
         self.facts = facts
@@ -185,11 +189,10 @@ class Wrapped(Source):
         """The examples of some rows, stacked."""
         return super().read(rows) if self._changes else self.source.read(self.place(np.asarray(rows)))
 
-    def varied(self, rows: Rows, seed: int, epoch: int) -> Arrays:
-        """The examples of some rows as a run of this seed sees them in this epoch."""
-        if self.varies and not self._changes:
-            return self.source.varied(self.place(np.asarray(rows)), seed, epoch)
-        return self.read(rows)
+    def variants(self, rows: Rows, seed: int, epoch: int) -> list[Example]:
+        """Some examples as a run of this seed sees them in this epoch."""
+        found = self.source.variants(self.place(np.asarray(rows)), seed, epoch)
+        return [self.change(example, int(row)) for example, row in zip(found, rows, strict=True)]
 
     @property
     def _changes(self) -> bool:
@@ -216,10 +219,6 @@ class OfFields(Wrapped):
     def read(self, rows: Rows) -> Arrays:
         """The examples of some rows, stacked."""
         return self._kept(self.source.read(rows))
-
-    def varied(self, rows: Rows, seed: int, epoch: int) -> Arrays:
-        """The examples of some rows as a run of this seed sees them in this epoch."""
-        return self._kept(self.source.varied(rows, seed, epoch))
 
     def arrays(self) -> Arrays:
         """All examples."""

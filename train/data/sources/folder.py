@@ -2,14 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
-from train.data.errors import DataError
-from train.data.images import COLOUR, check_mode, opened, rgb
-from train.data.source import Arrays, Source, Subset, stratified_split
+from train.config import DataError
+from train.data.decode import COLOUR, check_mode, opened
+from train.data.fields import Facts, Field, Kind
+from train.data.select import stratified_split
+from train.data.source import Example, Source, Subset
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 TEST_FRACTION = 0.2
@@ -20,52 +21,50 @@ class FolderSource(Source):
     """The images of some files, all of one size; grey ones become RGB when any is coloured, alpha is dropped.
 
     Sizes are read from the headers when the source is made; pixels when an example is asked for. With `any_size`
-    no file is opened before its image is, and only `pictured` reads images.
+    no file is opened before its image is, and all are RGB.
     """
 
     def __init__(
         self, name: str, files: list[Path], labels: list[int], class_names: tuple[str, ...], any_size: bool = False
     ) -> None:
         self.name = name
-        self.class_names = class_names
+        self.facts = Facts(class_names)
         self.files = files
         self.labels = np.array(labels, np.int32)
-        if any_size:
-            self.image_shape = (0, 0, 3)
-            return
-        with ThreadPoolExecutor() as pool:
-            headers = list(pool.map(_header, files))
-        width, height = headers[0][0]
-        for file, (size, _) in zip(files, headers, strict=True):
-            if size != (width, height):
-                raise DataError(
-                    f"{file}: expected {height}x{width} pixels (height x width) as {files[0]} has,"
-                    f" found {size[1]}x{size[0]}; resize all images to one size first,"
-                    " or cut them to one with --data.crop"
-                )
-        self.image_shape = (height, width, 3 if any(mode in COLOUR for _, mode in headers) else 1)
+        shape = (None, None, 3) if any_size else _shape_of(files)
+        self.spec = {"image": Field(Kind.IMAGE, shape, "uint8"), "label": Field(Kind.LABEL, (), "int32")}
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, row: int) -> Arrays:
-        file = self.files[row]
+    def __getitem__(self, row: int) -> Example:
+        file, shape = self.files[row], self.spec["image"].shape
         with opened(file, file) as image:
-            pixels = np.asarray(image.convert("RGB" if self.image_shape[2] == 3 else "L"))
+            check_mode(image, file)
+            pixels = np.asarray(image.convert("RGB" if shape[2] == 3 else "L"))
         pixels = pixels.reshape(*pixels.shape[:2], -1)
-        if pixels.shape != self.image_shape:
-            raise DataError(f"{file}: expected shape {self.image_shape}, found {pixels.shape}; it has changed")
+        if None not in shape and pixels.shape != shape:
+            raise DataError(f"{file}: expected shape {shape}, found {pixels.shape}; it has changed")
         return {"image": pixels, "label": self.labels[row]}
 
-    def pictured(self, row: int) -> tuple[Image.Image, Arrays]:
-        """One example's image as Pillow has it, and its label."""
-        file = self.files[row]
-        with opened(file, file) as image:
-            return rgb(image, file), {"label": self.labels[row]}
+    def peek(self, row: int, field: str) -> Any:
+        """One field of an example; its label is known from its folder."""
+        return int(self.labels[row]) if field == "label" else self[row][field]
 
-    def label(self, row: int) -> int:
-        """The label of one example, known from its folder."""
-        return int(self.labels[row])
+
+def _shape_of(files: list[Path]) -> tuple[int, int, int]:
+    """What all files agree on."""
+    with ThreadPoolExecutor() as pool:
+        headers = list(pool.map(_header, files))
+    width, height = headers[0][0]
+    for file, (size, _) in zip(files, headers, strict=True):
+        if size != (width, height):
+            raise DataError(
+                f"{file}: expected {height}x{width} pixels (height x width) as {files[0]} has,"
+                f" found {size[1]}x{size[0]}; resize all images to one size first,"
+                " or cut them to one with --data.crop"
+            )
+    return height, width, 3 if any(mode in COLOUR for _, mode in headers) else 1
 
 
 def _header(file: Path) -> tuple[tuple[int, int], str]:

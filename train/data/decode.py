@@ -1,16 +1,18 @@
-"""Image files: opening what may be damaged, with one error that names the place, and writing."""
+"""Image files: opening what may be damaged, with one error that names the place, reading for `predict`, writing."""
 
 import contextlib
 import io
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from train.data.errors import DataError
+from train.config import DataError
+from train.data.fields import Field
+from zoo.preprocessing import eight_bits
 
 
 @contextlib.contextmanager
@@ -54,6 +56,39 @@ def rgb(image: Image.Image, place: object) -> Image.Image:
     """
     check_mode(image, place)
     return image.convert("RGB")
+
+
+class Still(Protocol):
+    """How an image of any size becomes one of the size that a model was evaluated on, see `train.data.framing`."""
+
+    def picture(self, image: Image.Image) -> UInt8[np.ndarray, "height width channels"]:
+        """The image as evaluation sees it."""
+
+
+def read_image(
+    path: str | os.PathLike[str], field: Field, framing: Still | None = None
+) -> UInt8[np.ndarray, "height width channels"]:
+    """An image file as the held-out data had it: 8 bits, grey or colour, framed, or resized (bilinear) to its size.
+
+    Transparency is dropped, 16 bits are scaled to 8.
+
+    Args:
+      path: of the file.
+      field: what the images of the data are; its size is that of framed images.
+      framing: what `framing_of` gives of the run's data, for the test split.
+
+    Raises:
+      DataError: the file is missing or is not an image.
+    """
+    height, width, channels = field.shape
+    with opened(path, path) as image:
+        image.load()
+        image = eight_bits(image).convert("L" if channels == 1 else "RGB")
+        if framing is not None:
+            return framing.picture(image)
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(image, np.uint8).reshape(field.shape)
 
 
 def encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> bytes:

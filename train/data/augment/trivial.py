@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key, UInt8
 
-from train.data import transforms
+from train.data.augment.moves import uniform
 
 Bytes = UInt8[Array, "batch height width channels"]
 Setting = Int[Array, "batch"]
@@ -48,7 +48,7 @@ _UNIT = 65536
 
 def trivial_augment(key: Key[Array, ""], images: Bytes) -> Bytes:
     """Puts each image through an operation of its own."""
-    draws = transforms.uniform(key, len(images), 2)
+    draws = uniform(key, len(images), 2)
     operation, setting = (jnp.floor(draws[i] * n).astype(jnp.int32) for i, n in enumerate((len(OPERATIONS), SETTINGS)))
     return operate(images, operation, setting)
 

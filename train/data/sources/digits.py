@@ -9,33 +9,35 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from train.data.source import ArraySource, generator, stratified_split
+from train.data.fields import Facts
+from train.data.select import stratified_split
+from train.data.source import ArraySource, generator
 
 TEST_SIZE = 360
 ROTATED_SIZE = 16
 """Pixels a side of `rotated_digits`."""
 _SPLIT_SEED, _ANGLE_SEED = 0, 1
-_NAMES = tuple("0123456789")
+NAMES = tuple("0123456789")
 
 
-def _load() -> tuple[UInt8[np.ndarray, "n 8 8"], np.ndarray]:
-    from sklearn.datasets import load_digits  # scikit-learn takes a second to import
+def load_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], np.ndarray]:
+    from sklearn import datasets  # scikit-learn takes a second to import
 
-    data = load_digits()
+    data = datasets.load_digits()
     grey = np.rint(data.images * (255 / 16)).astype(np.uint8)  # the original counts 0..16
     return grey, data.target.astype(np.int32)
 
 
-def _rows(labels: np.ndarray, split: Literal["train", "test"]) -> np.ndarray:
+def rows_of(labels: np.ndarray, split: Literal["train", "test"]) -> np.ndarray:
     train, test = stratified_split(labels, TEST_SIZE, _SPLIT_SEED)
     return train if split == "train" else test
 
 
 def digits(split: Literal["train", "test"]) -> ArraySource:
     """1437 training and 360 test digits, (8, 8, 1), with their labels; the split is fixed and stratified."""
-    images, labels = _load()
-    rows = _rows(labels, split)
-    return ArraySource("digits", {"image": images[rows, :, :, None], "label": labels[rows]}, _NAMES)
+    images, labels = load_digits()
+    rows = rows_of(labels, split)
+    return ArraySource("digits", {"image": images[rows, :, :, None], "label": labels[rows]}, facts=Facts(NAMES))
 
 
 def rotated_digits(split: Literal["train", "test"]) -> ArraySource:
@@ -43,12 +45,12 @@ def rotated_digits(split: Literal["train", "test"]) -> ArraySource:
 
     "target" is the angle in degrees, uniform in [-90, 90], positive counter-clockwise.
     """
-    images, labels = _load()
+    images, labels = load_digits()
     degrees = generator(_ANGLE_SEED).uniform(-90, 90, len(images)).astype(np.float32)
-    rows = _rows(labels, split)
+    rows = rows_of(labels, split)
     turned = np.stack([enlarge_and_rotate(images[row], float(degrees[row])) for row in rows])
     arrays = {"image": turned[..., None], "target": degrees[rows], "label": labels[rows]}
-    return ArraySource("rotated_digits", arrays, _NAMES, target_unit="degrees")
+    return ArraySource("rotated_digits", arrays, facts=Facts(NAMES, "degrees"))
 
 
 def enlarge_and_rotate(

@@ -3,17 +3,17 @@
 import io
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Int
-from PIL import Image
+from jaxtyping import Float, Int, UInt8
 
-from train.data.errors import DataError
-from train.data.images import opened, rgb
-from train.data.source import Arrays, Source, stacked
+from train.config import DataError
+from train.data.decode import opened, rgb
+from train.data.fields import Facts, Field, Kind
+from train.data.source import Example, Rows, Source
+from train.data.sources.features import parts_of
 from zoo.names import unknown
 
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}  # ImageNet's test labels are not public
@@ -25,9 +25,9 @@ def default_data_dir() -> Path:
 
 
 class TfdsSource(Source):
-    """A prepared TFDS data set whose features include "image" and "label"; the others are left out.
+    """A prepared TFDS data set: the features that are of a kind, see `parts_of`; the others are left out.
 
-    With `any_size` its images may differ in size, and only `pictured` reads them.
+    With `any_size` its images may differ in size; all are RGB then.
     """
 
     def __init__(
@@ -49,52 +49,97 @@ class TfdsSource(Source):
                 f" found {builder.info.file_format.value}; prepare it again in another folder:"
                 f" python -m train prepare {name} --data-dir FOLDER"
             )
-        self.class_names, self.image_shape = _check_features(self.name, builder.info.features, any_size)
+        self._parts = parts_of(self.name, builder.info.features, any_size)
+        self.spec = {key: part.field for key, part in self._parts.items()}
+        labelled = [self._parts[key] for key in ("label", "classes") if key in self._parts]
+        named = [part.classes for part in (*labelled, *self._parts.values()) if part.classes]
+        self.facts = Facts(named[0] if named else ())
         found = [s for s in _SPLITS[split] if s in builder.info.splits]
         if not found:
             splits = ", ".join(builder.info.splits)
             raise DataError(f"{self.name}: expected a split {' or '.join(_SPLITS[split])}, found: {splits}")
         self._split = found[0]
         # Pillow does here what TFDS would do, in two thirds of the time and without asking for OpenCV.
-        self._records = builder.as_data_source(self._split, decoders={"image": tfds.decode.SkipDecoding()})
+        skipped = {key: tfds.decode.SkipDecoding() for key, field in self.spec.items() if field.kind in _ENCODED}
+        self._records = builder.as_data_source(self._split, decoders=skipped)
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, row: int) -> Arrays:
+    def __getitem__(self, row: int) -> Example:
         return self._decode(self._records[row], row)
 
-    def pictured(self, row: int) -> tuple[Image.Image, Arrays]:
-        """One example's image as Pillow has it, and its label."""
-        record, place = self._records[row], self._place(row)
-        with opened(io.BytesIO(record["image"]), place) as image:
-            return rgb(image, place), {"label": self._label(record, place)}
+    def peek(self, row: int, field: str) -> Any:
+        """One field of an example, without decoding its image."""
+        if self.spec[field].kind not in (Kind.LABEL, Kind.VALUE, Kind.PLAIN):
+            return self[row][field]
+        value = np.asarray(_at(self._records[row], self._parts[field].path), self.spec[field].dtype)
+        return value if value.shape else value.item()
 
-    def label(self, row: int) -> int:
-        """The label of one example, without decoding its image."""
-        return int(self._records[row]["label"])
-
-    def read(self, rows: Sequence[int] | Int[np.ndarray, "batch"]) -> Arrays:
-        """The examples of some rows, stacked; one request for all records."""
+    def examples(self, rows: Rows) -> list[Example]:
+        """Some examples; one request for all records."""
         rows = [int(row) for row in rows]
-        return stacked([self._decode(*pair) for pair in zip(self._records.__getitems__(rows), rows, strict=True)])
+        return [self._decode(*pair) for pair in zip(self._records.__getitems__(rows), rows, strict=True)]
 
-    def _decode(self, record: dict[str, Any], row: int) -> Arrays:
-        place = self._place(row)
-        with opened(io.BytesIO(record["image"]), place) as image:
-            pixels = np.asarray(image)
-        pixels = pixels.reshape(*pixels.shape[:2], -1)
-        if pixels.shape != self.image_shape or pixels.dtype != np.uint8:
-            raise DataError(f"{place}: expected uint8 {self.image_shape}, found {pixels.dtype} {pixels.shape}")
-        return {"image": pixels, "label": self._label(record, place)}
+    def _decode(self, record: dict[str, Any], row: int) -> Example:
+        place = f"{self.name}, {self._split} row {row}"
+        example: Example = {"image": _pixels(record["image"], self.spec["image"], place)}
+        height, width = example["image"].shape[:2]
+        for name, (path, field, classes) in self._parts.items():
+            value = _at(record, path)
+            match field.kind:
+                case Kind.IMAGE:
+                    if name == "image":
+                        continue
+                    example[name] = _pixels(value, field, place)
+                case Kind.LABEL_MAP:
+                    example[name] = _labels(value, field, place)
+                case Kind.LABEL:
+                    example[name] = _label(value, classes, place)
+                case Kind.BOXES:
+                    example[name] = _boxes(value, height, width)
+                case _:
+                    example[name] = np.asarray(value, field.dtype)
+        return example
 
-    def _label(self, record: dict[str, Any], place: str) -> np.int32:
-        if not 0 <= record["label"] < len(self.class_names):
-            raise DataError(f"{place}: expected a label in 0..{len(self.class_names) - 1}, found {record['label']}")
-        return np.int32(record["label"])
 
-    def _place(self, row: int) -> str:
-        return f"{self.name}, {self._split} row {row}"
+_ENCODED = (Kind.IMAGE, Kind.LABEL_MAP)
+
+
+def _at(record: dict[str, Any], path: tuple[str, ...]) -> Any:
+    for key in path:
+        record = record[key]
+    return record
+
+
+def _pixels(encoded: bytes, field: Field, place: str) -> UInt8[np.ndarray, "height width channels"]:
+    with opened(io.BytesIO(encoded), place) as image:
+        pixels = np.asarray(image if None not in field.shape else rgb(image, place))
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    if None not in field.shape and (pixels.shape != field.shape or pixels.dtype != np.uint8):
+        raise DataError(f"{place}: expected uint8 {field.shape}, found {pixels.dtype} {pixels.shape}")
+    return pixels
+
+
+def _labels(encoded: bytes, field: Field, place: str) -> Int[np.ndarray, "height width"]:
+    with opened(io.BytesIO(encoded), place) as image:
+        pixels = np.asarray(image)
+    if pixels.ndim != 2 or (None not in field.shape and pixels.shape != field.shape):
+        raise DataError(f"{place}: expected a label map {field.shape}, found {pixels.dtype} {pixels.shape}")
+    return pixels.astype(np.int32)
+
+
+def _label(value: Any, classes: tuple[str, ...], place: str) -> Int[np.ndarray, "..."]:
+    labels = np.asarray(value)
+    if np.any(outside := (labels < 0) | (labels >= len(classes))):
+        raise DataError(f"{place}: expected a label in 0..{len(classes) - 1}, found {labels[outside].ravel()[0]}")
+    return labels.astype(np.int32)
+
+
+def _boxes(value: Any, height: int, width: int) -> Float[np.ndarray, "objects 4"]:
+    """TFDS has top, left, bottom, right as shares of the image."""
+    top, left, bottom, right = np.asarray(value, np.float32).reshape(-1, 4).T
+    return np.stack([left * width, top * height, right * width, bottom * height], axis=1).astype(np.float32)
 
 
 def _directory(name: str, data_dir: Path) -> Path:
@@ -120,20 +165,6 @@ def _check_name(name: str) -> None:
     known = tfds.list_builders(with_community_datasets=False)
     if re.split("[/:]", name)[0] not in known:
         raise unknown("TFDS data set", name, known)
-
-
-def _check_features(name: str, features: Any, any_size: bool) -> tuple[tuple[str, ...], tuple[int, int, int]]:
-    missing = [key for key in ("image", "label") if key not in features]
-    if missing:
-        raise DataError(f"{name}: expected features image and label, found: {', '.join(features)}")
-    if not hasattr(features["label"], "names"):
-        raise DataError(f"{name}: expected a class label, found {features['label']}")
-    shape = tuple(features["image"].shape)
-    if any_size:
-        shape = (0, 0, 3)
-    elif len(shape) != 3 or None in shape:
-        raise DataError(f"{name}: expected images of one size, found shape {shape}; cut them to one with --data.crop")
-    return tuple(features["label"].names), shape
 
 
 def prepare(name: str, data_dir: str | Path | None = None, manual_dir: str | Path | None = None) -> Path:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from train.data.framing import Framed
-from train.data.pipeline_memory import local_batch_size
+from train.data.pipeline.memory import local_batch_size
 from train.data.source import Arrays, Source
 
 _READ_THREADS = 4
@@ -25,8 +24,8 @@ class GrainPipeline:
 
     Each epoch visits a new permutation, and what is left after its last full batch is dropped. The order is a
     function of the seed and the step alone: the number of workers does not change it, and a state is one
-    number. `batch_size` counts the examples of all processes, and each reads its part. So are the random windows
-    of a `Framed` source, of seed, epoch and row.
+    number. `batch_size` counts the examples of all processes, and each reads its part. What a source varies is a
+    function of seed, epoch and row.
 
     Workers are spawned: a script that uses them guards its entry with `if __name__ == "__main__":`. They start
     with the first batch and end with `close`, or with this process.
@@ -123,8 +122,7 @@ def _part(first: int, count: int, rows: np.ndarray) -> np.ndarray:
 
 
 def _read(source: Source, seed: int, steps_per_epoch: int, step: int, rows: np.ndarray) -> Arrays:
-    epoch = step // steps_per_epoch
-    examples = source.varied(rows, seed, epoch) if isinstance(source, Framed) else source.read(rows)
+    examples = source.varied(rows, seed, epoch=step // steps_per_epoch)
     return {**examples, "index": rows, "mask": np.ones(len(rows), bool)}
 
 

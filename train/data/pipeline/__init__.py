@@ -1,17 +1,14 @@
-"""Which pipeline a training set gets."""
+"""How examples become batches: which pipeline a training set gets; `evaluation.py` is for all others."""
 
 from typing import Literal
 
-import numpy as np
-
-from train.data.framing import Framed
-from train.data.pipeline_grain import GrainPipeline
-from train.data.pipeline_memory import MemoryPipeline
-from train.data.source import Source
+from train.data.pipeline.grain import GrainPipeline
+from train.data.pipeline.memory import MemoryPipeline
+from train.data.source import Source, bytes_of
 from zoo.names import unknown
 
 MEMORY_LIMIT = 2**30
-"""Bytes of images up to which "auto" keeps a set on the device."""
+"""Bytes of examples up to which "auto" keeps a set on the device."""
 
 
 def make_pipeline(
@@ -23,20 +20,18 @@ def make_pipeline(
     process_index: int = 0,
     process_count: int = 1,
 ) -> MemoryPipeline | GrainPipeline:
-    """The training pipeline of a source; "auto" is "memory" up to 1 GiB of images, "grain" above.
+    """The training pipeline of a source; "auto" is "memory" up to 1 GiB, "grain" above.
 
-    Images that are framed anew each epoch are read anew, by "grain".
+    Examples that vary from epoch to epoch are read anew, by "grain".
 
     Raises:
       ValueError: "memory" for those, or see the pipelines.
       UnknownNameError: there is no such pipeline.
     """
-    framed = isinstance(source, Framed)
-    if framed and kind == "memory":
+    if source.varies and kind == "memory":
         raise ValueError(f"{source.name}: random windows are cut anew each epoch, expected pipeline grain, got memory")
     if kind == "auto":
-        small = len(source) * np.prod(source.image_shape) <= MEMORY_LIMIT
-        kind = "memory" if small and not framed else "grain"
+        kind = "memory" if bytes_of(source) <= MEMORY_LIMIT and not source.varies else "grain"
     match kind:
         case "memory":
             return MemoryPipeline(source, batch_size, seed, process_index, process_count)

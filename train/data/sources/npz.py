@@ -1,23 +1,52 @@
-"""Numpy archives: arrays "image" with "label" or "target", and optionally "test_image" and so on."""
+"""Numpy archives: arrays "image" with "label", "target" or others by name, and optionally "test_image" and so on."""
 
 import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from train.data.errors import DataError
-from train.data.source import Arrays, ArraySource, generator, stratified_split
+from train.config import DataError
+from train.data.fields import Facts, Field, Kind, Spec
+from train.data.select import stratified_split
+from train.data.source import Arrays, ArraySource, generator
 
 TEST_FRACTION = 0.2
+
+
+class Known(NamedTuple):
+    """What an array of a known name holds."""
+
+    kind: Kind
+    shape: str
+    """Of an example, by letters: h and w are the image's height and width, n objects, p points, c anything."""
+    numbers: str
+    """Which kinds of numpy's types it may have."""
+    dtype: str
+    """What it becomes."""
+
+
+KNOWN = {
+    "label_map": Known(Kind.LABEL_MAP, "hw", "iu", "int32"),
+    "map": Known(Kind.MAP, "hwc", "iuf", "float32"),
+    "flow": Known(Kind.FLOW, "hw2", "iuf", "float32"),
+    "normals": Known(Kind.NORMALS, "hw3", "iuf", "float32"),
+    "boxes": Known(Kind.BOXES, "n4", "iuf", "float32"),
+    "classes": Known(Kind.LABEL, "n", "iu", "int32"),
+    "masks": Known(Kind.MASKS, "nhw", "b", "bool"),
+    "keypoints": Known(Kind.KEYPOINTS, "np3", "iuf", "float32"),
+}
+"""What may stand beside image, label and target. Objects (n) are as many in each image, and NAME_valid (bool) says
+which are real; that of the boxes serves the others too. Where all are real, none need be there."""
 
 
 def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
     """The examples of a numpy archive; nothing in it is ever unpickled.
 
-    Arrays: "image" (uint8, N H W C) with "label" (integers from 0) or "target" (finite numbers), or both;
+    Arrays: "image" (uint8, N H W C) with "label" (integers from 0), "target" (finite numbers) or those of `KNOWN`;
     the same names after "test_" are the test split, else a fifth is held out by a fixed seed. "train_image" may
-    stand for "image". "class_names" (text) names the labels, which are else numbered up to the largest.
+    stand for "image". "class_names" (text) names the labels, which are else numbered up to the largest; without
+    "label" it names the numbers of "classes" or "label_map".
 
     Raises:
       DataError: an array is missing, or has another shape, type or range than this.
@@ -41,7 +70,7 @@ def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
         if "label" in arrays:
             _check_range(file, prefix + "label", arrays["label"], len(names))
             arrays["label"] = arrays["label"].astype(np.int32)
-    return ArraySource(f"npz:{path}", train if split == "train" else test, names)
+    return ArraySource(f"npz:{path}", train if split == "train" else test, _spec(train), Facts(names))
 
 
 def _read(file: Path) -> Arrays:
@@ -72,8 +101,6 @@ def _examples(file: Path, found: Arrays, prefix: str) -> Arrays:
                 f"{file}: expected {prefix}{name} as {len(image)} {wanted}, found {array.dtype} {array.shape}"
             )
         arrays[name] = array
-    if len(arrays) == 1:
-        raise DataError(f"{file}: expected {prefix}label or {prefix}target beside {prefix}image, found neither")
     if "target" in arrays:
         arrays["target"] = arrays["target"].astype(np.float32)
         if (bad := np.flatnonzero(~np.isfinite(arrays["target"]))).size:
@@ -81,13 +108,62 @@ def _examples(file: Path, found: Arrays, prefix: str) -> Arrays:
                 f"{file}: expected finite numbers in {prefix}target,"
                 f" found {arrays['target'][bad[0]]} in row {bad[0]} ({bad.size} rows)"
             )
+    sizes = {"h": image.shape[1], "w": image.shape[2]}
+    for name in KNOWN:
+        if prefix + name in found:
+            arrays |= _known(file, found, prefix, name, len(image), sizes)
+    if len(arrays) == 1:
+        raise DataError(f"{file}: expected {prefix}label or {prefix}target beside {prefix}image, found neither")
     return arrays
 
 
+def _known(file: Path, found: Arrays, prefix: str, name: str, count: int, sizes: dict[str, int]) -> Arrays:
+    """An array of a known name, and which of its objects are real; how many those are goes to `sizes`."""
+    known, array = KNOWN[name], found[prefix + name]
+    wanted = [str(count), *(str(sizes.get(letter, letter)) for letter in known.shape)]
+    pairs = zip(wanted, map(str, array.shape), strict=False)
+    fits = array.ndim == len(wanted) and all(want in (size, *"cnp") for want, size in pairs)
+    if not fits or array.dtype.kind not in known.numbers:
+        numbers = {"b": "bools", "iu": "integers", "iuf": "numbers"}[known.numbers]
+        raise DataError(
+            f"{file}: expected {prefix}{name} as {numbers} ({', '.join(wanted)}), found {array.dtype} {array.shape}"
+        )
+    array = array.astype(known.dtype)
+    if name in ("boxes", "keypoints") and not np.all(np.isfinite(array)):
+        raise DataError(f"{file}: expected finite numbers in {prefix}{name}")
+    if not known.shape.startswith("n"):
+        return {name: array}
+    sizes["n"] = most = array.shape[1]
+    valid = found.get(f"{prefix}{name}_valid", found.get(f"{prefix}boxes_valid", np.ones((count, most), bool)))
+    if valid.shape != (count, most) or valid.dtype != bool:
+        raise DataError(
+            f"{file}: expected {prefix}{name}_valid as bools ({count}, {most}), found {valid.dtype} {valid.shape}"
+        )
+    # What pads is zero, as everywhere.
+    blank = np.where(valid.reshape(count, most, *[1] * (array.ndim - 2)), array, np.zeros((), array.dtype))
+    return {name: blank, f"{name}_valid": valid}
+
+
+def _spec(arrays: Arrays) -> Spec:
+    spec = {}
+    for name, array in arrays.items():
+        shape, dtype = array.shape[1:], array.dtype.name
+        if name in KNOWN:
+            varies = KNOWN[name].shape.startswith("n")
+            shape, most = ((None, *shape[1:]), shape[:1]) if varies else (shape, ())
+            spec[name] = Field(KNOWN[name].kind, shape, dtype, most)
+        elif not name.endswith("_valid"):
+            kind = {"image": Kind.IMAGE, "label": Kind.LABEL, "target": Kind.VALUE}[name]
+            spec[name] = Field(kind, shape, dtype)
+    return spec
+
+
 def _class_names(file: Path, found: Arrays, train: Arrays) -> tuple[str, ...]:
-    if "label" not in train:
+    if not train.keys() & {"label", "classes", "label_map"}:
         return ()
     if "class_names" not in found:
+        if "label" not in train:
+            return ()
         largest = int(train["label"].max())
         if largest >= len(train["label"]):
             raise DataError(f"{file}: expected labels that count classes from 0, found {largest}; give class_names")
@@ -108,9 +184,10 @@ def _check_range(file: Path, name: str, labels: np.ndarray, classes: int) -> Non
 def _check_alike(file: Path, train: Arrays, test: Arrays) -> None:
     if train.keys() != test.keys():
         raise DataError(f"{file}: expected the same arrays in both splits, found {[*train]} and test {[*test]}")
-    if train["image"].shape[1:] != test["image"].shape[1:]:
-        shapes = f"{train['image'].shape[1:]} and test {test['image'].shape[1:]}"
-        raise DataError(f"{file}: expected images of one shape, found {shapes}")
+    for name in train:
+        if train[name].shape[1:] != test[name].shape[1:]:
+            shapes = f"{train[name].shape[1:]} and test {test[name].shape[1:]}"
+            raise DataError(f"{file}: expected {'images' if name == 'image' else name} of one shape, found {shapes}")
 
 
 def _hold_out(arrays: Arrays) -> tuple[Arrays, Arrays]:

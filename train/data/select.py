@@ -1,0 +1,139 @@
+"""Parts of a source: some rows of each class, some of its classes, or more of one class than of another.
+
+Lecture rows L92, L94. Nothing here decodes an image where the source can tell labels without.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from train.config import DataError
+from train.data.fields import Kind
+from train.data.source import Arrays, Example, Rows, Source, Subset, generator
+from zoo.names import unknown
+
+
+def has_classes(source: Source) -> bool:
+    """Whether each example has one label, "label", whose classes have names."""
+    field = source.spec.get("label")
+    return field is not None and (field.kind, field.shape) == (Kind.LABEL, ()) and bool(source.facts.classes)
+
+
+def labels_of(source: Source) -> Int[np.ndarray, "rows"]:
+    """Every label, without decoding images where the source can."""
+    return np.array([source.peek(row, "label") for row in range(len(source))], np.int32)
+
+
+class OfClasses(Subset):
+    """The examples of some classes, numbered in the order in which these are named.
+
+    Raises:
+      UnknownNameError: there is no such class; the message names the nearest.
+      DataError: the source has no classes, or a class is named twice.
+    """
+
+    def __init__(self, source: Source, class_names: Sequence[str]) -> None:
+        if not has_classes(source):
+            raise DataError(f"data.classes: {source.name} has no classes")
+        known = source.facts.classes
+        if len(set(class_names)) < len(class_names):
+            raise DataError(f"data.classes: expected each class once, got {', '.join(class_names)}")
+        for name in class_names:
+            if name not in known:
+                raise unknown("class", name, known)
+        number = {known.index(name): i for i, name in enumerate(class_names)}
+        labels = np.array([number.get(int(label), -1) for label in labels_of(source)], np.int32)
+        rows = np.flatnonzero(labels >= 0)
+        super().__init__(source, rows)
+        self.facts = source.facts._replace(classes=tuple(class_names))
+        self._labels = labels[rows]
+
+    def change(self, example: Example, row: int) -> Example:
+        """The example with its new number."""
+        return {**example, "label": self._labels[row]}
+
+    def peek(self, row: int, field: str) -> object:
+        """One field of an example."""
+        return int(self._labels[row]) if field == "label" else self.source.peek(self._place(row), field)
+
+    def read(self, rows: Rows) -> Arrays:
+        """The examples of some rows, stacked."""
+        rows = np.asarray(rows)
+        return {**self.source.read(self.place(rows)), "label": self._labels[rows]}
+
+
+def imbalanced_subset(source: Source, fewest: int, most: int, seed: int = 0) -> Source:
+    """Some examples of each class: `fewest` of the first, `most` of the last, and evenly more in between.
+
+    Mettes et al., 2019, section 4.1: of the 100 classes of CIFAR-100 2, 4, ..., 200 examples. Which ones depends on
+    the seed alone.
+
+    Raises:
+      DataError: the source has no classes, or a class has too few examples.
+    """
+    if not has_classes(source):
+        raise DataError(f"data.per_class: {source.name} has no classes")
+    wanted = np.linspace(fewest, most, len(source.facts.classes)).round().astype(int)
+    labels, chosen = labels_of(source), []
+    for label, count in enumerate(wanted):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < count:
+            name = source.facts.classes[label]
+            raise DataError(f"data.per_class: expected {count} examples of {name}, {source.name} has {len(rows)}")
+        chosen.append(generator(seed, label).permutation(rows)[:count])
+    return Subset(source, np.sort(np.concatenate(chosen)))
+
+
+def balanced_subset(source: Source, limit: int, seed: int = 0) -> Source:
+    """`limit` examples of a source: drawn evenly from the classes, at random where there are none.
+
+    Classes that have too few examples give all they have; the rest is drawn from the others.
+    The choice depends on `seed` and `limit` alone, and it reads few more labels than it needs.
+
+    Raises:
+      DataError: the source has fewer than `limit` examples.
+    """
+    if not 1 <= limit <= len(source):
+        raise DataError(f"limit={limit}: expected 1 to {len(source)}, the size of {source.name}")
+    order = generator(seed).permutation(len(source))
+    if not has_classes(source):
+        return Subset(source, np.sort(order[:limit]))
+    count = len(source.facts.classes)
+    open_places = np.full(count, limit // count)
+    open_places[: limit % count] += 1
+    chosen, passed = [], []
+    for row in order:
+        if len(chosen) == limit:
+            break
+        label = int(source.peek(int(row), "label"))
+        (chosen if open_places[label] > 0 else passed).append(row)
+        open_places[label] -= 1
+    rows = np.array(chosen + passed[: limit - len(chosen)])
+    return Subset(source, np.sort(rows))
+
+
+def stratified_split(
+    labels: Int[np.ndarray, "rows"], held_out: int, seed: int = 0
+) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:
+    """Splits rows into train and test, ascending, so that each class gives its share of `held_out` rows.
+
+    Shares are rounded by largest remainder, and every class keeps at least one row for training, which scikit-learn's
+    split does not promise.
+
+    >>> stratified_split(np.array([0, 0, 0, 0, 1, 1]), held_out=3)[1].shape
+    (3,)
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    share = counts * held_out / len(labels)
+    quota = np.minimum(np.floor(share).astype(int), counts - 1)
+    remainder = np.where(quota < counts - 1, share - quota, -1.0)
+    quota[np.argsort(-remainder, kind="stable")[: held_out - quota.sum()]] += 1
+    quota = np.minimum(quota, counts - 1)
+    random = generator(seed)
+    test = np.concatenate(
+        [random.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, quota, strict=True)]
+    )
+    is_test = np.zeros(len(labels), bool)
+    is_test[test] = True
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)

@@ -1,0 +1,72 @@
+"""Sources by name: the one table from a recipe's data to its examples.
+
+Read `load`; each source has a file, and `train.data.source` says what one is. A new one is a file and a row of `NAMES`.
+"""
+
+from typing import Literal
+
+from train.config import Data
+from train.data.framing import Framed, framing_of
+from train.data.pipeline import MEMORY_LIMIT
+from train.data.select import OfClasses, balanced_subset, imbalanced_subset
+from train.data.source import Source, bytes_of, in_memory
+from train.data.sources.digits import digits, rotated_digits
+from train.data.sources.folder import folder
+from train.data.sources.npz import npz
+from train.data.sources.rotated import Rotated
+from train.data.sources.scenes import scenes
+from train.data.sources.tfds import TfdsSource
+from zoo.names import unknown
+
+_ANGLES = {"train": 0, "test": 1}
+"""Seeds of the angles by which images are turned."""
+
+NAMES = ("digits", "rotated_digits", "scenes", "tfds:NAME", "folder:PATH", "npz:PATH")
+
+
+def load(config: Data, split: Literal["train", "test"]) -> Source:
+    """The examples of a recipe's training or test split.
+
+    A limit and unequal classes are for training: the test split is always whole, so that results compare.
+
+    Raises:
+      UnknownNameError: no such source, with the nearest names.
+      DataError: the data cannot be used; the message says where, what was expected and what came.
+      RecipeError: a field cannot be framed, turned and so on as the recipe says.
+
+    >>> source = load(Data("digits", limit=100), "train")
+    >>> len(source), source.spec["image"].shape, source.facts.classes[:3]
+    (100, (8, 8, 1), ('0', '1', '2'))
+    """
+    if split not in ("train", "test"):
+        raise unknown("split", split, ("train", "test"))
+    framing = framing_of(config, split)
+    source = _named(config, split, any_size=framing is not None)
+    if (config.classes or config.per_class or config.rotate) and bytes_of(source) <= MEMORY_LIMIT:
+        source = in_memory(source)  # its labels are asked for more than once
+    if config.classes:
+        source = OfClasses(source, config.classes)
+    if config.per_class and split == "train":
+        source = imbalanced_subset(source, *config.per_class)
+    if config.limit is not None and split == "train":
+        source = balanced_subset(source, config.limit)
+    if config.rotate:
+        source = in_memory(Rotated(source, *config.rotate, seed=_ANGLES[split]))
+    return source if framing is None else Framed(source, framing)
+
+
+def _named(config: Data, split: Literal["train", "test"], any_size: bool) -> Source:
+    match config.source.partition(":"):
+        case ("digits", "", ""):
+            return digits(split)
+        case ("rotated_digits", "", ""):
+            return rotated_digits(split)
+        case ("scenes", "", ""):
+            return scenes(split)
+        case ("tfds", ":", name) if name:
+            return TfdsSource(name, split, config.data_dir, any_size)
+        case ("folder", ":", path) if path:
+            return folder(path, split, any_size)
+        case ("npz", ":", path) if path:
+            return npz(path, split)
+    raise unknown("data source", config.source, NAMES)
