@@ -1,5 +1,6 @@
 """Batches of a set that fits on the device: one gather a step, and an order known from the step alone."""
 
+import copy
 import functools
 
 import jax
@@ -63,6 +64,12 @@ class MemoryPipeline:
         epoch, step = divmod(step, self.steps_per_epoch)
         first = step * self._batch_size + self._first
         return order(self._seed, epoch, self._count)[first : first + self._local]
+
+    def reseeded(self, seed: int) -> "MemoryPipeline":
+        """The same arrays, in the order of another seed, from the first step."""
+        other = copy.copy(self)
+        other._seed, other._step = seed, 0
+        return other
 
     def next(self) -> dict[str, Array]:
         """The next batch."""

@@ -1,5 +1,171 @@
-"""Soon."""
+"""Scenes of digits that need no download: real digits scattered, scaled and overlapped on a textured background.
+
+Each digit is one of scikit-learn's 1797 (see `digits.py`), those of test scenes held out from training scenes. A scene
+has an image, and of each digit its class, the mask of what is visible, that mask's box (as COCO has it), and two
+keypoints; and a label map. They serve whatever looks for objects: segmentation, detection, keypoints.
+
+All is a function of a seed, the split and the scene's number, in whole numbers and Pillow's resizing.
+"""
+
+import functools
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image
+
+from train.data.fields import Facts, Field, Kind
+from train.data.source import Arrays, ArraySource, generator
+from train.data.sources.digits import NAMES, load_digits, rows_of
+
+SIDE = 64
+"""Pixels a side of a scene."""
+MOST = 8
+"""Digits of a scene; at least one."""
+COUNTS = {"train": 1000, "test": 250}
+BACKGROUND = len(NAMES)
+"""The label of pixels that belong to no digit: those that do have the digit's own number."""
+SIZES = (15, 34)
+"""Pixels a side of a digit, the faded border among them, smallest and largest."""
+_SEED = {"train": (2, 0), "test": (2, 1)}
+_STROKE = 112  # from this brightness of 255 on a pixel of an enlarged digit is part of its stroke
+_TRIES = 12  # to find a place for a digit that leaves enough to see of those below it
+_VISIBLE = 2  # at least a half of each digit
+_PATCHES = 3  # a side, of colour
+_OCTAVES = ((7, 3), (16, 2), (SIDE, 1))  # pixels a side of the noise, and its share
+
+SPEC = {
+    "image": Field(Kind.IMAGE, (SIDE, SIDE, 3), "uint8"),
+    "boxes": Field(Kind.BOXES, (None, 4), "float32", (MOST,)),
+    "classes": Field(Kind.LABEL, (None,), "int32", (MOST,)),
+    "masks": Field(Kind.MASKS, (None, SIDE, SIDE), "bool", (MOST,)),
+    "keypoints": Field(Kind.KEYPOINTS, (None, 2, 3), "float32", (MOST,)),
+    "label_map": Field(Kind.LABEL_MAP, (SIDE, SIDE), "int32"),
+}
+"""Keypoints are the leftmost and the rightmost point of a digit's stroke; one that another digit covers is not seen."""
+FACTS = Facts(classes=NAMES, mirror=((0, 1),), background=BACKGROUND)
 
 
-def scenes(split):
-    raise NotImplementedError
+def scenes(split: Literal["train", "test"]) -> ArraySource:
+    """1000 training and 250 test scenes, (64, 64, 3), of one to eight digits each."""
+    return ArraySource("scenes", _composed(split), SPEC, FACTS)
+
+
+class Digit(NamedTuple):
+    """A digit in its place."""
+
+    label: int
+    left: int
+    top: int
+    brightness: UInt8[np.ndarray, "side side"]
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        side = len(self.brightness)
+        return slice(self.top, self.top + side), slice(self.left, self.left + side)
+
+    @property
+    def stroke(self) -> Bool[np.ndarray, "side side"]:
+        """Which pixels it covers."""
+        return self.brightness >= _STROKE
+
+
+@functools.cache
+def _composed(split: Literal["train", "test"]) -> Arrays:
+    grey, labels = load_digits()
+    rows = rows_of(labels, split)
+    framed = np.pad(grey[rows], ((0, 0), (1, 1), (1, 1)))  # strokes at the border fade out instead of breaking off
+    count = COUNTS[split]
+    arrays: Arrays = {}
+    for name, field in SPEC.items():
+        arrays[name] = np.zeros((count, *field.padded), field.dtype)
+        if field.most:
+            arrays[f"{name}_valid"] = np.zeros((count, *field.most), bool)
+    for scene in range(count):
+        random = generator(*_SEED[split], scene)
+        digits, front = scattered(random, framed, labels[rows])
+        arrays["image"][scene] = painted(random, digits)
+        arrays["label_map"][scene] = np.append([digit.label for digit in digits], BACKGROUND)[front]
+        for number, digit in enumerate(digits):
+            mask = front == number
+            arrays["masks"][scene, number] = mask
+            arrays["boxes"][scene, number] = box_of(mask)
+            arrays["classes"][scene, number] = digit.label
+            arrays["keypoints"][scene, number] = keypoints_of(digit, mask)
+        for name, field in SPEC.items():
+            if field.most:
+                arrays[f"{name}_valid"][scene, : len(digits)] = True
+    for array in arrays.values():
+        array.flags.writeable = False  # all who load the scenes share them
+    return arrays
+
+
+def scattered(
+    random: np.random.Generator, images: UInt8[np.ndarray, "n side side"], labels: Int[np.ndarray, "n"]
+) -> tuple[list[Digit], Int[np.ndarray, "height width"]]:
+    """Digits from back to front, and which of them is in front at each pixel, the last number being none.
+
+    Of each at least a half is visible: one for which there is no such place is left out.
+    """
+    digits: list[Digit] = []
+    front = np.full((SIDE, SIDE), -1)
+    for _ in range(int(random.integers(1, MOST + 1))):
+        row, size = int(random.integers(len(images))), int(random.integers(SIZES[0], SIZES[1] + 1))
+        brightness = np.asarray(Image.fromarray(images[row]).resize((size, size), Image.Resampling.BICUBIC))
+        for left, top in random.integers(SIDE - size + 1, size=(_TRIES, 2)).tolist():
+            digit = Digit(int(labels[row]), left, top, brightness)
+            after = front.copy()
+            after[digit.place][digit.stroke] = len(digits)
+            seen = np.bincount(after[after >= 0], minlength=len(digits) + 1)
+            if all(_VISIBLE * seen[i] >= np.count_nonzero(d.stroke) for i, d in enumerate(digits)):
+                digits.append(digit)
+                front = after
+                break
+    return digits, np.where(front < 0, len(digits), front)
+
+
+def painted(random: np.random.Generator, digits: list[Digit]) -> UInt8[np.ndarray, "height width 3"]:
+    """The digits in bright colours, each with a dark edge, on a darker texture."""
+    canvas = _texture(random)
+    for digit in digits:
+        colour = random.integers(150, 256, 3, np.int32)
+        colour[random.integers(3)] = random.integers(90, 256)  # seldom grey
+        brightness = digit.brightness.astype(np.int32)[..., None]
+        shade = np.clip(brightness * 2, 0, 160)  # the border of a stroke darkens what is behind it
+        ink = np.clip((brightness - _STROKE + 40) * 255 // 80, 0, 255)
+        behind = canvas[digit.place] * (255 - shade) // 255
+        canvas[digit.place] = behind + (colour - behind) * ink // 255
+    return canvas.astype(np.uint8)
+
+
+def _texture(random: np.random.Generator) -> Int[np.ndarray, "height width 3"]:
+    """Grey noise of several sizes on large patches of colour."""
+    patches = random.integers(20, 110, (_PATCHES, _PATCHES, 3), np.uint8)
+    total = np.zeros((SIDE, SIDE), np.int32)
+    for side, share in _OCTAVES:
+        total += share * _enlarged(random.integers(0, 256, (side, side), np.uint8))
+    grey = total // sum(share for _, share in _OCTAVES) - 128
+    return np.clip(_enlarged(patches) + grey[..., None], 0, 150)
+
+
+def _enlarged(pixels: UInt8[np.ndarray, "..."]) -> Int[np.ndarray, "height width ..."]:
+    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.int32)
+
+
+def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def keypoints_of(digit: Digit, mask: Bool[np.ndarray, "height width"]) -> Float[np.ndarray, "2 3"]:
+    """The leftmost and the rightmost point of the digit, zero where the mask does not show it."""
+    points = np.zeros((2, 3), np.float32)
+    columns = np.flatnonzero(digit.stroke.any(axis=0))
+    for point, column in zip(points, (columns[0], columns[-1]), strict=True):
+        rows = np.flatnonzero(digit.stroke[:, column])
+        x, y = digit.left + column, digit.top + rows[len(rows) // 2]
+        if mask[y, x]:
+            point[:] = x + 0.5, y + 0.5, 1
+    return points
