@@ -31,7 +31,7 @@ def render(
       results: what the task's page has to say.
       filters: the kernel of the first layer; shown if it is a convolution's.
     """
-    pictures = {"curves.png": png(curves(run.history, panels_of(run.history, run.metrics))), **results.pictures}
+    pictures = {"curves.png": png(curves(run.records, panels_of(run.records, run.metrics))), **results.pictures}
     body = [
         blocks.headline(
             f"Run {run.part('recipe').get('name') or ''}".strip(),
@@ -54,8 +54,8 @@ def render(
 
 def _curves(run: Run) -> str:
     panels = [
-        themed(lambda theme, metric=metric: curves(run.history, (metric,), theme), f"{title_of(metric)} by step.")[0]
-        for metric in panels_of(run.history, run.metrics)
+        themed(lambda theme, metric=metric: curves(run.records, (metric,), theme), f"{title_of(metric)} by step.")[0]
+        for metric in panels_of(run.records, run.metrics)
     ]
     return section("Curves", blocks.row(*panels), text="" if panels else "No metrics were recorded.")
 

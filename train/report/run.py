@@ -25,27 +25,13 @@ class Run:
     fingerprint: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """fingerprint.json, which a finished run has."""
     records: Sequence[Mapping[str, Any]] = ()
-    """Lines of metrics.jsonl, as they were written."""
+    """Lines of metrics.jsonl in order of step, each with "kind" and "step"."""
     notes: Sequence[str] = ()
     """What must not be missed."""
     seen: Sequence[tuple[int, Mapping[str, np.ndarray]]] = ()
     """Step by step, what the task remembered of the held-out examples that it follows."""
     followed: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     """The fields of these examples."""
-
-    @functools.cached_property
-    def history(self) -> list[Mapping[str, Any]]:
-        """The records in order of step; what is no whole record is left out.
-
-        A run that was killed and resumed may hold a step twice: of two records of one kind and step the later counts.
-        """
-        latest = {}
-        for record in self.records:
-            try:
-                latest[str(record["kind"]), float(record["step"])] = record
-            except (TypeError, ValueError, KeyError):
-                continue
-        return [latest[key] for key in sorted(latest, key=lambda key: key[1])]
 
     @functools.cached_property
     def metrics(self) -> list[Metric]:
@@ -58,7 +44,7 @@ class Run:
     @property
     def warnings(self) -> list[str]:
         """The notes, and whether it diverged."""
-        steps, losses = series(self.history, "train", LOSS.name)
+        steps, losses = series(self.records, "train", LOSS.name)
         broken = steps[~np.isfinite(losses)]
         diverged = [f"The training loss was not finite, first at step {grouped(step)}." for step in broken[:1]]
         return [*self.notes, *diverged]
@@ -88,10 +74,10 @@ class Run:
 
         add("Parameters", self.part("model").get("parameters"), grouped)
         add("Training examples", self.part("data").get("train_examples"), grouped)
-        add("Steps", self.fingerprint.get("step", _largest(self.history, "step")), grouped)
-        add("Epochs", _largest(self.history, "epoch"), "{:.4g}".format)
+        add("Steps", self.fingerprint.get("step", _largest(self.records, "step")), grouped)
+        add("Epochs", _largest(self.records, "epoch"), "{:.4g}".format)
         add("Time", self.fingerprint.get("seconds"), duration)
-        _, rates = series(self.history, "train", "images_per_second")
+        _, rates = series(self.records, "train", "images_per_second")
         rates = rates[np.isfinite(rates)]
         add("Images a second (median)", float(np.median(rates)) if len(rates) else None, grouped)
         return facts

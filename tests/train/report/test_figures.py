@@ -10,12 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.report import figures
+from train.config import LOSS, Metric
+from train.report import curves, figures, theme
+from train.report.picture import example_picture
 from train.report.theme import DARK, LIGHT, png
+
+METRICS = (Metric("accuracy", "Accuracy", percent=True), LOSS)
 
 
 def _texts(figure):
     return [text.get_text() for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
+
+
+def curves_of(records, *metrics):
+    return curves.curves(records, curves.panels_of(records, (*METRICS, *metrics)))
 
 
 def _lines(axes, label):
@@ -62,14 +70,16 @@ def test_contact_sheet_shows_colours_as_they_are_and_other_channels_as_their_mea
 
 
 def test_contact_sheet_says_what_it_expected():
-    with pytest.raises(ValueError, match=r"expected images \(n, height, width, channels\).*got images \(2, 4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"expected n images \(height, width, channels\).*got 2 images of \[\(4, 4\)\]"
+    ):
         figures.contact_sheet(np.zeros((2, 4, 4), np.uint8), ["a", "b"], 2)
 
 
 def test_curves_draw_every_recorded_value_at_its_step():
     records = [{"kind": "train", "step": s, "loss": 1 / s, "learning_rate": 0.1} for s in range(1, 6)]
     records += [{"kind": "eval", "step": s, "loss": 2 / s, "ema_loss": 3 / s} for s in (2, 4)]
-    loss, rate = figures.curves(records).axes
+    loss, rate = curves_of(records).axes
     np.testing.assert_allclose(_lines(loss, "training").get_xydata(), [[s, 1 / s] for s in range(1, 6)])
     np.testing.assert_allclose(_lines(loss, "evaluation").get_xydata(), [[2, 1], [4, 0.5]])
     np.testing.assert_allclose(_lines(loss, "evaluation, EMA").get_xydata(), [[2, 1.5], [4, 0.75]])
@@ -81,7 +91,7 @@ def test_curves_draw_the_running_mean_of_many_values_over_the_values():
     values = rng.random(100)
     values[50] = np.nan
     records = [{"kind": "train", "step": s, "loss": value} for s, value in enumerate(values)]
-    axes = figures.curves(records).axes[0]
+    axes = curves_of(records).axes[0]
     np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), values)
     expected = [np.nanmean(values[max(i - 2, 0) : i + 3]) for i in range(100)]
     expected[50] = np.nan
@@ -91,7 +101,7 @@ def test_curves_draw_the_running_mean_of_many_values_over_the_values():
 def test_curves_of_a_diverged_run_break_and_mark_the_first_step_that_is_not_finite():
     losses = [2.0, 1.0, float("nan"), float("inf"), None, 0.5]
     records = [{"kind": "train", "step": 10 * i, "loss": value} for i, value in enumerate(losses)]
-    figure = figures.curves(records)
+    figure = curves_of(records)
     assert "not finite" in _texts(figure)
     assert [20, 20] in [list(line.get_xdata()) for line in figure.axes[0].get_lines()]
     assert png(figure, dpi=30)
@@ -99,10 +109,10 @@ def test_curves_of_a_diverged_run_break_and_mark_the_first_step_that_is_not_fini
 
 def test_curves_show_a_single_value_as_a_dot_and_no_records_in_words():
     records = [{"kind": "eval", "step": 7, "accuracy": 0.9}, {"kind": "train", "step": 7, "accuracy": 0.8}]
-    one = figures.curves(records)
+    one = curves_of(records)
     assert [line.get_marker() for line in one.axes[0].get_lines()] == ["o", "o"]
     assert png(one, dpi=30)
-    assert "no metrics were recorded" in _texts(figures.curves([]))
+    assert "no metrics were recorded" in _texts(curves_of([]))
 
 
 def test_confusion_matrix_writes_each_count_in_its_cell_and_marks_a_class_without_examples():
@@ -113,10 +123,10 @@ def test_confusion_matrix_writes_each_count_in_its_cell_and_marks_a_class_withou
 
 
 def test_confusion_matrix_is_blue_where_all_are_right_and_orange_where_all_are_wrong():
-    for theme in (LIGHT, DARK):
-        colours = figures.confusion_matrix(np.array([[7, 0], [3, 0]]), ["a", "b"], theme).axes[0].get_images()[0]
-        np.testing.assert_allclose(colours.get_array()[0, 0], matplotlib.colors.to_rgb(theme.blue))
-        np.testing.assert_allclose(colours.get_array()[1, 0], matplotlib.colors.to_rgb(theme.orange))
+    for look in (LIGHT, DARK):
+        colours = figures.confusion_matrix(np.array([[7, 0], [3, 0]]), ["a", "b"], look).axes[0].get_images()[0]
+        np.testing.assert_allclose(colours.get_array()[0, 0], matplotlib.colors.to_rgb(look.blue))
+        np.testing.assert_allclose(colours.get_array()[1, 0], matplotlib.colors.to_rgb(look.orange))
 
 
 def test_confusion_matrix_of_a_hundred_classes_has_no_numbers():
@@ -167,3 +177,72 @@ def test_residuals_draw_every_finite_pair_and_count_every_error_once():
     assert scatter.get_xlabel() == "true (m)"
     assert png(figures.residuals(np.array([2.0]), np.array([2.0])), dpi=30)
     assert png(figures.residuals(np.array([2.0]), np.array([np.nan])), dpi=30)
+
+
+def test_curves_have_a_panel_for_each_metric_that_occurs_with_its_title_and_unit():
+    error = Metric("mae", "Mean absolute error", "degrees", higher_is_better=False)
+    never = Metric("top5", "Top-5 accuracy", percent=True)
+    records = [{"kind": "train", "step": 1, "learning_rate": 0.1, "mae": 3.0, "accuracy": 0.5, "loss": 1.0, "other": 1}]
+    titles = [axes.get_title(loc="left") for axes in curves_of(records, error, never).axes]
+    assert titles == ["Loss", "Accuracy", "Mean absolute error (degrees)", "Learning rate"]
+
+
+def test_curves_of_shares_are_in_percent_and_errors_of_many_sizes_on_a_logarithmic_scale():
+    def axes_of(metric, *values):
+        records = [{"kind": "eval", "step": s, metric.name: value} for s, value in enumerate(values)]
+        return curves.curves(records, [metric]).axes[0]
+
+    error = Metric("distance", "Distance", "pixels", higher_is_better=False)
+    assert axes_of(error, 1.0, 31.0).get_yscale() == "log"
+    assert axes_of(error, 1.0, 29.0).get_yscale() == axes_of(error, 0.0, 31.0).get_yscale() == "linear"
+    assert axes_of(Metric("gain", "Gain"), 1.0, 31.0).get_yscale() == "linear"
+    missed = Metric("missed", "Missed", percent=True, higher_is_better=False)
+    for metric in (Metric("found", "Found", percent=True), missed):
+        axes = axes_of(metric, 0.01, 0.9)
+        assert axes.get_yscale() == "linear"
+        assert axes.yaxis.get_major_formatter()(0.25, 0) == "25 %"
+    assert axes_of(METRICS[0], 0.5, 0.75).get_ylim()[1] > 1
+
+
+def test_an_experiment_gets_the_same_look_and_a_legend_without_a_box():
+    figure = theme.new_figure(4, 3, LIGHT)
+    axes, empty = figure.subplots(1, 2)
+    for panel in (axes, empty):
+        theme.style(panel)
+        theme.legend(panel)
+    assert axes.get_legend() is empty.get_legend() is None  # there is nothing to tell apart
+    axes.plot([0, 1], [0, 1], label="$a", color=theme.COLOURS[0])
+    theme.legend(axes, title="arms")
+    assert not axes.get_legend().get_frame_on()
+    assert not axes.spines["top"].get_visible()
+    theme.labels(axes, x="steps $", y="loss")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("steps $", "loss")
+    theme.legend(figure, loc="outside upper center", ncols=2)
+    assert len(figure.legends) == 1
+    assert theme.COLOURS[:2] == (LIGHT.blue, LIGHT.orange)
+    assert len(set(theme.COLOURS)) == 10
+
+
+def test_a_single_example_is_drawn_with_bars_as_long_as_the_shares_and_its_caption():
+    image = np.array([[0, 255], [255, 0]], np.uint8)[..., None]
+    plain = example_picture(image)
+    assert plain.dtype == np.uint8
+    assert plain.shape[2] == 3
+    middle = plain.shape[0] // 2, plain.shape[1] // 2
+    quarters = [
+        plain[y, x].tolist() for y in (middle[0] - 60, middle[0] + 60) for x in (middle[1] - 60, middle[1] + 60)
+    ]
+    assert quarters == [[0, 0, 0], [255, 255, 255], [255, 255, 255], [0, 0, 0]]
+    blue = np.round(255 * np.array(matplotlib.colors.to_rgb(LIGHT.blue)))
+
+    def bar(share):
+        drawn = example_picture(image, [("$", share, "some"), ("b", 0.0, "none")])
+        return (drawn == blue).all(axis=2).sum(axis=1).max()
+
+    assert bar(0.5) == pytest.approx(bar(1.0) / 2, abs=1)
+    assert bar(0.0) == bar(-0.5) == 0
+    assert bar(2.0) == bar(1.0)
+    captioned = example_picture(image, caption=r"$\frac{")
+    assert captioned.shape[0] > plain.shape[0]
+    for shape in ((3, 300, 3), (300, 3, 4), (5, 5, 2)):
+        assert example_picture(np.zeros(shape, np.uint8), [("a", 0.5, "50 %")] * 5, "one").shape[2] == 3

@@ -51,10 +51,11 @@ class ClassPage:
         """
         from sklearn.metrics import confusion_matrix
 
-        labels, scores, rows = batch["label"], predicted[self.ranked_by], batch["index"]
+        labels, scores = batch["label"], predicted[self.ranked_by]
         self._check(labels, scores)
         if not len(labels):
             return
+        rows = batch["index"]
         guesses, sure = predicted_classes(scores)
         if self.ranked_by == "cosines":
             sure = np.where(guesses < 0, np.nan, scores.max(axis=1))

@@ -79,7 +79,8 @@ class ValuePage:
         if not self.count:
             raise ValueError("expected predictions of at least one example")
         unit, broken = f" {self.unit}" if self.unit else "", self.count - self.sums.count
-        targets, values = (self.pairs.values.get(name, np.zeros(0)) for name in ("target", "value"))
+        pairs = [(pair["target"], pair["value"]) for pair in self.pairs.examples(by_row=True)]
+        targets, values = np.array(pairs, np.float64).reshape(-1, 2).T
         measures, exact = "", f"{self.sums.absolute / max(self.sums.count, 1):.3g}{unit}"
         if self.sums.count:
             root, median = math.sqrt(self.sums.squared / self.sums.count), np.median(np.abs(values - targets))
@@ -89,7 +90,8 @@ class ValuePage:
             lambda theme: figures.residuals(targets, values, self.unit, theme),
             "Predicted against true values, and the distribution of their differences.",
         )
-        part = f" {grouped(len(targets))} of {grouped(self.sums.count)} examples, spread evenly; so is the median."
+        part = f" {grouped(len(pairs))} of {grouped(self.sums.count)} examples, spread evenly, as in the median."
+        part = part if len(pairs) < self.sums.count else ""
         worst = [self._shown(**kept) for kept in self.worst.examples()]
         some = [self._shown(**kept) for kept in self.some.examples(by_row=True)]
         return Results(
@@ -100,8 +102,7 @@ class ValuePage:
                 section(
                     "Predicted and true values",
                     block,
-                    text="On the dashed lines a prediction is exact."
-                    + (part if len(targets) < self.sums.count else ""),
+                    text=f"On the dashed lines a prediction is exact.{part}",
                 ),
                 examples("Largest errors", worst, "largest first", wrong=True),
                 examples("Examples", some, "spread evenly over the test set"),

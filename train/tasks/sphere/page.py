@@ -83,7 +83,7 @@ class SpherePage:
 def _title(run: Run, step: int) -> str:
     """When it was, and how good the run was then."""
     record: Mapping[str, Any] = next(
-        (line for line in run.history if line["kind"] == "eval" and line["step"] == step), {"step": step}
+        (line for line in run.records if line["kind"] == "eval" and line["step"] == step), {"step": step}
     )
     when = f"epoch {record['epoch']:.4g}" if "epoch" in record else f"step {step}"
     best = run.metrics[0]

@@ -1,8 +1,6 @@
-"""Losses against scikit-learn and numpy, exact sums over masked batches, and the choice of a task for a source."""
+"""Classification and regression: losses against scikit-learn and numpy, exact sums over masked batches."""
 
-import dataclasses
 import functools
-import json
 import statistics
 
 import jax
@@ -12,9 +10,8 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, mean_squared_error, top_k_accuracy_score
 
 from tests.train.small import quick_compiling
-from train import recipe as recipes
-from train.data import ArraySource, load
-from train.tasks import Classification, Regression, from_card, make_task
+from train.tasks.classification.task import Classification
+from train.tasks.regression.task import Regression
 
 random = np.random.default_rng(0)
 COUNT, CLASSES = 23, 12
@@ -35,12 +32,12 @@ def _quick_compiling():
 
 @functools.cache
 def compiled(task):
-    """The task's loss and metrics: compiled once, they take less time than operation by operation."""
-    return jax.jit(lambda *arguments: task.loss(*arguments)[0]), jax.jit(task.metrics)
+    """The task's loss and totals: compiled once, they take less time than operation by operation."""
+    return jax.jit(lambda *arguments: task.objective(*arguments).value()), jax.jit(task.totals)
 
 
 def loss_of(task, outputs, batch):
-    return float(compiled(task)[0](outputs, batch))
+    return float(compiled(task)[0](outputs, {"mask": np.ones(len(jax.tree.leaves(batch)[0]), bool), **batch}))
 
 
 def sums_of(task, outputs, batch):
@@ -66,7 +63,7 @@ def test_cross_entropy_and_accuracies_are_scikit_learns():
     loss = loss_of(TASK, LOGITS, batch)
     expected = log_loss(LABELS, softmax(LOGITS), labels=range(CLASSES))
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    summary = TASK.summarise(sums_of(TASK, LOGITS, batch))
+    summary = TASK.scores(sums_of(TASK, LOGITS, batch))
     np.testing.assert_allclose(summary["loss"], expected, rtol=1e-5)
     np.testing.assert_allclose(summary["accuracy"], accuracy_score(LABELS, LOGITS.argmax(axis=1)), rtol=1e-6)
     top5 = top_k_accuracy_score(LABELS, LOGITS, k=5, labels=range(CLASSES))
@@ -110,10 +107,10 @@ def test_cross_entropy_is_stable_where_a_softmax_overflows():
 
 def test_bfloat16_outputs_are_measured_in_float32():
     outputs = jnp.asarray(LOGITS, jnp.bfloat16)
-    loss = compiled(TASK)[0](outputs, {"label": LABELS})
+    loss = compiled(TASK)[0](outputs, {"label": LABELS, "mask": ALL})
     assert loss.dtype == jnp.float32
     np.testing.assert_allclose(loss, cross_entropy(one_hot(LABELS), np.asarray(outputs, np.float32)).mean(), rtol=1e-5)
-    assert TASK.predict(outputs)["logits"].dtype == jnp.float32
+    assert TASK.decode(outputs)["logits"].dtype == jnp.float32
 
 
 def test_of_equal_outputs_the_first_wins_as_in_argmax():
@@ -141,8 +138,8 @@ def test_outputs_that_are_not_numbers_are_not_right():
 
 def test_ten_classes_have_no_top5():
     task = Classification(NAMES[:10])
-    sums = jax.eval_shape(task.metrics, LOGITS[:, :10], {"label": LABELS % 10, "mask": ALL})
-    assert set(task.summarise(dict.fromkeys(sums, 1.0))) == {"loss", "accuracy"}
+    sums = jax.eval_shape(task.totals, LOGITS[:, :10], {"label": LABELS % 10, "mask": ALL})
+    assert set(task.scores(dict.fromkeys(sums, 1.0))) == {"loss", "accuracy"}
 
 
 def masked_batches(arrays, size, garbage):
@@ -170,12 +167,12 @@ def test_sums_over_masked_batches_are_the_metrics_of_the_whole_set(size):
     assert sums["count"] == COUNT
     assert sums["correct"] == np.sum(LOGITS.argmax(axis=1) == LABELS)  # exact, not nearly
     expected = log_loss(LABELS, softmax(LOGITS), labels=range(CLASSES))
-    np.testing.assert_allclose(TASK.summarise(sums)["loss"], expected, rtol=1e-5)
+    np.testing.assert_allclose(TASK.scores(sums)["loss"], expected, rtol=1e-5)
 
 
 def test_of_no_examples_every_mean_is_nan():
     batch = {"label": LABELS, "mask": ~ALL}
-    summary = TASK.summarise(sums_of(TASK, LOGITS, batch))
+    summary = TASK.scores(sums_of(TASK, LOGITS, batch))
     assert all(np.isnan(value) for value in summary.values())
 
 
@@ -187,9 +184,9 @@ ANGLES = Regression.of_targets(TARGETS)
 def test_regression_predicts_in_units_of_the_target():
     assert (ANGLES.mean, ANGLES.std) == pytest.approx((TARGETS.mean(), TARGETS.std()))
     expected = OUTPUTS[:, 0] * TARGETS.std() + TARGETS.mean()
-    np.testing.assert_allclose(ANGLES.predict(OUTPUTS)["value"], expected, rtol=1e-5)
+    np.testing.assert_allclose(ANGLES.decode(OUTPUTS)["value"], expected, rtol=1e-5)
     standardised = (TARGETS - TARGETS.mean()) / TARGETS.std()
-    np.testing.assert_allclose(ANGLES.predict(standardised[:, None])["value"], TARGETS, rtol=1e-5)
+    np.testing.assert_allclose(ANGLES.decode(standardised[:, None])["value"], TARGETS, rtol=1e-5)
 
 
 def test_regressions_loss_is_the_squared_error_of_standardised_targets():
@@ -203,7 +200,7 @@ def test_regressions_sums_over_masked_batches_are_scikit_learns_of_the_whole_set
     sums = total(ANGLES, masked_batches({"outputs": OUTPUTS, "target": TARGETS}, 8, garbage))
     assert sums["count"] == COUNT
     predictions = OUTPUTS[:, 0] * TARGETS.std() + TARGETS.mean()
-    summary = ANGLES.summarise(sums)
+    summary = ANGLES.scores(sums)
     np.testing.assert_allclose(summary["mae"], mean_absolute_error(TARGETS, predictions), rtol=1e-5)
     mse = mean_squared_error(TARGETS, predictions) / TARGETS.var()
     np.testing.assert_allclose(summary["loss"], mse, rtol=1e-5)
@@ -221,36 +218,25 @@ def test_statistics_of_targets_far_from_zero_are_exact():
     assert (task.mean, task.std) == pytest.approx((statistics.fmean(exact), statistics.pstdev(exact)), rel=1e-12)
 
 
-def source(**values):
-    arrays = {"image": np.zeros((3, 4, 4, 1), np.uint8), **values}
-    return ArraySource("three", arrays, ("a", "b") if "label" in values else ())
-
-
-def test_a_task_fits_its_source_or_says_what_is_missing():
-    labelled, measured = source(label=np.array([0, 1, 0])), source(target=np.array([1.0, 2.0, 3.0], np.float32))
-    task = make_task(recipes.Task(label_smoothing=0.1), labelled)
-    assert task == Classification(("a", "b"), 0.1)
-    assert task.num_outputs == 2
-    assert make_task(recipes.Task("regression"), measured).mean == 2.0
-    assert make_task(recipes.Task("regression"), load("rotated_digits", "train")).unit == "degrees"
-    with pytest.raises(recipes.RecipeError, match="classification needs examples with labels; three has none"):
-        make_task(recipes.Task(), measured)
-    with pytest.raises(recipes.RecipeError, match="regression needs examples with a 'target'; three has"):
-        make_task(recipes.Task("regression"), labelled)
-
-
-@pytest.mark.parametrize(("name", "task"), [("classification", Classification(NAMES, 0.1)), ("regression", ANGLES)])
-def test_a_task_comes_back_from_the_runs_card(name, task):
-    card = json.loads(json.dumps(dataclasses.asdict(task)))
-    assert from_card(recipes.Task(name), card) == task
-
-
-def test_both_tasks_name_a_summary_that_exists():
+def test_both_tasks_say_what_they_are_measured_by_the_best_first():
     for task, outputs, batch in (
         (TASK, LOGITS, {"label": LABELS, "mask": ALL}),
         (ANGLES, OUTPUTS, {"target": TARGETS, "mask": ALL}),
     ):
-        summary = task.summarise(sums_of(task, outputs, batch))
-        assert task.best in summary
-        assert task.higher_is_better == (task.best == "accuracy")
+        scores = task.scores(sums_of(task, outputs, batch))
+        assert {metric.name for metric in task.metrics} == set(scores)
         assert task.inputs({"image": "images"}) == ("images",)
+        assert (task.whole_batch, task.seen, task.judge()) == (False, 0, None)
+    accuracy, top5, loss = TASK.metrics
+    assert (accuracy.name, accuracy.percent, accuracy.higher_is_better) == ("accuracy", True, True)
+    assert (top5.name, loss.name, loss.higher_is_better) == ("top5", "loss", False)
+    error, _ = Regression(0.0, 1.0, "degrees").metrics
+    assert (error.name, error.unit, error.percent, error.higher_is_better) == ("mae", "degrees", False, False)
+    assert (TASK.fields, TASK.mixes, ANGLES.fields, ANGLES.mixes) == (
+        ("image", "label"),
+        ("label",),
+        ("image", "target"),
+        (),
+    )
+    assert TASK.model_options() == {"num_classes": CLASSES}
+    assert ANGLES.model_options() == {"num_classes": 1}
