@@ -30,9 +30,12 @@ SIZES = (15, 34)
 _SEED = {"train": (2, 0), "test": (2, 1)}
 _STROKE = 112  # from this brightness of 255 on a pixel of an enlarged digit is part of its stroke
 _TRIES = 12  # to find a place for a digit that leaves enough to see of those below it
-_VISIBLE = 2  # at least a half of each digit
-_PATCHES = 3  # a side, of colour
-_OCTAVES = ((7, 3), (16, 2), (SIDE, 1))  # pixels a side of the noise, and its share
+_TEXTURE = 8 * SIDE  # pixels a side
+_PATCHES = 24  # of colour, a side of the texture
+_OCTAVES = ((56, 3), (128, 2), (_TEXTURE, 1))  # pixels a side of the noise, and its share
+_VALUES = np.arange(256, dtype=np.int32)[:, None]
+_LIGHT = 255 - np.clip(2 * _VALUES, 0, 160)  # what a digit leaves of that behind it: the border of a stroke darkens it
+_INK = np.clip((_VALUES - _STROKE + 40) * 255 // 80, 0, 255)
 
 SPEC = {
     "image": Field(Kind.IMAGE, (SIDE, SIDE, 3), "uint8"),
@@ -76,6 +79,7 @@ def _composed(split: Literal["train", "test"]) -> Arrays:
     grey, labels = load_digits()
     rows = rows_of(labels, split)
     framed = np.pad(grey[rows], ((0, 0), (1, 1), (1, 1)))  # strokes at the border fade out instead of breaking off
+    texture = textured(generator(*_SEED[split]))
     count = COUNTS[split]
     arrays: Arrays = {}
     for name, field in SPEC.items():
@@ -83,9 +87,9 @@ def _composed(split: Literal["train", "test"]) -> Arrays:
         if field.most:
             arrays[f"{name}_valid"] = np.zeros((count, *field.most), bool)
     for scene in range(count):
-        random = generator(*_SEED[split], scene)
+        random = generator(*_SEED[split], 1 + scene)
         digits, front = scattered(random, framed, labels[rows])
-        arrays["image"][scene] = painted(random, digits)
+        arrays["image"][scene] = painted(random, digits, texture)
         arrays["label_map"][scene] = np.append([digit.label for digit in digits], BACKGROUND)[front]
         for number, digit in enumerate(digits):
             mask = front == number
@@ -104,53 +108,55 @@ def _composed(split: Literal["train", "test"]) -> Arrays:
 def scattered(
     random: np.random.Generator, images: UInt8[np.ndarray, "n side side"], labels: Int[np.ndarray, "n"]
 ) -> tuple[list[Digit], Int[np.ndarray, "height width"]]:
-    """Digits from back to front, and which of them is in front at each pixel, the last number being none.
+    """Digits from back to front, and which of them is in front at each pixel, their number being none.
 
     Of each at least a half is visible: one for which there is no such place is left out.
     """
     digits: list[Digit] = []
-    front = np.full((SIDE, SIDE), -1)
+    front = np.full((SIDE, SIDE), MOST)
+    spare = np.zeros(MOST + 1, int)  # pixels of each digit that may still be covered
+    spare[MOST] = SIDE * SIDE
     for _ in range(int(random.integers(1, MOST + 1))):
         row, size = int(random.integers(len(images))), int(random.integers(SIZES[0], SIZES[1] + 1))
         brightness = np.asarray(Image.fromarray(images[row]).resize((size, size), Image.Resampling.BICUBIC))
         for left, top in random.integers(SIDE - size + 1, size=(_TRIES, 2)).tolist():
             digit = Digit(int(labels[row]), left, top, brightness)
-            after = front.copy()
-            after[digit.place][digit.stroke] = len(digits)
-            seen = np.bincount(after[after >= 0], minlength=len(digits) + 1)
-            if all(_VISIBLE * seen[i] >= np.count_nonzero(d.stroke) for i, d in enumerate(digits)):
+            stroke = digit.stroke
+            covered = np.bincount(front[digit.place][stroke], minlength=MOST + 1)
+            if np.all(covered <= spare):
+                spare -= covered
+                spare[len(digits)] = np.count_nonzero(stroke) // 2
+                front[digit.place][stroke] = len(digits)
                 digits.append(digit)
-                front = after
                 break
-    return digits, np.where(front < 0, len(digits), front)
+    return digits, np.minimum(front, len(digits))
 
 
-def painted(random: np.random.Generator, digits: list[Digit]) -> UInt8[np.ndarray, "height width 3"]:
-    """The digits in bright colours, each with a dark edge, on a darker texture."""
-    canvas = _texture(random)
+def painted(
+    random: np.random.Generator, digits: list[Digit], texture: UInt8[np.ndarray, "long long 3"]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The digits in bright colours, each with a dark edge, on a part of the texture in another tone."""
+    left, top = random.integers(len(texture) - SIDE + 1, size=2)
+    tone = random.integers(-30, 31, 3, np.int32)
+    canvas = np.clip(texture[top : top + SIDE, left : left + SIDE] + tone, 0, 140)
     for digit in digits:
         colour = random.integers(150, 256, 3, np.int32)
         colour[random.integers(3)] = random.integers(90, 256)  # seldom grey
-        brightness = digit.brightness.astype(np.int32)[..., None]
-        shade = np.clip(brightness * 2, 0, 160)  # the border of a stroke darkens what is behind it
-        ink = np.clip((brightness - _STROKE + 40) * 255 // 80, 0, 255)
-        behind = canvas[digit.place] * (255 - shade) // 255
-        canvas[digit.place] = behind + (colour - behind) * ink // 255
+        behind = canvas[digit.place] * _LIGHT[digit.brightness] // 255
+        canvas[digit.place] = behind + (colour - behind) * _INK[digit.brightness] // 255
     return canvas.astype(np.uint8)
 
 
-def _texture(random: np.random.Generator) -> Int[np.ndarray, "height width 3"]:
-    """Grey noise of several sizes on large patches of colour."""
-    patches = random.integers(20, 110, (_PATCHES, _PATCHES, 3), np.uint8)
-    total = np.zeros((SIDE, SIDE), np.int32)
-    for side, share in _OCTAVES:
-        total += share * _enlarged(random.integers(0, 256, (side, side), np.uint8))
-    grey = total // sum(share for _, share in _OCTAVES) - 128
-    return np.clip(_enlarged(patches) + grey[..., None], 0, 150)
+def textured(random: np.random.Generator) -> UInt8[np.ndarray, "long long 3"]:
+    """Grey noise of several sizes on patches of colour, from which backgrounds are cut."""
+    size = (_TEXTURE, _TEXTURE)
 
+    def noise(*shape: int) -> Int[np.ndarray, "long long ..."]:
+        pixels = Image.fromarray(random.integers(0, 256, shape, np.uint8))
+        return np.asarray(pixels.resize(size, Image.Resampling.BICUBIC), np.int32)
 
-def _enlarged(pixels: UInt8[np.ndarray, "..."]) -> Int[np.ndarray, "height width ..."]:
-    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.int32)
+    grey = sum(share * noise(side, side) for side, share in _OCTAVES) // sum(share for _, share in _OCTAVES)
+    return np.clip(noise(_PATCHES, _PATCHES, 3) * 90 // 255 + 20 + grey[..., None] - 128, 0, 140).astype(np.uint8)
 
 
 def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int]:
