@@ -17,14 +17,14 @@ import numpy as np
 import optax
 
 import zoo
-from train.data import ArraySource, Augment, MemoryPipeline, augment
-from train.feed import MemoryFeed, choose_steps_per_dispatch
-from train.optim import make_optimizer, make_schedule
-from train.placement import MeshPlacement
-from train.recipe import Optimizer, Schedule
-from train.state import initial_state
-from train.step import make_update
-from train.tasks import Classification
+from train.config import Augment, Optimizer, Schedule
+from train.data import ArraySource, Facts, MemoryPipeline, augment
+from train.engine.feed import MemoryFeed, choose_steps_per_dispatch
+from train.engine.optim import make_optimizer, make_schedule
+from train.engine.placement import MeshPlacement
+from train.engine.state import initial_state
+from train.engine.step import make_update
+from train.tasks.classification.task import Classification
 
 EXAMPLES, BATCH, STEPS, ROUNDS = 12_800, 128, 960, 5
 HIDDEN, CLASSES = (512, 256), 10
@@ -40,7 +40,7 @@ def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
 def engine():
     """STEPS steps of the engine, as `python -m train fit mnist_mlp` takes them."""
     images, labels = images_and_labels()
-    source = ArraySource("random", {"image": images, "label": labels}, tuple("0123456789"))
+    source = ArraySource("random", {"image": images, "label": labels}, facts=Facts(classes=tuple("0123456789")))
     model = zoo.create("mlp", hidden=HIDDEN)
     optimizer = make_optimizer(Optimizer("sgd", 0.01, weight_decay=0.0), make_schedule(Schedule("constant"), 0.01, 1))
     placement = MeshPlacement()
@@ -50,8 +50,9 @@ def engine():
         return initial_state(variables, optimizer, jax.random.key(1), False)
 
     chunk = choose_steps_per_dispatch(0, placement, jax.eval_shape(make_state).params)
-    update = make_update(model, Classification(source.class_names), optimizer)
-    feed = MemoryFeed(MemoryPipeline(source, BATCH, 0), placement, augment(Augment()), update, chunk)
+    update = make_update(model, Classification(source.facts.classes), optimizer)
+    vary = augment(Augment(), source.spec, source.facts, ())
+    feed = MemoryFeed(MemoryPipeline(source, BATCH, 0), placement, vary, update, chunk)
     state = placement.initialise(make_state)
 
     def run() -> float:
@@ -129,7 +130,7 @@ started = time.perf_counter()
 import jax
 from train.cli import _keep_compiled_programs
 _keep_compiled_programs()
-from train.assemble import assemble
+from train.engine.assemble import assemble
 from train.recipes import get
 recipe = get("digits")
 run = assemble(recipe)

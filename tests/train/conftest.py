@@ -7,7 +7,8 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from tests.train import harness
-from train.recipe import Optimizer, Task
+from train.config import Optimizer
+from train.config.tasks.regression import Regression
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def engine(tmp_path_factory):
         before = {name: getattr(jax.config, name, False) for name in settings}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("zoo.catalog.CATALOG", harness.CATALOG)
-            patch.setattr("train.report.write_report", harness.write_no_report)
+            patch.setattr("train.engine.finish.write_report", harness.write_no_report)
             try:
                 _configure(settings)
                 yield
@@ -68,6 +69,6 @@ def regression(engine, data, tmp_path_factory):
     path = tmp_path_factory.mktemp("regression") / "run"
     with engine():
         harness.run(
-            harness.recipe(data, task=Task("regression"), optimizer=Optimizer("adam", learning_rate=3e-3)), path
+            harness.recipe(data, task=Regression(), optimizer=Optimizer("adam", learning_rate=3e-3)), path
         )
     return path

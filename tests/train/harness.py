@@ -21,15 +21,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import train.report
+import train.engine.finish
 import zoo.catalog
-from train.checkpoint import Checkpoints
-from train.console import Console
-from train.data.augment import Augment
-from train.feed import GrainFeed, MemoryFeed
-from train.loop import Outcome, fit
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule
-from train.workdir import Workdir
+from train.config import Augment, Data, Metric, Model, Optimizer, Recipe, Schedule
+from train.engine.console import Console
+from train.engine.feed import GrainFeed, MemoryFeed
+from train.engine.loop import Outcome, fit
+from train.store.checkpoint import Checkpoints
+from train.store.workdir import Workdir
 from zoo.nn import BatchNorm, Conv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +101,7 @@ def begin(recipe: Recipe, path: Path) -> Path:
 
 def saved(path: Path) -> Checkpoints:
     """The checkpoints of a run of `recipe`."""
-    return Checkpoints(path / "checkpoints", "accuracy", True, Workdir(path).read_recipe())
+    return Checkpoints(path / "checkpoints", Metric("accuracy", "Accuracy"), Workdir(path).read_recipe())
 
 
 def lines(path: Path, kind: str) -> list[dict[str, Any]]:
@@ -131,9 +130,9 @@ def signal_at(monkeypatch: Any, place: Any, name: str, number: signal.Signals, c
     monkeypatch.setattr(place, name, interrupted)
 
 
-def write_no_report(workdir: Path, *_: Any) -> None:
+def write_no_report(files: Workdir, *_: Any) -> None:
     """In place of the report, which takes seconds to draw and has tests of its own."""
-    (workdir / "report.html").write_text("no report")
+    files.report.write_text("no report")
 
 
 def start(arguments: list[str], **environment: str) -> subprocess.Popen:
@@ -171,5 +170,5 @@ if __name__ == "__main__":
     from train.cli import main
 
     slow_down(float(os.environ.get("HARNESS_PAUSE", "0.02")))
-    zoo.catalog.CATALOG, train.report.write_report = CATALOG, write_no_report
+    zoo.catalog.CATALOG, train.engine.finish.write_report = CATALOG, write_no_report
     raise SystemExit(main())

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from train.state import TrainState, initial_state
-from train.tasks import Classification
+from train.config import LOSS, Metric
+from train.engine.state import TrainState, initial_state
+from train.tasks.classification.task import Classification
+from train.tasks.protocol import OneForward, Ratio
 from zoo.nn import BatchNorm, Conv
 
 TASK = Classification(("a", "b", "c"))
@@ -86,44 +88,46 @@ class Boxes(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class Detection:
-    """Boxes of images, a varying number: `valid` marks those that are there."""
+class Detection(OneForward):
+    """Boxes of images, a varying number: `valid` marks those that are there, and the loss is their mean."""
 
-    num_outputs: int = 3
-    best: str = "error"
-    higher_is_better: bool = False
+    metrics: ClassVar = (Metric("error", "Error", higher_is_better=False), LOSS)
+    fields: ClassVar = ("image", "objects")
 
     def inputs(self, batch):
         return batch["image"], batch["objects"]["proposals"]
 
-    def loss(self, outputs, batch):
-        box, label, mask = self._losses(outputs, batch)
-        count = batch["objects"]["valid"].shape[0]
-        return jnp.sum(box + label + mask) / count, {"mask_loss": jnp.sum(mask)}
+    def objective(self, outputs, batch):
+        losses = sum(self._losses(outputs, batch))
+        return Ratio(jnp.sum(losses), jnp.sum(self._real(batch), dtype=jnp.float32))
 
-    def metrics(self, outputs, batch):
-        real = batch["mask"]
-        box, label, mask = (jnp.sum(part, axis=1) for part in self._losses(outputs, batch))
-        found = jnp.argmax(outputs["heads"]["logits"], axis=-1) == batch["objects"]["label"]
+    def totals(self, outputs, batch):
+        real = self._real(batch)
+        box, label, mask = self._losses(outputs, batch)
+        predicted = jnp.argmax(outputs["heads"]["logits"], axis=-1)
+        pairs = 3 * batch["objects"]["label"] + predicted
         return {
-            "count": jnp.sum(real, dtype=jnp.float32),
-            "loss": jnp.sum(box + label + mask, where=real),
-            "found": jnp.sum(found & batch["objects"]["valid"] & real[:, None], dtype=jnp.float32),
-            "boxes": jnp.sum(batch["objects"]["valid"] & real[:, None], dtype=jnp.float32),
+            "boxes": jnp.sum(real, dtype=jnp.float32),
+            "loss": jnp.sum(box + label + mask),
+            "confusion": jnp.zeros(9).at[pairs].add(real).reshape(3, 3),
         }
 
-    def summarise(self, sums):
-        return {"loss": sums["loss"] / sums["count"], "error": 1 - sums["found"] / sums["boxes"]}
+    def scores(self, totals):
+        right = totals["confusion"].trace()
+        return {"error": float(1 - right / totals["boxes"]), "loss": float(totals["loss"] / totals["boxes"])}
 
-    def predict(self, outputs):
+    def decode(self, outputs):
         return {"boxes": outputs["heads"]["boxes"], "masks": outputs["masks"] > 0}
+
+    def _real(self, batch):
+        return batch["objects"]["valid"] & batch["mask"][:, None]
 
     def _losses(self, outputs, batch):
         objects, heads = batch["objects"], outputs["heads"]
         box = jnp.mean(jnp.abs(heads["boxes"] - objects["boxes"]), axis=-1)
         label = optax.softmax_cross_entropy_with_integer_labels(heads["logits"], objects["label"])
         mask = jnp.mean(optax.sigmoid_binary_cross_entropy(outputs["masks"], objects["masks"]), axis=(-1, -2))
-        return tuple(jnp.where(objects["valid"], part, 0) for part in (box, label, mask))
+        return tuple(jnp.where(self._real(batch), part, 0) for part in (box, label, mask))
 
 
 def detection_batch(size=16, seed=0):

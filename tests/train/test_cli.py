@@ -13,10 +13,11 @@ import zoo
 from tests.train import harness
 from tests.train.harness import ROOT, begin, lines, recipe
 from train import cli
-from train.loop import Outcome
-from train.recipe import Recipe, flatten
+from train.engine.loop import Outcome
+from train.config import Classification, Recipe, flatten
+from train.config.tasks.sphere import SphereClassification, SphereJoint
 from train.recipes import get
-from train.workdir import Workdir
+from train.store.workdir import Workdir
 
 
 def call(capsys, *arguments):
@@ -57,7 +58,7 @@ def test_help_of_a_recipe_explains_every_field_and_shows_its_value(capsys, monke
     assert "Trains mlp on digits." in text
     assert "--optimizer.learning-rate FLOAT The peak learning rate" in text
     assert "(default: 0.001)" in text
-    for field in flatten(Recipe()):
+    for field in flatten(Recipe()).keys() - {"task.kind"}:
         option = "--" + field.replace("_", "-")
         explained = re.search(rf"{option}\b(?:, --\S+)? ((?:(?! --).)*) \(default: ", text)
         assert explained, option
@@ -77,7 +78,10 @@ def test_list_shows_every_recipe_and_experiment_in_full_at_80_columns(capsys, mo
 
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
-    [(["--help"], ("jax", "numpy")), (["list"], ("orbax", "optax", "matplotlib", "sklearn", "grain", "tensorboardX"))],
+    [
+        (["--help"], ("jax", "numpy", "rich")),
+        (["list"], ("jax", "flax", "numpy", "PIL", "orbax", "optax", "matplotlib", "sklearn", "grain", "tensorboardX")),
+    ],
 )
 def test_what_trains_nothing_starts_without_what_is_heavy(arguments, unwanted):
     script = f"import sys, train.cli as c; c.main({arguments}); print(*(m for m in {unwanted} if m in sys.modules))"
@@ -102,11 +106,15 @@ def test_what_trains_nothing_starts_without_what_is_heavy(arguments, unwanted):
         (["fit", "digits_mlp", "--optimizer.name", "adma"], "invalid choice 'adma'"),
         (["fit", "digits_mlp", "--epochs", "many"], "Error parsing --epochs"),
         (["fit", "digits_mlp", "--epochs", "0"], "out of range: epochs=0"),
-        (["fit", "digits_mlp", "--augment.erase", "2"], "out of range: erase=2.0"),
+        (["fit", "digits_mlp", "--augment.erase", "2"], "out of range: augment.erase=2.0"),
         (["fit", "digits_mlp", "--model.name", "mpl"], "no model 'mpl'; nearest: mlp"),
         (["fit", "digits_mlp", "--model.options", "hiden=3"], "'hiden'; nearest: hidden"),
         (["fit", "digits_mlp", "--data.source", "digit"], "no data source 'digit'; nearest: digits"),
         (["fit", "digits_mlp", "--data.batch-size", "9999"], "data.batch_size: 9999 is more than the 1437 examples"),
+        (["fit", "digits_mlp", "--task.kind", "sphere_clasification"], "nearest: sphere_classification"),
+        (["fit", "digits_mlp", "--task.kind"], "--task.kind: expected the name of a task"),
+        (["fit", "digits_mlp", "--task.dims", "3"], "--task.dims"),
+        (["fit", "digits_mlp", "--task.kind", "regression"], "regression needs examples with a 'target'; digits"),
         (["experiment", "residul"], "no experiment 'residul'; nearest: residual"),
         (["predict", "."], "expected one or more image files"),
         (["resume"], "WORKDIR"),
@@ -144,7 +152,7 @@ def test_files_of_a_run_that_are_damaged_are_named(tmp_path, capsys):
     (tmp_path / "recipe.json").write_text('{"recipe": {}}')
     for arguments, message in (
         (["rerun", tmp_path], "fingerprint.json is damaged: "),
-        (["predict", tmp_path, tmp_path / "image.png"], "recipe.json does not say what the run learned: KeyError"),
+        (["predict", tmp_path, tmp_path / "image.png"], "recipe.json does not say what the run learned"),
     ):
         code, _, error = call(capsys, *arguments)
         assert (code, message in error, "Traceback" in error) == (1, True, False)
@@ -200,12 +208,25 @@ def test_fit_takes_fields_of_the_recipe_and_counts_up_its_folders(data, tmp_path
 @pytest.mark.usefixtures("runs")
 def test_without_a_command_the_default_recipe_is_trained(capsys, monkeypatch):
     seen = []
-    monkeypatch.setattr("train.loop.fit", lambda recipe, path: seen.append(recipe) or Outcome(1, {}, "f"))
+    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: seen.append(recipe) or Outcome(1, {}, "f"))
     assert call(capsys)[0] == 0
     assert call(capsys, "--epochs", "1")[0] == 0
     assert call(capsys, "fit", "--epochs", "2")[0] == 0
     default = get(cli.DEFAULT_RECIPE)
     assert seen == [default, dataclasses.replace(default, epochs=1), dataclasses.replace(default, epochs=2)]
+
+
+@pytest.mark.usefixtures("runs")
+def test_fit_takes_another_task_and_its_settings(capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: seen.append(recipe.task) or Outcome(1, {}, "f"))
+    for arguments in (["--task.kind", "sphere_classification", "--task.dims", "5"], ["--task.kind=sphere_joint"]):
+        assert call(capsys, "fit", "digits", *arguments)[0] == 0
+    assert call(capsys, "fit", "digits", "--task.kind", "classification", "--task.label-smoothing", "0.1")[0] == 0
+    assert seen == [SphereClassification(dims=5), SphereJoint(), Classification(label_smoothing=0.1)]
+    help_of_task = call(capsys, "fit", "digits", "--task.kind", "sphere_regression", "--help")[1]
+    assert "--task.bounds" in help_of_task
+    assert "--task.label-smoothing" not in help_of_task
 
 
 @pytest.mark.usefixtures("runs")

@@ -276,13 +276,18 @@ def _check_model(assembly: Assembly) -> None:
             source = assembly.test
             jax.eval_shape(model.apply, shapes.variables(), *inputs)
     except (TypeError, ValueError, FlaxError) as error:
-        raise RecipeError(
-            f"model {recipe.model.name} with {describe(source.spec)} of {source.name}: {error}"
-        ) from error
+        raise RecipeError(f"model {recipe.model.name} with {_form(source.spec)} of {source.name}: {error}") from error
     try:
         transfer.check_patterns(shapes.params, recipe.freeze)
     except ValueError as error:
         raise RecipeError(f"freeze: {error}") from error
+
+
+def _form(spec: Spec) -> str:
+    """Such as "8x8x1 images"; of examples without an image their fields."""
+    if "image" not in spec:
+        return describe(spec)
+    return "x".join(str(size or "any") for size in spec["image"].shape) + " images"
 
 
 def _adapted(

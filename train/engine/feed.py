@@ -64,14 +64,15 @@ class MemoryFeed:
         self, state: TrainState, step: int, count: int
     ) -> tuple[TrainState, Sums, Int[np.ndarray, "count batch"]]:
         """See `Feed`."""
+        # The examples of a batch lie along the last axis: before it there may be others, such as seeds.
         rows = np.stack([self._pipeline.indices(step + offset) for offset in range(count)])
         # Everything is put on the devices explicitly: nothing is transferred behind the step's back.
         if self.steps_per_dispatch == 1:
-            state, sums = self._step(state, self._arrays, self._placement.shard(rows[0]))
+            state, sums = self._step(state, self._arrays, self._placement.shard(rows[0], axis=rows.ndim - 2))
             return state, sums, rows
-        padded = np.zeros((self.steps_per_dispatch, rows.shape[1]), rows.dtype)
+        padded = np.zeros((self.steps_per_dispatch, *rows.shape[1:]), rows.dtype)
         padded[:count] = rows
-        stepped, number = self._placement.shard(padded, axis=1), self._placement.replicate(np.int32(count))
+        stepped, number = self._placement.shard(padded, axis=rows.ndim - 1), self._placement.replicate(np.int32(count))
         state, sums = self._step(state, self._arrays, stepped, number)
         return state, _first(sums, count), rows
 

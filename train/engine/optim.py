@@ -142,7 +142,12 @@ def accumulated(moves: optax.GradientTransformation, steps: int) -> optax.Gradie
         return Accumulated(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32), zeros, moves.init(params))
 
     def update(
-        grads: PyTree[Array], state: Accumulated, params: PyTree[Array] | None = None, *, weight: Array, **extra: Any
+        grads: PyTree[Array],
+        state: Accumulated,
+        params: PyTree[Array] | None = None,
+        *,
+        weight: Float[Array, ""] | float = 1.0,
+        **extra: Any,
     ) -> tuple[PyTree[Array], Accumulated]:
         gathered, total_weight = state.gathered + 1, state.weight + weight
         totals = jax.tree.map(lambda total, grad: total + weight * grad, state.grads, grads)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from train.engine.assemble import assemble
 from train.engine.console import Console
-from train.engine.evaluate import Evaluator
+from train.engine.evaluator import Evaluator
 from train.store.workdir import Workdir
-from train.use.run import load_variables
+from train.use.open_run import load_variables
 
 
 def evaluate_run(path: Path, best: bool = False, console: Console | None = None) -> dict[str, float]:

@@ -17,15 +17,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 import zoo
-from train.config import Data, RunError
-from train.data import Field, Kind, preprocess, read_image
+from train.config import RunError
+from train.data import Field, Kind, framing_of, preprocess, read_image
 from train.data.decode import opened
 from train.engine.console import Console
 from train.report.theme import png
 from train.store.files import write_bytes
 from train.tasks.classification.task import Classification
 from train.use.explanation import CLASSES_SHOWN, MAPS_SHOWN, STAGES_SHOWN, Explanation, Stage, explanation
-from train.use.run import open_run
+from train.use.open_run import open_run
 from zoo.convnets.looking import (
     Unit,
     deconvnets,
@@ -185,7 +185,7 @@ def _of_run(path: Path, best: bool, ema: bool) -> Subject:
     if not isinstance(task, Classification) or field is None:
         raise ExplainError(f"{path} learned {recipe.task.kind}: explain looks into classification by logits")
     _, variables = run.variables(best, ema)
-    prepare = preprocess(recipe.augment, {"image": field})
+    prepare, framing = preprocess(recipe.augment, {"image": field}), framing_of(recipe.data, "test")
 
     def prepared(pixels: np.ndarray) -> Image:
         return np.asarray(prepare({"image": jnp.asarray(pixels)[None]})["image"][0])
@@ -197,7 +197,7 @@ def _of_run(path: Path, best: bool, ema: bool) -> Subject:
         run.model(),
         variables,
         task.class_names,
-        lambda file: prepared(read_image(file, field, recipe.data)),
+        lambda file: prepared(read_image(file, field, framing)),
         *ends,
     )
 
@@ -220,7 +220,7 @@ def _of_model(name: str, weights: str | None) -> Subject:
             model,
             variables,
             names,
-            lambda file: read_image(file, Field(Kind.IMAGE, entry.input_shape, "uint8"), Data()) / np.float32(255),
+            lambda file: read_image(file, Field(Kind.IMAGE, entry.input_shape, "uint8")) / np.float32(255),
             low=np.zeros(1, np.float32),
             high=np.ones(1, np.float32),
         )

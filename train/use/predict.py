@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from train.config import RunError
-from train.data import Kind, preprocess, read_image
+from train.data import Kind, framing_of, preprocess, read_image
 from train.data.decode import encoded
 from train.engine.console import Console
 from train.engine.step import make_predict
 from train.store.files import write_bytes, write_json
 from train.tasks.protocol import Page, Prediction
-from train.use.run import FinishedRun, open_run
+from train.use.open_run import FinishedRun, open_run
 
 _BATCH = 64
 RECORDS = "predictions.json"
@@ -73,7 +73,7 @@ def _example(run: FinishedRun, image: Path) -> dict[str, np.ndarray]:
     """An image file as an example that nobody labelled."""
     if "image" not in run.spec or run.spec["image"].kind is not Kind.IMAGE:
         raise PredictError(f"{run.files.path} learned {run.recipe.task.kind}: predict reads image files alone")
-    return {"image": read_image(image, run.spec["image"], run.recipe.data)}
+    return {"image": read_image(image, run.spec["image"], framing_of(run.recipe.data, "test"))}
 
 
 def _predicted(run: FinishedRun, variables: PyTree[Array], examples: list[dict[str, np.ndarray]]) -> list[Prediction]:

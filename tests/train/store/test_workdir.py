@@ -1,0 +1,108 @@
+"""A run's folder: what it says of the run, and what it refuses."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from train.config import Data, Recipe
+from train.store.workdir import Workdir, WorkdirError, free_workdir, resume_command
+
+RECIPE = Recipe(name="test")
+
+
+@pytest.fixture
+def files(tmp_path):
+    files = Workdir(tmp_path / "run")
+    files.path.mkdir()
+    files.write_card(RECIPE, {"total_steps": 5})
+    return files
+
+
+def test_the_card_holds_the_recipe_and_what_decides_its_bits(files):
+    assert files.read_recipe() == RECIPE
+    card = files.read_card()
+    assert card["total_steps"] == 5
+    assert card["versions"]["jax"] == jax.__version__
+    assert len(card["devices"]) == jax.device_count()
+    assert files.changes() == []
+
+
+def test_changes_name_what_is_not_as_it_was(files):
+    card = files.read_card()
+    card["versions"]["flax"], card["devices"] = "0.1", ["tpu:0 (v5)", "tpu:1 (v5)"]
+    files.card.write_text(json.dumps(card))
+    flax, devices = files.changes()
+    assert flax.startswith("flax: 0.1 -> ")
+    assert devices == "devices: 2 x v5 -> 1 x cpu"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "recipe.json is damaged"),
+        ('{"recipe": {"name"', "recipe.json is damaged"),
+        ("[]", "expected an object, found list"),
+        ("{}", "no recipe that this version can read"),
+        ('{"recipe": {"epoch": 3}}', "no field of Recipe 'epoch'; nearest: epochs"),
+        ('{"recipe": {"epochs": "three"}}', "no recipe that this version can read"),
+        ('{"recipe": {"epochs": 0}}', "out of range: epochs=0"),
+    ],
+)
+def test_a_damaged_card_is_an_error_that_says_so(files, content, message):
+    files.card.write_text(content)
+    with pytest.raises(WorkdirError, match=message):
+        files.read_recipe()
+    with pytest.raises(WorkdirError, match=message):
+        files.claim(RECIPE)
+
+
+def test_a_folder_is_claimed_only_when_there_is_nothing_in_it(tmp_path, files):
+    Workdir(tmp_path / "new").claim(RECIPE)
+    with pytest.raises(WorkdirError, match="unfinished; go on with: python -m train resume"):
+        files.claim(RECIPE)
+    other = dataclasses.replace(RECIPE, seed=3, data=Data(batch_size=7))
+    with pytest.raises(WorkdirError, match=r"differs in\n  data.batch_size: 128 -> 7\n  seed: 0 -> 3$"):
+        files.claim(other)
+    files.fingerprint.write_text("{}")
+    with pytest.raises(WorkdirError, match="unfinished"):  # it has no report yet
+        files.claim(RECIPE)
+    files.report.write_text("")
+    with pytest.raises(WorkdirError, match=r"finished; choose another --workdir"):
+        files.claim(RECIPE)
+    with pytest.raises(WorkdirError, match=r"holds no run: expected recipe.json"):
+        Workdir(tmp_path).read_recipe()
+
+
+def test_a_lock_keeps_others_out_until_its_process_ends(files):
+    script = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print(); input()"
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", script, files.path], stdin=pipe, stdout=pipe)
+    process.stdout.readline()  # it has the lock
+    with pytest.raises(WorkdirError, match="in use by another process"), files.locked():
+        pass
+    process.kill()
+    process.communicate()
+    with files.locked():
+        pass
+
+
+def test_a_locked_folder_that_stays_empty_is_removed(tmp_path):
+    files = Workdir(tmp_path / "runs" / "name")
+    with files.locked():
+        assert files.path.is_dir()
+    assert not files.path.exists()
+
+
+def test_free_workdir_counts_up(tmp_path):
+    assert free_workdir(tmp_path, "digits") == tmp_path / "digits"
+    for name in ("digits", "digits-2"):
+        (tmp_path / name).mkdir()
+    assert free_workdir(tmp_path, "digits") == tmp_path / "digits-3"
+
+
+def test_what_is_to_be_typed_can_be_typed(tmp_path):
+    assert resume_command(tmp_path / "a b").endswith("/a b'")

@@ -1,0 +1,156 @@
+"""Predictions of image files: any size and mode, many files, the best checkpoint or the moving average."""
+
+import json
+import shutil
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tests.train.harness import begin, lines, recipe
+from train import cli
+from train.store.checkpoint import CheckpointError
+from train.store.workdir import WorkdirError
+from train.engine.console import Console
+from train.config import Data, DataError
+from train.data import Field, Kind, load, read_image
+from train.tasks.regression.task import Regression
+from train.use.predict import predict_images
+
+QUIET = Console(quiet=True)
+
+
+def image_of(*shape):
+    return Field(Kind.IMAGE, shape, "uint8")
+
+
+def gradient(mode, size=(20, 12)):
+    """A ramp from black to white in a mode of Pillow's, saved and read as that mode."""
+    ramp = np.linspace(0, 255, size[0])[None, :].repeat(size[1], axis=0)
+    if mode == "I;16":
+        return PIL.Image.fromarray(np.rint(ramp * 257).astype(np.uint16))
+    return PIL.Image.fromarray(np.rint(ramp).astype(np.uint8)).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("1", "png"), ("L", "png"), ("LA", "png"), ("P", "png"), ("RGB", "jpg"), ("RGBA", "png"), ("CMYK", "jpg"),
+     ("I;16", "png"), ("I;16", "tiff"), ("RGB", "webp"), ("RGB", "bmp")],
+)  # fmt: skip
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_of_any_mode_becomes_bytes_of_the_trained_shape(mode, suffix, channels, tmp_path):
+    path = tmp_path / f"image.{suffix}"
+    gradient(mode).save(path)
+    pixels = read_image(path, image_of(8, 10, channels))
+    assert (pixels.shape, pixels.dtype) == ((8, 10, channels), np.uint8)
+    columns = pixels.mean(axis=(0, 2))
+    expected = np.linspace(0, 255, 20).reshape(10, 2).mean(axis=1)
+    assert np.abs(columns - expected).max() < (90 if mode == "1" else 8)  # resizing is not quite a mean of two
+
+
+def test_an_image_of_the_trained_size_is_taken_as_it_is(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    PIL.Image.fromarray(pixels).save(tmp_path / "image.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "image.png", image_of(8, 8, 3)), pixels)
+
+
+def test_what_is_no_image_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"missing.png: no such file"):
+        read_image(tmp_path / "missing.png", image_of(8, 8, 1))
+    (tmp_path / "text.png").write_text("not an image")
+    with pytest.raises(DataError, match=r"text.png: expected a readable image"):
+        read_image(tmp_path / "text.png", image_of(8, 8, 1))
+    gradient("L").save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:60])
+    with pytest.raises(DataError, match=r"half.png: expected a readable image"):
+        read_image(tmp_path / "half.png", image_of(8, 8, 1))
+    with pytest.raises(DataError, match=r"expected a readable image"):
+        read_image(tmp_path, image_of(8, 8, 1))
+
+
+@pytest.fixture
+def images(data, tmp_path):
+    """Files of the held-out examples."""
+    arrays = load(Data(f"npz:{data}"), "test").arrays()
+    paths = tuple(tmp_path / f"{row}.png" for row in range(len(arrays["image"])))
+    for path, pixels in zip(paths, arrays["image"], strict=True):
+        PIL.Image.fromarray(pixels[..., 0]).save(path)
+    return paths, arrays
+
+
+@pytest.mark.usefixtures("runs")
+def test_many_files_give_the_accuracy_of_the_evaluation(whole, images, monkeypatch):
+    paths, arrays = images
+    monkeypatch.setattr("train.use.predict._BATCH", 8)  # the last batch is partial
+    for ema, name in ((False, "accuracy"), (True, "ema_accuracy")):
+        records = predict_images(whole[0], paths, ema=ema, console=QUIET)
+        assert [record["image"] for record in records] == [str(path) for path in paths]
+        right = [int(record["scores"][0][0]) == label for record, label in zip(records, arrays["label"], strict=True)]
+        assert np.mean(right) == pytest.approx(whole[1].metrics[name])
+    scores = [score for _, score in records[0]["scores"]]
+    assert sum(scores) == pytest.approx(1, abs=1e-6)
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_regression_gives_the_value_itself(regression, images):
+    paths, arrays = images
+    records = predict_images(regression, paths, console=QUIET)
+    error = np.mean([abs(record["value"] - target) for record, target in zip(records, arrays["target"], strict=True)])
+    assert error == pytest.approx(lines(regression, "eval")[-1]["mae"], rel=1e-5)
+    assert records[0]["text"] == f"{records[0]['value']:.4g}"
+    page = Regression(0, 1, unit="degrees").page()
+    assert (page.record({"value": np.float32(30)}), page.words({"value": np.float32(30)})) == (
+        {"value": 30},
+        "30 degrees",
+    )
+    with pytest.raises(CheckpointError, match="keeps no moving average"):
+        predict_images(regression, paths, ema=True, console=QUIET)
+
+
+@pytest.mark.usefixtures("runs")
+def test_predict_prints_a_table_a_file_a_row(whole, images, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    paths, _ = images
+    assert cli.main(["predict", str(whole[0]), *map(str, paths[:3]), "--best"]) == 0
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if ".png" in line]
+    assert len(rows) == 3
+    assert all(row.count("%") == 3 for row in rows)
+
+
+def test_a_run_leaves_an_image_to_predict(whole, data):
+    path, _ = whole
+    expected = load(Data(f"npz:{data}"), "test")[0]["image"]
+    np.testing.assert_array_equal(read_image(path / "example.png", image_of(*expected.shape)), expected)
+
+
+def test_predict_says_what_is_missing(whole, tmp_path, capsys):
+    assert cli.main(["predict", str(whole[0]), str(tmp_path / "no.png")]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/no.png: no such file\n"
+    assert cli.main(["predict", str(tmp_path), "no.png"]) == 1
+    assert "holds no run" in capsys.readouterr().err
+    assert cli.main(["predict", str(whole[0])]) == 2
+    assert "expected one or more image files" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("runs")
+def test_predict_leaves_a_picture_an_image_and_its_records_as_json(whole, images, tmp_path):
+    paths, arrays = images
+    (tmp_path / "other").mkdir()
+    twin = shutil.copy(paths[0], tmp_path / "other" / paths[0].name)
+    records = predict_images(whole[0], (*paths[:2], twin), output=tmp_path / "out", console=QUIET)
+    assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == json.loads(json.dumps(records))
+    names = ["0.png", "1.png", "0-2.png"]
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {*names, "predictions.json"}
+    for name in names:
+        with PIL.Image.open(tmp_path / "out" / name) as picture:
+            assert picture.mode == "RGB"
+            assert min(picture.size) >= 8
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_run_that_never_came_to_training_is_refused(data, tmp_path):
+    path = begin(recipe(data), tmp_path / "run")
+    with pytest.raises(WorkdirError, match="never came to training"):
+        predict_images(path, (path / "none.png",), console=QUIET)

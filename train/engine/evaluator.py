@@ -1,0 +1,149 @@
+"""Evaluation on the held-out split: exact sums over every example, each counted once, and predictions as they come.
+
+Totals are summed at every evaluation. Predictions are made only for a judge, a page, or the few examples that a task
+follows over a run; they stream through, so that memory does not grow with the split.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from train import data
+from train.data.pipeline import MEMORY_LIMIT
+from train.data.source import Arrays, bytes_of
+from train.engine import hosts
+from train.engine.assemble import Assembly
+from train.engine.state import TrainState
+from train.tasks.protocol import Judge, Page, Totals
+
+Stop = Callable[[], bool]
+
+
+def never() -> bool:
+    """Of an evaluation that is not given up."""
+    return False
+
+
+class Evaluator:
+    """Runs a model over the held-out split.
+
+    Args:
+      assembly: of the run.
+      scores: makes numbers of totals; by default the task does.
+    """
+
+    def __init__(self, assembly: Assembly, scores: Callable[[Totals], dict[str, Any]] | None = None) -> None:
+        self._assembly, self._scores = assembly, scores or assembly.task.scores
+        self._evaluate = assembly.placement.evaluate(assembly.evaluate())
+
+    def summary(self, state: TrainState, stop: Stop = never) -> dict[str, float] | None:
+        """The metrics of the variables and, as ema_..., of their moving average; None if `stop` said so."""
+        state = self._assembly.placement.to_portable(state)
+        return self.of_variables(state.variables(), state.ema, stop)
+
+    def of_variables(
+        self, variables: PyTree[Array], ema: PyTree[Array] | None = None, stop: Stop = never
+    ) -> dict[str, float] | None:
+        """The task's metrics on the held-out split, and those of a moving average of the variables.
+
+        Args:
+          variables: what the model applies.
+          ema: their moving average, if there is one.
+          stop: asked before each batch; when true, the evaluation is given up.
+        """
+        summary = {}
+        for prefix, these in (("", variables), ("ema_", ema)):
+            if these is None:
+                continue
+            totals, judge = self._totals(these, stop)
+            if totals is None:
+                return None
+            scores = self._scores(totals)
+            if judge is not None:
+                scores |= hosts.merged(judge).scores()
+            summary |= {prefix + name: value for name, value in scores.items()}
+        return summary
+
+    def page(self, state: TrainState) -> Page:
+        """The task's page, after it saw every held-out example with what is predicted of it."""
+        page = self._assembly.task.page()
+        variables = self._assembly.placement.to_portable(state).variables()
+        for batch, predicted in self._predictions(variables, self._batches()):
+            page.add(batch, predicted)
+        return hosts.merged(page)
+
+    def followed(self) -> Arrays:
+        """The first held-out examples, as many as the task follows over the run; of most tasks none."""
+        count = min(self._assembly.task.seen, len(self._test))
+        return self._test.read(range(count)) if count else {}
+
+    def seen(self, state: TrainState) -> dict[str, np.ndarray]:
+        """What the task remembers of those examples now."""
+        task, test, count = self._assembly.task, self._test, self._assembly.task.seen
+        if not count:
+            return {}
+        variables = self._assembly.placement.to_portable(state).variables()
+        few = data.Subset(test, np.arange(min(count, len(test))))
+        parts = [task.remember(*pair) for pair in self._predictions(variables, self._batches_of(few))]
+        gathered = [hosts.rows_of_all(dict(part)) for part in parts]
+        return {name: np.concatenate([part[name] for part in gathered]) for name in gathered[0]}
+
+    def _totals(self, variables: PyTree[Array], stop: Stop) -> tuple[PyTree[np.ndarray] | None, Judge | None]:
+        """The sums over the split, added in double precision on the host, one batch late; and a judge of it."""
+        judge, total, running = self._assembly.task.judge(), None, None
+        for batch in self._batches():
+            if stop():
+                return None, None
+            arrays = self._assembly.placement.shard(batch)
+            sums = self._evaluate(variables, arrays)
+            if judge is not None:
+                judge.add(*self._on_the_host(batch, self._predict(variables, arrays)))
+            if running is not None:
+                total = _added(total, running)
+            running = sums
+        return _added(total, running), judge
+
+    def _predictions(self, variables: PyTree[Array], batches: Iterable[Arrays]) -> Iterator[tuple[Arrays, Any]]:
+        """Batches of real examples with what is predicted of them, both on the host."""
+        for batch in batches:
+            yield self._on_the_host(batch, self._predict(variables, self._assembly.placement.shard(batch)))
+
+    def _on_the_host(self, batch: Arrays, predicted: PyTree[Array]) -> tuple[Arrays, Any]:
+        mask, predicted = batch["mask"], self._assembly.placement.local(predicted)
+        return jax.tree.map(lambda array: array[mask], (batch, predicted))
+
+    @functools.cached_property
+    def _test(self) -> data.Source:
+        """The held-out split; decoded once where it is so small that a training set would stay on the device."""
+        return data.in_memory(self._assembly.test) if self._keeps else self._assembly.test
+
+    @property
+    def _keeps(self) -> bool:
+        return bytes_of(self._assembly.test) <= MEMORY_LIMIT
+
+    @functools.cached_property
+    def _predict(self) -> Callable[..., Any]:
+        return self._assembly.placement.predict(self._assembly.predict())
+
+    def _batches(self) -> Iterable[Arrays]:
+        return self._batches_of(self._test, 0 if self._keeps else self._assembly.recipe.data.workers)
+
+    def _batches_of(self, source: data.Source, workers: int = 0) -> Iterable[Arrays]:
+        size = self._assembly.eval_batch_size
+        return data.evaluation_batches(source, size, workers, jax.process_index(), hosts.count())
+
+
+def _added(total: PyTree[np.ndarray] | None, sums: PyTree[Array]) -> PyTree[np.ndarray]:
+    fetched = jax.tree.map(lambda array: np.asarray(array, np.float64), jax.device_get(sums))
+    return fetched if total is None else jax.tree.map(np.add, total, fetched)
+
+
+def first_kernel(params: PyTree[Any]) -> np.ndarray | None:
+    """The kernel of the first convolution that sees the image, (height, width, channels, filters), if any."""
+    kernels = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim == 4]
+    images = [kernel for kernel in kernels if kernel.shape[2] in (1, 3) and kernel.shape[0] > 1]
+    return np.asarray(images[0]) if images else None
