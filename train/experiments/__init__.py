@@ -1,12 +1,13 @@
-"""The lecture's tables and figures, one command each: `python -m train experiment NAME --scale quick`."""
+"""The lecture's tables and figures, one command each: `python -m train experiment NAME --scale quick`.
+
+Read `study.py`: what most of them are. A folder a chapter; a new experiment is a file there and a row of `EXPERIMENTS`.
+"""
 
 import dataclasses
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
-
-import tyro
 
 from zoo.names import unknown
 
@@ -54,59 +55,59 @@ class Experiment:
 
     summary: str
     module: str
-    """Has `run(options) -> int`."""
+    """Has `run(options) -> int`; imported only then, for it needs jax."""
     options: type[Options] = Options
 
 
 EXPERIMENTS = {
     "residual": Experiment(
         "plain against residual networks of 20 and 56 layers on CIFAR-10 (lecture row L39)",
-        "train.experiments.residual",
+        "train.experiments.convnets.residual",
     ),
     "units": Experiment(
         "the five residual units in deep networks on CIFAR-10 (lecture row L43)",
-        "train.experiments.units",
+        "train.experiments.convnets.units",
     ),
     "cardinality": Experiment(
         "more groups at equal parameters, on CIFAR-10 or the table of ImageNet (lecture rows L44-L46)",
-        "train.experiments.cardinality",
+        "train.experiments.convnets.cardinality",
     ),
     "dense": Experiment(
         "dense against residual connections at equal parameters on CIFAR-10 (lecture rows L46, L47)",
-        "train.experiments.dense",
+        "train.experiments.convnets.dense",
     ),
     "sphere-dims": Experiment(
         "prototypes against one-hot, random and word vectors over output dimensions (lecture row L90)",
-        "train.experiments.sphere_dims",
+        "train.experiments.hyperspheres.dims",
         Worded,
     ),
     "sphere-privileged": Experiment(
         "prototypes with and without privileged information (lecture rows L86, L91)",
-        "train.experiments.sphere_privileged",
+        "train.experiments.hyperspheres.privileged",
         Worded,
     ),
     "sphere-imbalance": Experiment(
         "prototypes and other classifiers with 2 to 200 examples a class (lecture rows L89, L92)",
-        "train.experiments.sphere_imbalance",
+        "train.experiments.hyperspheres.imbalance",
         Repeated,
     ),
     "sphere-regression": Experiment(
         "regression on the sphere against squared error (lecture row L93)",
-        "train.experiments.sphere_regression",
+        "train.experiments.hyperspheres.regression",
         Repeated,
     ),
     "sphere-joint": Experiment(
         "digit and rotation in one space against two losses (lecture rows L94, L95)",
-        "train.experiments.sphere_joint",
+        "train.experiments.hyperspheres.joint",
         Repeated,
     ),
     "sphere-limits": Experiment(
         "output sizes and scales of gradients, with and without a sphere (lecture row L96)",
-        "train.experiments.sphere_limits",
+        "train.experiments.hyperspheres.limits",
     ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
-        "train.experiments.overview",
+        "train.experiments.convnets.overview",
     ),
 }
 
@@ -124,6 +125,8 @@ def run(arguments: Sequence[str]) -> int:
         return 0 if name else 2
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
+    import tyro
+
     options = tyro.cli(
         Annotated[EXPERIMENTS[name].options, tyro.conf.arg(name="")],
         args=list(arguments[1:]),

@@ -8,24 +8,25 @@ of paintings (OmniArt, which cannot be had). Neither side has a loss weight: tha
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from train.console import Console
+from train.config import Model, Recipe, Schedule
+from train.config.tasks.regression import Joint
+from train.engine.console import Console
+from train.engine.seeds import Stopped, folder_for, train_alone
 from train.experiments import Repeated
-from train.experiments.arms import COLOURS
-from train.experiments.repeated import INTERRUPTED, Result, conduct, grid, smaller, with_spread
-from train.loop import fit
-from train.recipe import Model, Recipe, Schedule, Task
+from train.experiments.study import INTERRUPTED, Results, Study, repeated
+from train.experiments.tables import grid, smaller, with_spread
 from train.recipes import sphere
-from train.workdir import Workdir
+from train.report.theme import COLOURS, LIGHT, labels, new_figure, style
+from train.store.workdir import Workdir
 
 RAW, STANDARDISED, OURS = "two losses", "two losses, standardised", "one sphere"
 TASKS = {
-    RAW: Task("joint", standardise=False),
-    STANDARDISED: Task("joint"),
+    RAW: Joint(standardise=False),
+    STANDARDISED: Joint(),
     OURS: sphere.JOINT.task,
 }
 QUICK = sphere.JOINT
@@ -54,9 +55,14 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
     }
 
 
+def study(options: Repeated) -> Study:
+    """Every arm, and what is said of them."""
+    return repeated("sphere-joint", options, SEEDS, recipes_of(options), claims, table, figure)
+
+
 def run(options: Repeated) -> int:
-    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
-    code = conduct("sphere-joint", options, SEEDS, recipes_of(options), verdict, table, figure)
+    """See `Study.run`; and the globe."""
+    code = study(options).run(options.workdir)
     return code if code == INTERRUPTED else globe(options) or code
 
 
@@ -64,23 +70,22 @@ def globe(options: Repeated) -> int:
     """Trains the paper's five digits in three dimensions, whose report has a globe that shows how they part.
 
     Returns:
-      0, or what the run ended with when a signal stopped it.
+      0; 1 when it diverged; or what the run ended with when a signal stopped it.
     """
     recipe = dataclasses.replace(
         sphere.GLOBE, data=dataclasses.replace(sphere.GLOBE.data, data_dir=options.data_dir), seed=options.seed
     )
-    files, console = Workdir(options.workdir / f"globe-{options.seed}"), Console()
-    begun = files.card.exists() and files.read_recipe() == recipe
-    if not (begun and files.finished):
-        console.say("five digits in three dimensions", style="bold")
-        outcome = fit(recipe, files.path, resume=begun)
-        if outcome.fingerprint is None:
-            return outcome.exit_code or 1  # a signal of the system ends a run with 0
-    console.say(f"globe: {files.report}")
-    return 0
+    path, console = folder_for(recipe, options.workdir / f"globe-{options.seed}"), Console()
+    console.say("five digits in three dimensions", style="bold")
+    try:
+        trained = train_alone(recipe, path, console)
+    except Stopped as stopped:
+        return stopped.exit_code or 1  # a signal of the system ends a run with 0
+    console.say(f"globe: {trained.diverged or Workdir(path).report}")
+    return 1 if trained.diverged else 0
 
 
-def table(results: Mapping[str, Result]) -> str:
+def table(results: Results) -> str:
     """Error of the value and accuracy of the class, and under it the paper's."""
     rows = {arm: (with_spread(result.metrics["mae"]), result.percent("accuracy")) for arm, result in results.items()}
     ours = grid("MNIST, ours", ("rotation, mean absolute error (degrees)", "digits right (%)"), rows)
@@ -88,7 +93,7 @@ def table(results: Mapping[str, Result]) -> str:
     return f"{ours}\n{theirs}"
 
 
-def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
+def claims(results: Results) -> dict[str, bool]:
     """The lecture's statements."""
     accuracy = {arm: result.mean("accuracy", 100) for arm, result in results.items()}
     error = {arm: result.mean("mae") for arm, result in results.items()}
@@ -100,11 +105,9 @@ def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
     }
 
 
-def figure(results: Mapping[str, Result]) -> Any:
+def figure(results: Results) -> Any:
     """Both errors of every arm, as bars."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(8, 2.6), layout="constrained")
+    drawing = new_figure(8, 2.6, LIGHT)
     panels = drawing.subplots(1, 2, sharey=True)
     for panel, name, scale, label in (
         (panels[0], "accuracy", 100, "digits wrong (%)"),
@@ -113,11 +116,12 @@ def figure(results: Mapping[str, Result]) -> Any:
         means = [result.mean(name, scale) for result in results.values()]
         means = [100 - mean for mean in means] if name == "accuracy" else means
         spreads = [result.spread(name, scale) for result in results.values()]
-        labels = [f" {mean:.2f}" if np.isfinite(mean) else " diverged" for mean in means]
+        said = [f" {mean:.2f}" if np.isfinite(mean) else " diverged" for mean in means]
         widths, spreads = np.nan_to_num(means), np.nan_to_num(spreads)
         drawn = panel.barh(list(results), widths, xerr=spreads, color=COLOURS[: len(results)], height=0.6)
-        panel.bar_label(drawn, labels, fontsize="small")
-        panel.set(xlabel=label, xlim=(0, 1.2 * max(widths) or 1))
-        panel.spines[["top", "right"]].set_visible(False)
+        panel.bar_label(drawn, said, fontsize="small")
+        panel.set_xlim(0, 1.2 * max(widths) or 1)
+        style(panel)
+        labels(panel, x=label)
     panels[0].invert_yaxis()
     return drawing

@@ -9,15 +9,16 @@ privileged information helps.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
+from train.config import Recipe
+from train.config.tasks.sphere import SphereClassification
 from train.experiments import Worded
-from train.experiments.arms import COLOURS
-from train.experiments.repeated import Result, conduct, grid
-from train.experiments.sphere_dims import base_of, split
-from train.recipe import Recipe, Space, Task
-from train.tasks.prototypes import likeness_of, prototypes_of
+from train.experiments.hyperspheres.dims import base_of, split
+from train.experiments.study import Results, Study, repeated
+from train.experiments.tables import grid
+from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
+from train.tasks.sphere.prototypes import likeness_of, prototypes_of
 from zoo.hyperspheres import TAXONOMIES, largest_cosine, triplets_held
 
 PLAIN, INFORMED = "prototypes", "with privileged information"
@@ -34,35 +35,42 @@ PUBLISHED = {
 def recipes_of(options: Worded) -> dict[str, Recipe]:
     """Every arm's recipe: "prototypes, 3", and so on."""
     base = base_of(options)
-    spaces = {PLAIN: Space(), INFORMED: Space(prototypes="semantic", vectors=likeness_name(options))}
+    tasks = {
+        PLAIN: SphereClassification(),
+        INFORMED: SphereClassification(prototypes="semantic", vectors=likeness_name(options)),
+    }
     return {
         f"{kind}, {dims}": dataclasses.replace(
             base,
-            name=f"sphere-privileged-{options.scale}-{options.images}-{space.prototypes}-{dims}",
-            task=Task("sphere_classification", space=dataclasses.replace(space, dims=dims)),
+            name=f"sphere-privileged-{options.scale}-{options.images}-{task.prototypes}-{dims}",
+            task=dataclasses.replace(task, dims=dims),
         )
-        for kind, space in spaces.items()
+        for kind, task in tasks.items()
         for dims in DIMS[options.images]
     }
 
 
-def run(options: Worded) -> int:
-    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
+def study(options: Worded) -> Study:
+    """Every arm, and what is said of them."""
 
-    def with_placing(results: Mapping[str, Result]) -> str:
+    def with_placing(results: Results) -> str:
         return f"{table(results)}\n{placing(options)}"
 
-    return conduct("sphere-privileged", options, SEEDS, recipes_of(options), verdict, with_placing, figure)
+    return repeated("sphere-privileged", options, SEEDS, recipes_of(options), claims, with_placing, figure)
+
+
+def run(options: Worded) -> int:
+    """See `Study.run`."""
+    return study(options).run(options.workdir)
 
 
 def placing(options: Worded) -> str:
     """Of each arm's prototypes, how many triplets of classes are in order, and how near the nearest two are."""
     names = sorted(TAXONOMIES[options.images])  # the order of the data set
-    rows = {}
+    informed = SphereClassification(prototypes="semantic", vectors=likeness_name(options))
+    likeness, rows = likeness_of(informed, names), {}
     for arm, recipe in recipes_of(options).items():
-        space = recipe.task.space
-        likeness = likeness_of(dataclasses.replace(space, vectors=likeness_name(options)), names)
-        found = prototypes_of(space, names, space.dims)
+        found = prototypes_of(recipe.task, names, recipe.task.dims)
         rows[arm] = (f"{100 * triplets_held(found, likeness):.1f}", f"{float(largest_cosine(found)):.3f}")
     return grid("prototypes", ("triplets that hold (%)", "largest cosine"), rows)
 
@@ -72,7 +80,7 @@ def likeness_name(options: Worded) -> str:
     return str(options.vectors or f"taxonomy:{options.images}")
 
 
-def table(results: Mapping[str, Result]) -> str:
+def table(results: Results) -> str:
     """Accuracy in percent over dimensions, and under it the paper's on CIFAR-100."""
     dims = dims_of(results)
     rows = {kind: [results[f"{kind}, {number}"].percent("accuracy") for number in dims] for kind in (PLAIN, INFORMED)}
@@ -80,28 +88,26 @@ def table(results: Mapping[str, Result]) -> str:
     return f"{ours}\n{grid('the paper, CIFAR-100', [f'{number} dims' for number in DIMS['cifar100']], PUBLISHED)}"
 
 
-def dims_of(results: Mapping[str, Result]) -> list[int]:
+def dims_of(results: Results) -> list[int]:
     """The dimensions that were tried, fewest first."""
     return sorted({split(arm)[1] for arm in results})
 
 
-def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
+def claims(results: Results) -> dict[str, bool]:
     """The lecture's statements."""
     dims = dims_of(results)
     gain = {
         number: results[f"{INFORMED}, {number}"].mean("accuracy") - results[f"{PLAIN}, {number}"].mean("accuracy")
         for number in dims
     }
-    claims = {f"privileged information helps in {number} dimensions": gain[number] > 0 for number in dims}
-    claims["it helps most where there are few"] = gain[dims[0]] > gain[dims[-1]]
-    return claims
+    found = {f"privileged information helps in {number} dimensions": gain[number] > 0 for number in dims}
+    found["it helps most where there are few"] = gain[dims[0]] > gain[dims[-1]]
+    return found
 
 
-def figure(results: Mapping[str, Result]) -> Any:
+def figure(results: Results) -> Any:
     """Accuracies as bars, two for each number of dimensions."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(5.5, 3.4), layout="constrained")
+    drawing = new_figure(5.5, 3.4, LIGHT)
     panel, dims = drawing.subplots(), dims_of(results)
     for i, (kind, colour) in enumerate(zip((PLAIN, INFORMED), COLOURS, strict=False)):
         found = [results[f"{kind}, {number}"] for number in dims]
@@ -110,8 +116,8 @@ def figure(results: Mapping[str, Result]) -> Any:
         drawn = panel.bar(places, means, 0.38, yerr=spreads, label=kind, color=colour, capsize=3)
         panel.bar_label(drawn, fmt="%.1f", fontsize="small")
     panel.set_xticks(range(len(dims)), [str(number) for number in dims])
-    panel.set(xlabel="output dimensions", ylabel="test accuracy (%)")
-    panel.legend(frameon=False, fontsize="small", loc="upper left")
     panel.margins(y=0.2)
-    panel.spines[["top", "right"]].set_visible(False)
+    style(panel)
+    labels(panel, x="output dimensions", y="test accuracy (%)")
+    legend(panel, loc="upper left")
     return drawing

@@ -14,10 +14,11 @@ import re
 from typing import Any
 
 import zoo
-from train.console import Console
+from train.engine.console import Console
 from train.experiments import Options
-from train.experiments.arms import COLOURS, conclude
-from train.files import write_json
+from train.experiments.study import conclude
+from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
+from train.store.files import write_json
 from zoo.benchmark import benchmark
 
 QUICK = (
@@ -70,7 +71,7 @@ def run(options: Options) -> int:
             with console.timed(f"measuring {name}"):
                 write_json(file, measure(name))
         rows[name] = json.loads(file.read_text())
-    return conclude("overview", options.workdir, rows, verdict(rows), table(rows), figure(rows), console)
+    return conclude("overview", options.workdir, rows, claims(rows), table(rows), figure(rows), console)
 
 
 def measure(name: str) -> Row:
@@ -85,7 +86,7 @@ def measure(name: str) -> Row:
     }
 
 
-def verdict(rows: dict[str, Row]) -> dict[str, bool]:
+def claims(rows: dict[str, Row]) -> dict[str, bool]:
     """What the overview shows, each True or False of these rows."""
 
     def compared(one: str, other: str, parameters: float, flops: float) -> bool:
@@ -134,9 +135,7 @@ def family_of(name: str) -> str:
 
 def figure(rows: dict[str, Row]) -> Any:
     """Accuracy against operations, left, and against speed, right; areas are as the parameters."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(13, 6), layout="constrained")
+    drawing = new_figure(13, 6, LIGHT)
     panels = drawing.subplots(1, 2, sharey=True)
     families = dict.fromkeys(map(family_of, rows))
     colour = {family: COLOURS[i % len(COLOURS)] for i, family in enumerate(families)}
@@ -153,12 +152,11 @@ def figure(rows: dict[str, Row]) -> Any:
             below = {"xytext": (-3, -9), "ha": "right"} if close else {"xytext": (3, 3)}
             panel.annotate(name, place, textcoords="offset points", fontsize=7, **below)
             named += [] if close else [place]
-        panel.set(xscale="log", xlabel=label)
+        panel.set_xscale("log")
         panel.margins(0.12)
-        panel.grid(alpha=0.25)
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("published top-1 accuracy on ImageNet (%)")
+        style(panel)
+        labels(panel, x=label, y="published top-1 accuracy on ImageNet (%)" if panel is panels[0] else "")
     for millions in (5, 25, 100):
         panels[0].scatter([], [], s=6 * millions, color="#7f7f7f", alpha=0.55, linewidth=0, label=f"{millions} million")
-    panels[0].legend(title="parameters", frameon=False, loc="lower right", labelspacing=1.6, borderpad=1.2)
+    legend(panels[0], title="parameters", loc="lower right", labelspacing=1.6, borderpad=1.2)
     return drawing

@@ -9,10 +9,10 @@ normalises after the addition they say that the training loss falls slowly from 
 
 import dataclasses
 
-from train.data.augment import Augment
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 from train.experiments import Options
-from train.experiments.arms import Comparison, Results, compare, variations
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule
+from train.experiments.convnets.comparison import compare, variations
+from train.experiments.study import Results, Study
 from train.recipes import cifar10
 
 UNITS = {
@@ -65,22 +65,27 @@ def recipes_of(options: Options) -> dict[str, Recipe]:
     return variations("units", base, models, options)
 
 
-def run(options: Options) -> int:
-    """Trains the networks, and writes table and figure; see `train.experiments.arms.compare`."""
+def study(options: Options) -> Study:
+    """The networks, and what is said of them."""
     if options.scale == "quick":
         published = {name: f"{errors[0]:.2f} % (ResNet-110)" for name, errors in PAPER_TEST_ERROR.items()}
-        return compare(Comparison("units", recipes_of(options), published, quick_verdict), options.workdir)
+        return compare("units", recipes_of(options), published, quick_claims, options)
     published = {
         f"ResNet-{depth}, {name}": f"{errors[i]:.2f} %"
         for i, depth in enumerate((110, 164))
         for name, errors in PAPER_TEST_ERROR.items()
     }
-    return compare(Comparison("units", recipes_of(options), published, paper_verdict), options.workdir)
+    return compare("units", recipes_of(options), published, paper_claims, options)
 
 
-def quick_verdict(results: Results) -> dict[str, bool]:
+def run(options: Options) -> int:
+    """See `Study.run`."""
+    return study(options).run(options.workdir)
+
+
+def quick_claims(results: Results) -> dict[str, bool]:
     """What shows in the first steps: the training loss."""
-    loss = {name: values["train_loss"] for name, values in results.items()}
+    loss = {name: result.mean("train_loss") for name, result in results.items()}
     return {
         "BN after addition has a higher training loss than the original": loss["BN after addition"] > loss["original"],
         "ReLU before addition has a higher training loss than the original": loss["ReLU before addition"]
@@ -90,11 +95,11 @@ def quick_verdict(results: Results) -> dict[str, bool]:
     }
 
 
-def paper_verdict(results: Results) -> dict[str, bool]:
+def paper_claims(results: Results) -> dict[str, bool]:
     """What the table says of test errors."""
     claims = {}
     for depth in (110, 164):
-        error = {name: results[f"ResNet-{depth}, {name}"]["test_error"] for name in UNITS}
+        error = {name: results[f"ResNet-{depth}, {name}"].error("accuracy") for name in UNITS}
         claims[f"ResNet-{depth}: full pre-activation has the lowest test error"] = (
             min(error, key=error.get) == "full pre-activation"
         )

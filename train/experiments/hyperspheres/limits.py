@@ -19,12 +19,17 @@ from jaxtyping import Array, Float
 
 import zoo
 from train import data
-from train.console import Console
+from train.config import Augment, Data
+from train.engine.console import Console
 from train.experiments import Options
-from train.experiments.arms import COLOURS, conclude
-from train.experiments.repeated import grid
-from train.tasks import Classification, Regression, Task
-from train.tasks.sphere import SphereClassification, SphereRegression, as_rows
+from train.experiments.study import conclude
+from train.experiments.tables import grid
+from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
+from train.tasks.classification.task import Classification
+from train.tasks.fitting import as_rows
+from train.tasks.protocol import OneForward
+from train.tasks.regression.task import Regression
+from train.tasks.sphere.task import SphereClassification, SphereRegression
 from zoo.hyperspheres import largest_cosine, separate
 
 USUAL, OURS = "softmax and squared error", "one sphere"
@@ -40,8 +45,8 @@ MOST = 100
 class Pair:
     """Two tasks that a network would learn at once."""
 
-    labels: Task
-    values: Task
+    labels: OneForward
+    values: OneForward
 
 
 def run(options: Options) -> int:
@@ -50,7 +55,6 @@ def run(options: Options) -> int:
     Returns:
       0 when every claim holds, else 1.
     """
-    options.workdir.mkdir(parents=True, exist_ok=True)
     lengths = gradient_lengths(EXAMPLES[options.scale], options.seed)
     cosines = separations(options.seed)
     results = {
@@ -58,13 +62,13 @@ def run(options: Options) -> int:
         "largest cosines": {str(dims): found for dims, found in cosines.items()},
     }
     drawing, lines = figure(lengths, cosines), table(lengths)
-    return conclude("sphere-limits", options.workdir, results, verdict(lengths), lines, drawing, Console())
+    return conclude("sphere-limits", options.workdir, results, claims(lengths), lines, drawing, Console())
 
 
 def pairs() -> dict[str, Pair]:
     """The usual losses of a digit and its rotation, and those on the sphere."""
-    source = data.load("rotated_digits", "train")
-    names, targets = source.class_names, source.arrays()["target"]
+    source = data.load(Data("rotated_digits"), "train")
+    names, targets = source.facts.classes, source.arrays()["target"]
     sphere = SphereRegression(-90.0, 90.0, len(names))
     prototypes = as_rows(separate(jax.random.key(0), len(names), len(names)))
     return {
@@ -75,8 +79,8 @@ def pairs() -> dict[str, Pair]:
 
 def gradient_lengths(count: int, seed: int) -> dict[str, Float[np.ndarray, "examples"]]:
     """Of each loss, the length of each example's gradient over all parameters of a new network."""
-    batch = data.load("rotated_digits", "train").read(range(count))
-    batch = data.preprocess(data.Augment())({**batch, "mask": np.ones(count, bool)})
+    source = data.load(Data("rotated_digits"), "train")
+    batch = data.preprocess(Augment(), source.spec)({**source.read(range(count)), "mask": np.ones(count, bool)})
     return {
         f"{name}: {kind}": np.asarray(of_task(task, batch, seed))
         for name, pair in pairs().items()
@@ -84,14 +88,14 @@ def gradient_lengths(count: int, seed: int) -> dict[str, Float[np.ndarray, "exam
     }
 
 
-def of_task(task: Task, batch: Mapping[str, Array], seed: int) -> Float[Array, "examples"]:
+def of_task(task: OneForward, batch: Mapping[str, Array], seed: int) -> Float[Array, "examples"]:
     """The length of each example's gradient."""
-    model = zoo.create("mlp", num_classes=task.num_outputs, hidden=(256, 128))
+    model = zoo.create("mlp", **task.model_options(), hidden=(256, 128))
     variables = zoo.init(model, jax.random.key(seed), batch["image"].shape[1:])
 
     def loss(params: Any, example: Mapping[str, Array]) -> Array:
         one = jax.tree.map(lambda leaf: leaf[None], example)
-        return task.loss(model.apply({"params": params}, one["image"]), one)[0]
+        return task.objective(model.apply({"params": params}, *task.inputs(one)), one).value()
 
     @jax.jit
     @functools.partial(jax.vmap, in_axes=(None, 0))
@@ -137,7 +141,7 @@ def table(lengths: Mapping[str, np.ndarray]) -> str:
     return f"{first}\n{grid('gradient of an example', ('median length', '90th over 10th percentile'), rows)}"
 
 
-def verdict(lengths: Mapping[str, np.ndarray]) -> dict[str, bool]:
+def claims(lengths: Mapping[str, np.ndarray]) -> dict[str, bool]:
     """The lecture's statements."""
     usual, ours = (apart(lengths, name) for name in (USUAL, OURS))
     return {
@@ -148,25 +152,28 @@ def verdict(lengths: Mapping[str, np.ndarray]) -> dict[str, bool]:
 
 def figure(lengths: Mapping[str, np.ndarray], cosines: Mapping[int, list[float]]) -> Any:
     """Sizes, separations and gradients."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(12, 3.4), layout="constrained")
+    drawing = new_figure(12, 3.4, LIGHT)
     sizes, angles, scales = drawing.subplots(1, 3)
     sizes.plot(CLASSES, [FEATURES * classes for classes in CLASSES], "o-", color="black", label="one a class")
     for dims, colour in zip(DIMS, COLOURS, strict=False):
         sizes.axhline(FEATURES * dims, color=colour, label=f"{dims} dimensions")
         found = np.degrees(np.arccos(np.clip(cosines[dims], -1, 1)))
         angles.plot(CLASSES[: len(found)], found, "o-", color=colour, label=f"{dims} dimensions")
-    sizes.set(xscale="log", yscale="log", xlabel="classes", ylabel=f"weights after {FEATURES} features")
+    sizes.set(xscale="log", yscale="log")
     angles.margins(y=0.3)
-    angles.set(xscale="log", xlabel="classes", ylabel="smallest angle (degrees)")
+    angles.set_xscale("log")
     shortest = min(found.min() for found in lengths.values())
     bins = np.geomspace(max(shortest, 1e-4), max(found.max() for found in lengths.values()), 50)
     for (name, found), colour in zip(lengths.items(), COLOURS, strict=False):
         scales.hist(found, bins, color=colour, alpha=0.6, label=name)
-    scales.set(xscale="log", xlabel="length of an example's gradient", ylabel="examples")
+    scales.set_xscale("log")
     scales.margins(y=0.45)
-    for panel in (sizes, angles, scales):
-        panel.legend(frameon=False, fontsize="x-small", loc="upper left")
-        panel.spines[["top", "right"]].set_visible(False)
+    for panel, x, y in (
+        (sizes, "classes", f"weights after {FEATURES} features"),
+        (angles, "classes", "smallest angle (degrees)"),
+        (scales, "length of an example's gradient", "examples"),
+    ):
+        style(panel)
+        labels(panel, x=x, y=y)
+        legend(panel, loc="upper left")
     return drawing

@@ -8,10 +8,10 @@ Xie, Girshick, Dollár, Tu and He, 2017, Aggregated Residual Transformations for
 
 import dataclasses
 
-from train.data.augment import Augment
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 from train.experiments import Options
-from train.experiments.arms import Comparison, Results, compare, variations
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule
+from train.experiments.convnets.comparison import compare, variations
+from train.experiments.study import Results, Study
 from train.recipes import cifar10, imagenet
 
 SMALL = {"1 x 16d": (1, 16), "2 x 10d": (2, 10), "4 x 6d": (4, 6)}
@@ -59,27 +59,32 @@ def recipes_of(options: Options) -> dict[str, Recipe]:
     return variations("cardinality", base, models, options)
 
 
-def run(options: Options) -> int:
-    """Trains the networks, and writes table and figure; see `train.experiments.arms.compare`."""
+def study(options: Options) -> Study:
+    """The networks, and what is said of them."""
     quick = options.scale == "quick"
     published = {} if quick else {name: errors for name, (_, errors) in PAPER_ARMS.items()}
-    verdict = quick_verdict if quick else paper_verdict
-    return compare(Comparison("cardinality", recipes_of(options), published, verdict), options.workdir)
+    claims = quick_claims if quick else paper_claims
+    return compare("cardinality", recipes_of(options), published, claims, options)
 
 
-def quick_verdict(results: Results) -> dict[str, bool]:
+def run(options: Options) -> int:
+    """See `Study.run`."""
+    return study(options).run(options.workdir)
+
+
+def quick_claims(results: Results) -> dict[str, bool]:
     """That groups are no worse, at equal parameters."""
-    counts = [values["parameters"] for values in results.values()]
-    loss = {name: values["train_loss"] for name, values in results.items()}
+    counts = [result.parameters for result in results.values()]
+    loss = {name: result.mean("train_loss") for name, result in results.items()}
     return {
         "the parameters are equal to 2 %": max(counts) <= 1.02 * min(counts),
         "4 groups have no higher training loss than one": loss["4 x 6d"] <= loss["1 x 16d"],
     }
 
 
-def paper_verdict(results: Results) -> dict[str, bool]:
+def paper_claims(results: Results) -> dict[str, bool]:
     """What the table says of test errors."""
-    error = {name: values["test_error"] for name, values in results.items()}
+    error = {name: result.error("accuracy") for name, result in results.items()}
     wider = error["ResNet-101 1 x 100d"]
     return {
         "at equal complexity 32 groups have a lower error than one": error["ResNeXt-101 32 x 4d"]

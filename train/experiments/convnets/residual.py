@@ -16,15 +16,14 @@ Measured at quick scale, seed 0, in 25 minutes on 2 cores of a CPU:
 | ResNet-56 | 0.009 | 0.0 % | 60.1 % |
 """
 
-from pathlib import Path
 from typing import Any
 
-from train import journal
-from train.data.augment import Augment
-from train.experiments import Options, arms
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
+from train.experiments import Options
+from train.experiments.convnets.comparison import compare, draw_losses, variations
+from train.experiments.study import Results, Study
 from train.recipes import cifar10
-from train.workdir import Workdir
+from train.report.theme import LIGHT, heading, labels, legend, new_figure, style
 
 ARMS = {
     "plain-20": "cifar_plain20",
@@ -61,19 +60,23 @@ PAPER = cifar10.PAPER
 def recipes_of(options: Options) -> dict[str, Recipe]:
     """Every network's recipe, by its name in the table."""
     base = QUICK if options.scale == "quick" else PAPER
-    return arms.variations("residual", base, {arm: Model(name) for arm, name in ARMS.items()}, options)
+    return variations("residual", base, {arm: Model(name) for arm, name in ARMS.items()}, options)
+
+
+def study(options: Options) -> Study:
+    """The four networks, and what is said of them."""
+    return compare("residual", recipes_of(options), PAPER_TEST_ERROR, claims, options, figure)
 
 
 def run(options: Options) -> int:
-    """Trains the networks, and writes table and figure; see `train.experiments.arms.compare`."""
-    comparison = arms.Comparison("residual", recipes_of(options), PAPER_TEST_ERROR, verdict, figure)
-    return arms.compare(comparison, options.workdir)
+    """See `Study.run`."""
+    return study(options).run(options.workdir)
 
 
-def verdict(results: arms.Results) -> dict[str, bool]:
+def claims(results: Results) -> dict[str, bool]:
     """The lecture's statements, each True or False of these results."""
-    loss = {arm: values["train_loss"] for arm, values in results.items()}
-    test_error = {arm: values["test_error"] for arm, values in results.items()}
+    loss = {arm: result.mean("train_loss") for arm, result in results.items()}
+    test_error = {arm: result.error("accuracy") for arm, result in results.items()}
     return {
         "plain-56 has the higher training loss than plain-20": loss["plain-56"] > loss["plain-20"],
         "plain-56 has the higher test error, too": test_error["plain-56"] > test_error["plain-20"],
@@ -81,26 +84,17 @@ def verdict(results: arms.Results) -> dict[str, bool]:
     }
 
 
-def figure(workdir: Path, results: arms.Results) -> Any:
+def figure(results: Results) -> Any:
     """Training loss of the four networks against steps: plain ones left, residual ones right."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(9, 3.6), layout="constrained")
+    drawing = new_figure(9, 3.6, LIGHT)
     panels = drawing.subplots(1, 2, sharey=True)
-    for arm in results:
-        panel = panels[0 if arm.startswith("plain") else 1]
-        records = [r for r in journal.read(Workdir(workdir / arm).metrics) if r["kind"] == "train"]
+    for arm, result in results.items():
         deep = arm.endswith("56")
-        panel.plot(
-            [r["step"] for r in records],
-            [r["loss"] for r in records],
-            label=arm,
-            color="#d55e00" if deep else "#0072b2",
-            linewidth=1.8 if deep else 1.2,
-        )
+        line = {"color": LIGHT.orange, "linewidth": 1.8} if deep else {"color": LIGHT.blue, "linewidth": 1.2}
+        draw_losses(panels[0 if arm.startswith("plain") else 1], arm, result, **line)
     for panel, title in zip(panels, ("plain", "residual"), strict=True):
-        panel.set(title=title, xlabel="step", ylabel="training loss" if title == "plain" else "")
-        panel.legend(frameon=False)
-        panel.grid(alpha=0.25)
-        panel.spines[["top", "right"]].set_visible(False)
+        style(panel)
+        heading(panel, title)
+        labels(panel, x="step", y="training loss" if title == "plain" else "")
+        legend(panel)
     return drawing

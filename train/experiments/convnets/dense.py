@@ -7,10 +7,10 @@ Huang, Liu, van der Maaten and Weinberger, 2017, Densely Connected Convolutional
 DenseNet-BC has the error of a residual network of three times as many parameters.
 """
 
-from train.data.augment import Augment
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 from train.experiments import Options
-from train.experiments.arms import Comparison, Results, compare, variations
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule
+from train.experiments.convnets.comparison import compare, variations
+from train.experiments.study import Results, Study
 from train.recipes import cifar, cifar10
 
 DENSE, RESIDUAL, LARGER = "DenseNet-BC", "ResNet", "larger ResNet"
@@ -48,22 +48,26 @@ def recipes_of(options: Options) -> dict[str, Recipe]:
     return variations("dense", base, models, options)
 
 
-def run(options: Options) -> int:
-    """Trains the networks, and writes table and figure; see `train.experiments.arms.compare`."""
+def study(options: Options) -> Study:
+    """The networks, and what is said of them."""
     published = {} if options.scale == "quick" else PAPER_TEST_ERROR
-    return compare(Comparison("dense", recipes_of(options), published, verdict), options.workdir)
+    return compare("dense", recipes_of(options), published, claims, options)
 
 
-def verdict(results: Results) -> dict[str, bool]:
+def run(options: Options) -> int:
+    """See `Study.run`."""
+    return study(options).run(options.workdir)
+
+
+def claims(results: Results) -> dict[str, bool]:
     """That dense connections make more of as many parameters."""
     dense, residual = results[DENSE], results[RESIDUAL]
-    claims = {
-        "the parameters are equal to 3 %": abs(dense["parameters"] / residual["parameters"] - 1) < 0.03,
-        "the dense network has the lower training loss": dense["train_loss"] < residual["train_loss"],
-        "the dense network has the lower test error": dense["test_error"] < residual["test_error"],
+    error = {arm: result.error("accuracy") for arm, result in results.items()}
+    found = {
+        "the parameters are equal to 3 %": abs(dense.parameters / residual.parameters - 1) < 0.03,
+        "the dense network has the lower training loss": dense.mean("train_loss") < residual.mean("train_loss"),
+        "the dense network has the lower test error": error[DENSE] < error[RESIDUAL],
     }
     if LARGER in results:
-        claims["and no higher one than a residual network of twice the parameters"] = (
-            dense["test_error"] <= results[LARGER]["test_error"]
-        )
-    return claims
+        found["and no higher one than a residual network of twice the parameters"] = error[DENSE] <= error[LARGER]
+    return found

@@ -9,27 +9,28 @@ al., 2022 (a fixed matrix before the softmax), Wang et al., 2018 (CosFace), Deng
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from train.data.augment import Augment
+from train.config import Augment, Classification, Data, Model, Optimizer, Recipe, Schedule
+from train.config.tasks.angles import ArcFace, ClassMeans, CosFace, MaxSeparation, SphereFace
+from train.config.tasks.sphere import SphereClassification
 from train.experiments import Repeated
-from train.experiments.arms import COLOURS
-from train.experiments.repeated import Result, conduct, grid
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Task
+from train.experiments.study import Results, Study, repeated
+from train.experiments.tables import grid
 from train.recipes import cifar, mnist, sphere
+from train.report.theme import COLOURS, LIGHT, heading, labels, new_figure, style
 
 SOFTMAX, OURS = "softmax", "prototypes"
 TASKS = {
-    SOFTMAX: Task("classification"),
-    "maximum separation before softmax": Task("max_separation"),
-    "CosFace": Task("cosface"),
-    "ArcFace": Task("arcface"),
-    "SphereFace": Task("sphereface"),
-    "moving prototypes": Task("class_means"),
-    OURS: Task("sphere_classification"),
+    SOFTMAX: Classification(),
+    "maximum separation before softmax": MaxSeparation(),
+    "CosFace": CosFace(),
+    "ArcFace": ArcFace(),
+    "SphereFace": SphereFace(),
+    "moving prototypes": ClassMeans(),
+    OURS: SphereClassification(),
 }
 IMBALANCED = (2, 200)
 """Examples of the first and of the last class."""
@@ -73,12 +74,17 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
     return arms
 
 
+def study(options: Repeated) -> Study:
+    """Every arm, and what is said of them."""
+    return repeated("sphere-imbalance", options, SEEDS, recipes_of(options), claims, table, figure)
+
+
 def run(options: Repeated) -> int:
-    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
-    return conduct("sphere-imbalance", options, SEEDS, recipes_of(options), verdict, table, figure)
+    """See `Study.run`."""
+    return study(options).run(options.workdir)
 
 
-def table(results: Mapping[str, Result]) -> str:
+def table(results: Results) -> str:
     """Accuracy in percent by examples a class, and under it the paper's."""
     columns = list(dict.fromkeys(arm.split(", ")[-1] for arm in results))
     rows = {arm: [results[f"{arm}, {column}"].percent("accuracy") for column in columns] for arm in TASKS}
@@ -87,7 +93,7 @@ def table(results: Mapping[str, Result]) -> str:
     return f"{ours}\n{theirs}"
 
 
-def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
+def claims(results: Results) -> dict[str, bool]:
     """The lecture's statement, for each number of examples."""
     columns = dict.fromkeys(arm.split(", ")[-1] for arm in results)
     accuracy = {arm: result.mean("accuracy") for arm, result in results.items()}
@@ -98,21 +104,19 @@ def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
     }
 
 
-def figure(results: Mapping[str, Result]) -> Any:
+def figure(results: Results) -> Any:
     """Accuracies as bars, a panel for each number of examples."""
-    from matplotlib.figure import Figure
-
     columns = list(dict.fromkeys(arm.split(", ")[-1] for arm in results))
-    drawing = Figure(figsize=(4 + 3.2 * len(columns), 3.2), layout="constrained")
+    drawing = new_figure(4 + 3.2 * len(columns), 3.2, LIGHT)
     panels = drawing.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for panel, column in zip(panels, columns, strict=True):
         found = [results[f"{arm}, {column}"] for arm in TASKS]
         means, spreads = ([getattr(each, what)("accuracy", 100) for each in found] for what in ("mean", "spread"))
         drawn = panel.barh(list(TASKS), means, xerr=spreads, color=COLOURS[: len(TASKS)], height=0.65)
         panel.bar_label(drawn, fmt=" %.1f", fontsize="small")
-        panel.set(
-            title=f"{column} examples a class", xlabel="test accuracy (%)", xlim=(0, 1.18 * np.nanmax([*means, 1]))
-        )
-        panel.spines[["top", "right"]].set_visible(False)
+        panel.set_xlim(0, 1.18 * np.nanmax([*means, 1]))
+        style(panel)
+        heading(panel, f"{column} examples a class")
+        labels(panel, x="test accuracy (%)")
     panels[0].invert_yaxis()
     return drawing

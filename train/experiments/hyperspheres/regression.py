@@ -9,22 +9,24 @@ standardised value, which the paper does not have, is here too.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from train.config import Data, Model, Optimizer, Recipe, Schedule
+from train.config.tasks.regression import Regression
+from train.config.tasks.sphere import SphereRegression
 from train.experiments import Repeated
-from train.experiments.arms import COLOURS
-from train.experiments.repeated import Result, conduct, grid, smaller, with_spread
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Space, Task
+from train.experiments.study import Results, Study, repeated
+from train.experiments.tables import grid, smaller, with_spread
 from train.recipes import mnist
+from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
 
 RAW, STANDARDISED, OURS = "squared error", "squared error, standardised", "sphere"
 TASKS = {
-    RAW: Task("regression", standardise=False),
-    STANDARDISED: Task("regression"),
-    OURS: Task("sphere_regression"),
+    RAW: Regression(standardise=False),
+    STANDARDISED: Regression(),
+    OURS: SphereRegression(),
 }
 DIMS, RATES = (2, 3), (1e-2, 1e-3)
 CHANCE = 45.0
@@ -60,26 +62,31 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
     """Every arm's recipe: "sphere, 2D, 0.01", and so on."""
     base = QUICK if options.scale == "quick" else PAPER
     base = dataclasses.replace(base, data=dataclasses.replace(base.data, data_dir=options.data_dir))
-    spaces = {kind: Space() for kind in TASKS} | {OURS: Space(bounds=base.data.rotate or (-90.0, 90.0))}
+    tasks = {**TASKS, OURS: dataclasses.replace(TASKS[OURS], bounds=base.data.rotate or (-90.0, 90.0))}
     return {
         f"{kind}, {dims}D, {rate:g}": dataclasses.replace(
             base,
             name=f"sphere-regression-{options.scale}-{list(TASKS).index(kind)}-{dims}-{rate:g}",
-            task=dataclasses.replace(task, space=dataclasses.replace(spaces[kind], dims=dims)),
+            task=dataclasses.replace(task, dims=dims),
             optimizer=Optimizer(learning_rate=rate, momentum=0.9, weight_decay=1e-4),
         )
-        for kind, task in TASKS.items()
+        for kind, task in tasks.items()
         for dims in DIMS
         for rate in RATES
     }
 
 
+def study(options: Repeated) -> Study:
+    """Every arm, and what is said of them."""
+    return repeated("sphere-regression", options, SEEDS, recipes_of(options), claims, table, figure)
+
+
 def run(options: Repeated) -> int:
-    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
-    return conduct("sphere-regression", options, SEEDS, recipes_of(options), verdict, table, figure)
+    """See `Study.run`."""
+    return study(options).run(options.workdir)
 
 
-def table(results: Mapping[str, Result]) -> str:
+def table(results: Results) -> str:
     """Mean absolute error, and under it the paper's."""
     columns = [f"{dims}D, {rate:g}" for dims in DIMS for rate in RATES]
     rows = {kind: [with_spread(results[f"{kind}, {column}"].metrics["mae"]) for column in columns] for kind in TASKS}
@@ -87,25 +94,23 @@ def table(results: Mapping[str, Result]) -> str:
     return f"{ours}\nA constant is {CHANCE:g} degrees off.\n\n{grid('the paper, OmniArt (years)', columns, PUBLISHED)}"
 
 
-def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
+def claims(results: Results) -> dict[str, bool]:
     """The lecture's statements."""
     error = {arm: result.mean("mae") for arm, result in results.items()}
-    claims = {}
+    found = {}
     for dims in DIMS:
         for rate in RATES:
             column = f"{dims}D, {rate:g}"
-            claims[f"the sphere learns, {column}"] = error[f"{OURS}, {column}"] < CHANCE / 2
-            claims[f"the sphere is ahead of squared error, {column}"] = smaller(
+            found[f"the sphere learns, {column}"] = error[f"{OURS}, {column}"] < CHANCE / 2
+            found[f"the sphere is ahead of squared error, {column}"] = smaller(
                 error[f"{OURS}, {column}"], error[f"{RAW}, {column}"]
             )
-    return claims
+    return found
 
 
-def figure(results: Mapping[str, Result]) -> Any:
+def figure(results: Results) -> Any:
     """Mean absolute error, a group of bars for each space and learning rate."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(7.5, 3.8), layout="constrained")
+    drawing = new_figure(7.5, 3.8, LIGHT)
     panel = drawing.subplots()
     columns = [f"{dims}D, {rate:g}" for dims in DIMS for rate in RATES]
     for i, (kind, colour) in enumerate(zip(TASKS, COLOURS, strict=False)):
@@ -119,7 +124,8 @@ def figure(results: Mapping[str, Result]) -> Any:
                 panel.annotate("diverged", (place, TALLEST), rotation=90, ha="center", va="top", color="white")
     panel.axhline(CHANCE, color="black", linewidth=0.8, linestyle="--")
     panel.set_xticks(range(len(columns)), [f"{column}" for column in columns])
-    panel.set(xlabel="dimensions, learning rate", ylabel="mean absolute error (degrees)", ylim=(0, TALLEST))
-    drawing.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
-    panel.spines[["top", "right"]].set_visible(False)
+    panel.set_ylim(0, TALLEST)
+    style(panel)
+    labels(panel, x="dimensions, learning rate", y="mean absolute error (degrees)")
+    legend(drawing, loc="outside upper center", ncols=3)
     return drawing

@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from train.experiments import (
-    EXPERIMENTS,
-    sphere_imbalance,
-    sphere_joint,
-    sphere_limits,
-    sphere_privileged,
-    sphere_regression,
-)
-from train.experiments.repeated import Result
+from train.experiments import EXPERIMENTS
+from train.experiments.hyperspheres import imbalance, joint, limits, privileged, regression
+from train.experiments.study import Result
 from zoo.hyperspheres import simplex
 
 TRAINED = {
@@ -28,7 +22,7 @@ NAN, INF = math.nan, math.inf
 
 def result(accuracy=NAN, mae=NAN):
     """Of two seeds."""
-    return Result({"accuracy": [accuracy, accuracy], "mae": [mae, mae]}, [[1.0], [1.0]], 1.0)
+    return Result({"accuracy": [accuracy, accuracy], "mae": [mae, mae]})
 
 
 def of_percents(numbers):
@@ -49,7 +43,7 @@ L91 = {
 }
 L92 = {
     f"{arm}, {column}": n
-    for arm in sphere_imbalance.TASKS
+    for arm in imbalance.TASKS
     for column, n in (
         (("500", 65.0), ("2 to 200", 46.4)) if arm == "prototypes" else (("500", 64.4), ("2 to 200", 44.2))
     )
@@ -80,8 +74,8 @@ def results_of(name, **changes):
     return of_percents({**{"sphere-dims": L90, "sphere-privileged": L91, "sphere-imbalance": L92}[name], **changes})
 
 
-def verdict(name, **changes):
-    return TRAINED[name].verdict(results_of(name, **changes))
+def claims_of(name, **changes):
+    return TRAINED[name].claims(results_of(name, **changes))
 
 
 def noes(claims):
@@ -90,7 +84,7 @@ def noes(claims):
 
 @pytest.mark.parametrize("name", [*TRAINED])
 def test_the_lectures_tables_are_a_verdict_of_yes(name):
-    claims = verdict(name, **(JOINT_GOOD if name == "sphere-joint" else {}))
+    claims = claims_of(name, **(JOINT_GOOD if name == "sphere-joint" else {}))
     assert len(claims) >= 2
     assert not noes(claims)
     assert all(type(holds) is bool for holds in claims.values())
@@ -137,7 +131,7 @@ FLIPS = [
 
 @pytest.mark.parametrize(("name", "changes", "expected"), FLIPS)
 def test_a_claim_holds_or_not_by_its_own_numbers(name, changes, expected):
-    assert noes(verdict(name, **changes)) == expected
+    assert noes(claims_of(name, **changes)) == expected
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -146,7 +140,7 @@ def test_what_diverged_is_no_success(name):
     ours = {
         arm: result() if arm.startswith(("prototypes", "one sphere", "sphere")) else r for arm, r in results.items()
     }
-    assert len(noes(TRAINED[name].verdict(ours))) == len(TRAINED[name].verdict(results))
+    assert len(noes(TRAINED[name].claims(ours))) == len(TRAINED[name].claims(results))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +165,7 @@ def test_what_diverged_is_no_success(name):
     ],
 )
 def test_tables_have_the_lectures_numbers_under_ours(name, numbers):
-    results = {arm: Result({"accuracy": [0.111, 0.113], "mae": [7.1, 7.3]}, [], 1.0) for arm in results_of(name)}
+    results = {arm: Result({"accuracy": [0.111, 0.113], "mae": [7.1, 7.3]}) for arm in results_of(name)}
     first, second = TRAINED[name].table(results).split("\n\n")[0], TRAINED[name].table(results).split("\n\n")[-1]
     assert "the paper" in second
     for number in numbers.split(" | "):
@@ -184,10 +178,10 @@ def test_tables_have_the_lectures_numbers_under_ours(name, numbers):
 
 
 def test_prototypes_are_described_by_their_order_and_their_distance(monkeypatch):
-    monkeypatch.setattr(sphere_privileged, "prototypes_of", lambda space, names, dims: simplex(len(names), 9))
+    monkeypatch.setattr(privileged, "prototypes_of", lambda task, names, dims: simplex(len(names), 9))
     chosen = EXPERIMENTS["sphere-privileged"].options()
-    lines = sphere_privileged.placing(chosen).splitlines()[2:]
-    assert [line.split(" | ")[0] for line in lines] == [f"| {arm}" for arm in sphere_privileged.recipes_of(chosen)]
+    lines = privileged.placing(chosen).splitlines()[2:]
+    assert [line.split(" | ")[0] for line in lines] == [f"| {arm}" for arm in privileged.recipes_of(chosen)]
     assert all(line.endswith(" | -0.111 |") for line in lines)  # minus a ninth
 
 
@@ -195,7 +189,7 @@ def test_prototypes_are_described_by_their_order_and_their_distance(monkeypatch)
 def test_figures_draw_whatever_came_out(name, tmp_path):
     results = results_of(name)
     first, *_ = results
-    one_seed = {arm: Result({"accuracy": [0.5], "mae": [30.0]}, [], 1.0) for arm in results}
+    one_seed = {arm: Result({"accuracy": [0.5], "mae": [30.0]}) for arm in results}
     for changed in ({**results, first: result(0.0, INF)}, dict.fromkeys(results, result()), one_seed):
         drawing = TRAINED[name].figure(changed)
         assert isinstance(drawing, Figure)
@@ -204,11 +198,11 @@ def test_figures_draw_whatever_came_out(name, tmp_path):
 
 def test_bars_are_the_errors_and_a_diverged_one_is_named():
     diverged = results_of("sphere-joint", **{"two losses": (47.2, NAN)})
-    right, value = sphere_joint.figure(diverged).axes
+    right, value = joint.figure(diverged).axes
     np.testing.assert_allclose([bar.get_width() for bar in right.patches], [52.8, 50.0, 47.4])
     np.testing.assert_allclose([bar.get_width() for bar in value.patches], [0, 100 / 12, 68.3 / 12])
     assert [text.get_text() for text in value.texts] == [" diverged", " 8.33", " 5.69"]
-    (panel,) = sphere_regression.figure(results_of("sphere-regression", **{"squared error, 3D, 0.01": NAN})).axes
+    (panel,) = regression.figure(results_of("sphere-regression", **{"squared error, 3D, 0.01": NAN})).axes
     heights = np.array([bar.get_height() for bar in panel.patches]).reshape(3, 4)
     np.testing.assert_allclose(heights[2], np.array([84.4, 76.3, 82.9, 73.2]) / 4)
     np.testing.assert_allclose(heights[0], [210.7 / 4, 110.3 / 4, 60, 109.9 / 4])
@@ -228,9 +222,9 @@ def lengths(usual, ours):
     [(10, 2, [True, True]), (0.1, 0.5, [True, True]), (9, 2, [False, True]), (50, 11, [True, False])],
 )
 def test_scales_differ_by_an_order_of_magnitude_or_do_not(usual, ours, expected):
-    assert list(sphere_limits.verdict(lengths(usual, ours)).values()) == expected
+    assert list(limits.claims(lengths(usual, ours)).values()) == expected
 
 
 def test_quantiles_are_a_median_and_a_ratio():
-    found = sphere_limits.quantiles(np.arange(1.0, 12.0))
+    found = limits.quantiles(np.arange(1.0, 12.0))
     assert found == {"median": 6.0, "spread": 5.0}  # 10 over 2

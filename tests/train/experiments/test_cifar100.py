@@ -8,11 +8,12 @@ import pytest
 from tests.shared import shared
 from tests.train.data.test_tfds import png, write
 from train import recipes
-from train.assemble import assemble
-from train.console import Console
-from train.experiments import Worded, sphere_dims, sphere_privileged
-from train.recipe import Model
-from train.repeats import repeat
+from train.config import Model
+from train.engine.assemble import assemble
+from train.engine.console import Console
+from train.engine.seeds import train_alone
+from train.experiments import Worded
+from train.experiments.hyperspheres import dims, privileged
 from zoo.hyperspheres import CIFAR100_SUPERCLASSES, largest_cosine, load_vectors, triplets_held
 from zoo.hyperspheres.taxonomy import taxonomy_of, taxonomy_similarity
 
@@ -40,8 +41,7 @@ def with_data(recipe, data_dir):
 
 def test_the_papers_recipe_has_its_prototypes_and_parameters(data_dir):
     recipe = with_data(recipes.get("cifar100_sphere_paper"), data_dir)
-    space = dataclasses.replace(recipe.task.space, dims=50)
-    assembly = assemble(dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, space=space)))
+    assembly = assemble(dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, dims=50)))
     assert assembly.card()["model"]["parameters"] == 489_986
     assert len(assembly.task.prototypes) == 100
     assert largest_cosine(np.array(assembly.task.prototypes)) == 0
@@ -49,10 +49,10 @@ def test_the_papers_recipe_has_its_prototypes_and_parameters(data_dir):
 
 @pytest.mark.slow
 def test_superclasses_are_privileged_information(data_dir):
-    arms = sphere_privileged.recipes_of(Worded(data_dir=data_dir, data_set="cifar100"))
+    arms = privileged.recipes_of(Worded(data_dir=data_dir, data_set="cifar100"))
     likeness = taxonomy_similarity(taxonomy_of("cifar100", NAMES))
     held = {}
-    for arm in (f"{sphere_privileged.PLAIN}, 3", f"{sphere_privileged.INFORMED}, 3"):
+    for arm in (f"{privileged.PLAIN}, 3", f"{privileged.INFORMED}, 3"):
         task = assemble(with_data(arms[arm], data_dir)).task
         held[arm] = triplets_held(np.array(task.prototypes), likeness)
     plain, informed = held.values()
@@ -61,8 +61,8 @@ def test_superclasses_are_privileged_information(data_dir):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", [sphere_dims, sphere_privileged])
-def test_arms_of_the_experiments_train_on_it(experiment, data_dir):
+@pytest.mark.parametrize("experiment", [dims, privileged])
+def test_arms_of_the_experiments_train_on_it(experiment, data_dir, tmp_path):
     arms = experiment.recipes_of(Worded(data_dir=data_dir, data_set="cifar100"))
     assert {recipe.data.source for recipe in arms.values()} == {"tfds:cifar100"}
     recipe = with_data(arms["prototypes, 10"], data_dir)
@@ -72,7 +72,7 @@ def test_arms_of_the_experiments_train_on_it(experiment, data_dir):
         data=dataclasses.replace(recipe.data, batch_size=50, eval_batch_size=100),
         epochs=1,
     )
-    assert np.isfinite(repeat(tiny, (0,), Console(quiet=True)).metrics["top5"]).all()
+    assert np.isfinite(train_alone(tiny, tmp_path / "run", Console(quiet=True)).metrics["top5"])
 
 
 def test_word_vectors_of_all_its_classes_are_at_hand():

@@ -7,14 +7,15 @@ Mettes, van der Pol and Snoek, 2019, Hyperspherical Prototype Networks, Table 1.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
+from train.config import Classification, Data, Model, Optimizer, Recipe, Schedule
+from train.config.tasks.sphere import SphereClassification
 from train.experiments import Worded
-from train.experiments.arms import COLOURS
-from train.experiments.repeated import Result, conduct, grid
-from train.recipe import Data, Model, Optimizer, Recipe, Schedule, Space, Task
+from train.experiments.study import Results, Study, repeated
+from train.experiments.tables import grid
 from train.recipes import cifar, cifar10, sphere
+from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
 
 SOFTMAX, ONE_HOT, RANDOM, WORDS, OURS = "softmax", "one-hot", "random vectors", "word vectors", "prototypes"
 
@@ -48,13 +49,14 @@ def recipes_of(options: Worded) -> dict[str, Recipe]:
     """Every arm's recipe: "prototypes, 3", and so on."""
     base, all_dims = base_of(options), DIMS[options.images]
     softmax = base.optimizer if options.scale == "quick" else sphere.SOFTMAX
-    arms = {f"{SOFTMAX}, {all_dims[-1]}": dataclasses.replace(base, optimizer=softmax, task=Task("classification"))}
+    arms = {f"{SOFTMAX}, {all_dims[-1]}": dataclasses.replace(base, optimizer=softmax, task=Classification())}
     for kind, name in KINDS.items():
         for dims in all_dims:
             if (kind == ONE_HOT and dims < all_dims[-1]) or (kind == WORDS and options.vectors is None):
                 continue
-            space = Space(dims, name, vectors=str(options.vectors) if kind == WORDS else None)
-            arms[f"{kind}, {dims}"] = dataclasses.replace(base, task=Task("sphere_classification", space=space))
+            vectors = str(options.vectors) if kind == WORDS else None
+            task = SphereClassification(prototypes=name, vectors=vectors, dims=dims)
+            arms[f"{kind}, {dims}"] = dataclasses.replace(base, task=task)
     prefix = f"sphere-dims-{options.scale}-{options.images}"
     return {
         arm: dataclasses.replace(recipe, name=f"{prefix}-{arm.replace(', ', '-').replace(' ', '-')}")
@@ -68,12 +70,17 @@ def base_of(options: Worded) -> Recipe:
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, data_dir=options.data_dir))
 
 
+def study(options: Worded) -> Study:
+    """Every arm, and what is said of them."""
+    return repeated("sphere-dims", options, SEEDS, recipes_of(options), claims, table, figure)
+
+
 def run(options: Worded) -> int:
-    """Trains every arm and writes table and figure; see `train.experiments.repeated.conduct`."""
-    return conduct("sphere-dims", options, SEEDS, recipes_of(options), verdict, table, figure)
+    """See `Study.run`."""
+    return study(options).run(options.workdir)
 
 
-def table(results: Mapping[str, Result]) -> str:
+def table(results: Results) -> str:
     """Accuracy in percent over dimensions, and under it the paper's on CIFAR-100."""
     found = {split(arm): result.percent("accuracy") for arm, result in results.items()}
     dims = sorted({number for _, number in found})
@@ -84,12 +91,12 @@ def table(results: Mapping[str, Result]) -> str:
     return f"{ours}\n{grid('the paper, CIFAR-100', [f'{number} dims' for number in columns], theirs)}"
 
 
-def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
+def claims(results: Results) -> dict[str, bool]:
     """The lecture's statements."""
     accuracy = {split(arm): result.mean("accuracy", 100) for arm, result in results.items()}
     dims = sorted({number for _, number in accuracy})
     most = dims[-1]
-    claims = {
+    found = {
         f"prototypes are at most 0.5 points behind softmax at {most} dimensions": accuracy[OURS, most]
         >= accuracy[SOFTMAX, most] - 0.5,
         "and at most 0.5 points behind one-hot vectors": accuracy[OURS, most] >= accuracy[ONE_HOT, most] - 0.5,
@@ -97,10 +104,10 @@ def verdict(results: Mapping[str, Result]) -> dict[str, bool]:
     for kind in (RANDOM, WORDS):
         for number in dims[:-1]:
             if (kind, number) in accuracy:
-                claims[f"prototypes are ahead of {kind} at {number} dimensions"] = (
+                found[f"prototypes are ahead of {kind} at {number} dimensions"] = (
                     accuracy[OURS, number] > accuracy[kind, number]
                 )
-    return claims
+    return found
 
 
 def split(arm: str) -> tuple[str, int]:
@@ -113,11 +120,9 @@ def split(arm: str) -> tuple[str, int]:
     return kind, int(dims)
 
 
-def figure(results: Mapping[str, Result]) -> Any:
+def figure(results: Results) -> Any:
     """Accuracy over dimensions, a line a kind of prototypes."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(6.4, 3.8), layout="constrained")
+    drawing = new_figure(6.4, 3.8, LIGHT)
     panel = drawing.subplots()
     kinds = dict.fromkeys(split(arm)[0] for arm in results)
     for kind, colour in zip(kinds, COLOURS, strict=False):
@@ -126,11 +131,11 @@ def figure(results: Mapping[str, Result]) -> Any:
         means = [result.mean("accuracy", 100) for _, result in points]
         spreads = [result.spread("accuracy", 100) for _, result in points]
         panel.errorbar(dims, means, spreads, label=kind, color=colour, marker="o", capsize=3, linewidth=1.4)
-    panel.set(xscale="log", xlabel="output dimensions", ylabel="test accuracy (%)")
+    panel.set_xscale("log")
     ticks = sorted({split(arm)[1] for arm in results})
     panel.set_xticks(ticks, [str(tick) for tick in ticks])
     panel.minorticks_off()
-    panel.legend(frameon=False, fontsize="small")
-    panel.grid(alpha=0.25)
-    panel.spines[["top", "right"]].set_visible(False)
+    style(panel)
+    labels(panel, x="output dimensions", y="test accuracy (%)")
+    legend(panel)
     return drawing

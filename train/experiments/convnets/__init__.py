@@ -1,0 +1,1 @@
+"""Experiments on convolutional networks. Lecture rows L39-L48."""
