@@ -1,0 +1,1 @@
+"""Where the digits of a scene are, and which."""

@@ -1,0 +1,126 @@
+"""Label maps drawn over their images, and images beside what is true and what is predicted of them."""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from train.report.figures import image_scale, viewable
+from train.report.theme import LIGHT, Theme, new_figure, rgb
+from train.report.words import shorten
+from train.tasks.colours import class_colour
+
+if typing.TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIDE, GAP, LINE = 1.05, 0.08, 0.24
+"""Of a panel, between panels, of a line of text; in inches."""
+COLOUR, IMAGE = 0.6, 0.4
+"""How much of a pixel is its class's colour, and how much the image."""
+
+
+class Palette(NamedTuple):
+    """What the labels of a map are called, and which of them have no colour."""
+
+    names: tuple[str, ...]
+    background: int | None
+    ignore: int
+
+    def over(
+        self, image: UInt8[np.ndarray, "height width channels"], labels: Int[np.ndarray, "height width"]
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """The image in the colours of its classes; background shows the image, ignored pixels are grey."""
+        grey = viewable(image)
+        base = (grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1))[..., :3] / 255
+        drawn = base.copy()
+        for label in np.unique(labels):
+            if label != self.background:
+                colour = np.full(3, 0.5) if label == self.ignore else rgb(class_colour(int(label)))
+                where = labels == label
+                drawn[where] = COLOUR * colour + IMAGE * base[where]
+        return np.rint(255 * drawn).astype(np.uint8)
+
+
+class Shown(NamedTuple):
+    """One example to show."""
+
+    image: UInt8[np.ndarray, "height width channels"]
+    true: Int[np.ndarray, "height width"] | None
+    predicted: Int[np.ndarray, "height width"]
+    caption: str
+
+
+def panels(
+    shown: Sequence[Shown], palette: Palette, columns: int = 3, side: float = SIDE, theme: Theme = LIGHT
+) -> Figure:
+    """Each example as image, truth (if known) and prediction side by side, over its caption; under all, the colours.
+
+    Args:
+      shown: at least one.
+      palette: what the labels mean.
+      columns: examples in a row.
+      side: inches of a panel.
+      theme: colours.
+    """
+    kinds = ["image", *(["true"] if shown[0].true is not None else []), "predicted"]
+    columns = min(columns, len(shown))
+    step = len(kinds) * (side + GAP) + 2 * GAP, side + 1.5 * LINE
+    present = _present(shown, palette)
+    width = columns * step[0] + GAP
+    legend_lines = math.ceil(
+        sum(0.45 + 0.075 * len(shorten(palette.names[label])) for label in present) / (width - 2 * GAP)
+    )
+    rows = math.ceil(len(shown) / columns)
+    height = LINE + rows * step[1] + LINE * (legend_lines + 0.5)
+    figure = new_figure(width, height, theme)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left corner
+    axes.set_axis_off()
+    words = {"fontsize": 8, "parse_math": False}
+    for index, example in enumerate(shown):
+        row, column = divmod(index, columns)
+        left, top = 2 * GAP + column * step[0], LINE + row * step[1]
+        pictures = [
+            example.image,
+            *(palette.over(example.image, labels) for labels in example[1:3] if labels is not None),
+        ]
+        for place, (kind, picture) in enumerate(zip(kinds, pictures, strict=True)):
+            x = left + place * (side + GAP)
+            down, across = side * np.array(picture.shape[:2]) / max(picture.shape[:2])
+            axes.imshow(viewable(picture), extent=(x, x + across, top + down, top), **image_scale(picture))
+            if row == 0:
+                axes.text(x, top - 0.05, kind, color=theme.muted, va="bottom", **words)
+        axes.text(left, top + side + 0.04, example.caption, color=theme.ink, va="top", **words)
+    _legend(axes, present, palette, (2 * GAP, height - LINE * (legend_lines + 0.1), width), theme)
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+    return figure
+
+
+def _present(shown: Sequence[Shown], palette: Palette) -> list[int]:
+    """The classes that have a colour somewhere."""
+    maps = [labels for example in shown for labels in example[1:3] if labels is not None]
+    found = sorted({int(label) for labels in maps for label in np.unique(labels)})
+    return [label for label in found if label not in (palette.background, palette.ignore)]
+
+
+def _legend(
+    axes: Axes, labels: Sequence[int], palette: Palette, place: tuple[float, float, float], theme: Theme
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    left, y, width = place
+    x = left
+    for label in labels:
+        name = shorten(palette.names[label])
+        advance = 0.45 + 0.075 * len(name)
+        if x + advance > width and x > left:
+            x, y = left, y + LINE
+        axes.add_patch(Rectangle((x, y), 0.14, 0.14, facecolor=class_colour(label), linewidth=0))
+        axes.text(x + 0.2, y + 0.07, name, fontsize=8, color=theme.ink, va="center", parse_math=False)
+        x += advance
