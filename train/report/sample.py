@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
+
+from train.report.blocks import thumbnail
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -80,6 +82,25 @@ def spread(rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     with ten classes in turn.
 
     >>> np.flatnonzero(spread(np.arange(40)) < 0.2).tolist()
-    [0, 5, 10, 13, 18, 23, 26, 31, 34, 39]
+    [0, 5, 10, 13, 18, 26, 31, 34, 39]
     """
     return np.modf(rows * GOLDEN)[0]
+
+
+def pictured(
+    images: UInt8[np.ndarray, "n height width channels"], among: Int[np.ndarray, " m"], **said: np.ndarray
+) -> Callable[[Int[np.ndarray, " chosen"]], dict[str, np.ndarray]]:
+    """What `Leading` is to keep of some examples of a batch: "image", as large as it is shown, and what is `said`.
+
+    Args:
+      images: of the batch.
+      among: the places in the batch that are offered.
+      **said: arrays of the whole batch.
+    """
+
+    def values_of(chosen: Int[np.ndarray, " chosen"]) -> dict[str, np.ndarray]:
+        some = among[chosen]
+        reduced = np.stack([thumbnail(image) for image in images[some]])
+        return {"image": reduced, **{name: array[some] for name, array in said.items()}}
+
+    return values_of

@@ -116,3 +116,15 @@ def test_an_evaluation_that_the_checkpoint_does_not_hold_is_written_again(tmp_pa
     assert [record["kind"] for record in records(tmp_path)] == ["train", "eval"] * 2
     Journal(tmp_path, 16, evaluated=False).close()
     assert [(r["step"], r["kind"]) for r in records(tmp_path)] == [(8, "train"), (8, "eval"), (16, "train")]
+
+
+def test_records_come_in_order_and_a_step_repeated_after_a_resume_counts_once(tmp_path):
+    lines = ['{"kind": "train", "step": 2, "loss": 9}', '{"kind": "train", "step": 1}', "[1]", '{"step": 3}', "",
+             '{"kind": "train", "step": 2, "loss": 5}', '{"kind": "eval", "step": 2}', '{"kind": "tr']  # fmt: skip
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    records = journal.ordered(tmp_path / "metrics.jsonl")
+    assert [(record["kind"], record["step"], record.get("loss")) for record in records] == [
+        ("train", 1, None),
+        ("train", 2, 5),
+        ("eval", 2, None),
+    ]

@@ -14,7 +14,7 @@ from train.report import Results, Run, blocks, figures
 from train.report.blocks import section
 from train.report.figures import NUMBERED_CLASSES
 from train.report.picture import Bar, example_picture
-from train.report.sample import Leading, spread
+from train.report.sample import Leading, pictured, spread
 from train.report.sections import Example, examples, sheet, themed
 from train.report.theme import png
 from train.report.words import NARROW, grouped, percent, shorten
@@ -49,8 +49,6 @@ class ClassPage:
         Raises:
           ValueError: shapes that do not fit each other, or a label that is no class.
         """
-        from sklearn.metrics import confusion_matrix
-
         labels, scores = batch["label"], predicted[self.ranked_by]
         self._check(labels, scores)
         if not len(labels):
@@ -59,18 +57,13 @@ class ClassPage:
         guesses, sure = predicted_classes(scores)
         if self.ranked_by == "cosines":
             sure = np.where(guesses < 0, np.nan, scores.max(axis=1))
-        self.counts += confusion_matrix(labels, guesses, labels=np.arange(len(self.class_names)))
+        finite = guesses >= 0
+        np.add.at(self.counts, (labels[finite], guesses[finite]), 1)
         self.support += np.bincount(labels, minlength=len(self.class_names))
-        for kept, places in ((self.wrong, guesses != labels), (self.right, guesses == labels)):
-            these = np.flatnonzero(places)
-            keys = -np.nan_to_num(sure[these].astype(np.float64)) if kept is self.wrong else spread(rows[these])
-
-            def values(chosen: Int[np.ndarray, " chosen"], these: Int[np.ndarray, " n"] = these) -> dict:
-                some = these[chosen]
-                images = np.stack([blocks.thumbnail(image) for image in batch["image"][some]])
-                return {"image": images, "label": labels[some], "guess": guesses[some], "sure": sure[some]}
-
-            kept.add(keys, rows[these], values)
+        wrong, right = np.flatnonzero(guesses != labels), np.flatnonzero(guesses == labels)
+        images, said = batch["image"], {"label": labels, "guess": guesses, "sure": sure}
+        self.wrong.add(-np.nan_to_num(sure[wrong]), rows[wrong], pictured(images, wrong, **said))
+        self.right.add(spread(rows[right]), rows[right], pictured(images, right, **said))
 
     def merge(self, other: "ClassPage") -> None:
         """See `Page`."""

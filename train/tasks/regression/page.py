@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
-from train.report import Results, Run, blocks, figures
+from train.report import Results, Run, figures
 from train.report.blocks import section
 from train.report.picture import example_picture
-from train.report.sample import Leading, spread
+from train.report.sample import Leading, pictured, spread
 from train.report.sections import Example, examples, sheet, themed
 from train.report.words import grouped
 from train.tasks.protocol import HostBatch, HostPrediction
@@ -44,23 +44,15 @@ class ValuePage:
             raise ValueError(f"expected targets (n,) and values (n,), got {targets.shape} and {values.shape}")
         self.count += len(targets)
         finite = np.flatnonzero(np.isfinite(values - targets))
-        targets, values, rows = targets[finite], values[finite], batch["index"][finite]
         if not len(finite):
             return
+        shown = pictured(batch["image"], finite, target=targets, value=values)
+        targets, values, rows = targets[finite], values[finite], batch["index"][finite]
         self.sums.add(targets, values)
         self.largest = max(self.largest, float(np.abs(targets).max()))
-
-        def both(chosen: Int[np.ndarray, " chosen"]) -> dict[str, np.ndarray]:
-            return {"target": targets[chosen], "value": values[chosen]}
-
-        def pictured(chosen: Int[np.ndarray, " chosen"]) -> dict[str, np.ndarray]:
-            images = np.stack([blocks.thumbnail(image) for image in batch["image"][finite[chosen]]])
-            return {"image": images, **both(chosen)}
-
-        even = spread(rows)
-        self.worst.add(-np.abs(values - targets), rows, pictured)
-        self.some.add(even, rows, pictured)
-        self.pairs.add(even, rows, both)
+        self.worst.add(-np.abs(values - targets), rows, shown)
+        self.some.add(spread(rows), rows, shown)
+        self.pairs.add(spread(rows), rows, lambda chosen: {"target": targets[chosen], "value": values[chosen]})
 
     def merge(self, other: "ValuePage") -> None:
         """See `Page`."""
