@@ -9,7 +9,10 @@ import jax
 import numpy as np
 import pytest
 
-from train.data.augment import Augment, augment, preprocess, to_float
+from train.config import Augment, RecipeError
+from train.data import Field, Kind, augment, preprocess
+from train.data.augment.colour import to_float
+from train.data.fields import Spec
 
 KEY = jax.random.key(0)
 BATCH = {
@@ -17,22 +20,27 @@ BATCH = {
     "label": np.arange(16, dtype=np.int32) % 10,
     "index": np.arange(16, dtype=np.int32),
 }
+SPEC: Spec = {"image": Field(Kind.IMAGE, (8, 8, 3), "uint8"), "label": Field(Kind.LABEL, (), "int32")}
+
+
+def varied(config, spec=SPEC, mixes=("label",)):
+    return jax.jit(augment(config, spec, mixes=mixes))
 
 
 def test_the_default_only_scales_bytes_to_the_unit_interval():
-    result = jax.jit(augment(Augment()))(KEY, BATCH)
+    result = varied(Augment())(KEY, BATCH)
     assert np.array_equal(result["image"], BATCH["image"] * np.float32(1 / 255))
     assert np.allclose(result["image"], BATCH["image"] / 255, rtol=1e-6)
     assert result["image"].max() == 1
     assert result["image"].dtype == np.float32
     assert result.keys() == BATCH.keys()
     assert all(np.array_equal(result[name], BATCH[name]) for name in ("label", "index"))
-    assert np.array_equal(result["image"], preprocess(Augment())(BATCH)["image"])
+    assert np.array_equal(result["image"], preprocess(Augment(), SPEC)(BATCH)["image"])
 
 
 def test_evaluation_normalises_and_varies_nothing():
     everything = Augment(2, True, 30.0, 3, 1.0, 1.0, 1.0, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
-    result = preprocess(everything)(BATCH)
+    result = preprocess(everything, SPEC)(BATCH)
     assert np.allclose(result["image"], (BATCH["image"] / 255 - [0.5, 0.4, 0.3]) / [0.2, 0.3, 0.4], atol=1e-5)
     assert result.keys() == BATCH.keys()
 
@@ -40,11 +48,11 @@ def test_evaluation_normalises_and_varies_nothing():
 @pytest.mark.parametrize("given", [{"mean": (0.5,)}, {"std": (0.25,)}])
 def test_mean_and_deviation_may_be_given_alone(given):
     expected = (BATCH["image"] / 255 - given.get("mean", 0)) / given.get("std", 1)
-    assert np.allclose(preprocess(Augment(**given))(BATCH)["image"], expected, atol=1e-6)
+    assert np.allclose(preprocess(Augment(**given), SPEC)(BATCH)["image"], expected, atol=1e-6)
 
 
 def test_switching_one_variation_on_leaves_the_draws_of_the_others():
-    crop, both = (jax.jit(augment(Augment(pad_crop=2, flip=flip)))(KEY, BATCH)["image"] for flip in (False, True))
+    crop, both = (varied(Augment(pad_crop=2, flip=flip))(KEY, BATCH)["image"] for flip in (False, True))
     crop, both = np.asarray(crop), np.asarray(both)
     mirrored = [np.array_equal(both[i], crop[i, :, ::-1]) for i in range(16)]
     kept = [np.array_equal(both[i], crop[i]) for i in range(16)]
@@ -57,7 +65,7 @@ def test_switching_one_variation_on_leaves_the_draws_of_the_others():
 def test_mixing_pairs_an_example_with_its_mirror_and_says_how_much_of_it_stays(config):
     values = np.linspace(0, 255, 16).astype(np.uint8)
     flat = {**BATCH, "image": np.broadcast_to(values[:, None, None, None], (16, 8, 8, 3))}
-    result = jax.jit(augment(config))(KEY, flat)
+    result = varied(config)(KEY, flat)
     assert np.array_equal(result["label"], flat["label"])
     assert np.array_equal(result["label_b"], flat["label"][::-1])
     assert result["label_b"].dtype == np.int32
@@ -74,9 +82,15 @@ def test_mixing_pairs_an_example_with_its_mirror_and_says_how_much_of_it_stays(c
 
 
 def test_mixing_targets_without_labels_is_refused():
-    batch = {"image": BATCH["image"], "target": np.zeros(16, np.float32)}
-    with pytest.raises(ValueError, match="expected 'label' in the batch, found image, target"):
-        augment(Augment(mixup=0.2))(KEY, batch)
+    spec = {"image": SPEC["image"], "target": Field(Kind.VALUE, (), "float32")}
+    with pytest.raises(RecipeError, match="mix labels: expected 'label' among the fields, found image, target"):
+        augment(Augment(mixup=0.2), spec, mixes=("label",))
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_mixing_does_not_go_with_a_task_that_mixes_nothing(name):
+    with pytest.raises(RecipeError, match=r"augment\.mixup and augment\.cutmix mix labels: they do not go with"):
+        augment(Augment(**{name: 0.2}), SPEC)
 
 
 def test_images_that_are_not_bytes_are_refused():
@@ -87,12 +101,18 @@ def test_images_that_are_not_bytes_are_refused():
 
 @pytest.mark.parametrize("wrong", [{"pad_crop": -1}, {"erase": 1.5}, {"mixup": -0.1}, {"std": (0.0,)}])
 def test_a_value_out_of_range_is_named(wrong):
-    with pytest.raises(ValueError, match=f"augment: out of range: {next(iter(wrong))}="):
+    with pytest.raises(RecipeError, match=rf"out of range: augment\.{next(iter(wrong))}="):
         Augment(**wrong)
 
 
+@pytest.mark.parametrize("prepare", [augment, preprocess])
+def test_mean_and_deviation_are_one_value_or_one_a_channel(prepare):
+    with pytest.raises(RecipeError, match=r"augment\.std: expected one value or 3, one a channel, got \(0\.5, 0\.5\)"):
+        prepare(Augment(std=(0.5, 0.5)), SPEC)
+
+
 def test_black_regions_come_before_normalisation():
-    result = np.asarray(jax.jit(augment(Augment(cutout=3, mean=(0.5,), std=(0.5,))))(KEY, BATCH)["image"])
+    result = np.asarray(varied(Augment(cutout=3, mean=(0.5,), std=(0.5,)))(KEY, BATCH)["image"])
     assert result.min() == -1
     assert 0 < np.sum(result == -1) <= 16 * 3 * 3 * 3
 
@@ -100,7 +120,8 @@ def test_black_regions_come_before_normalisation():
 SHARDED = """
 import jax, numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from train.data.augment import Augment, augment
+from train.config import Augment
+from train.data import Field, Kind, augment
 mesh = Mesh(np.array(jax.devices()), ("data",), axis_types=(AxisType.Auto,))
 assert mesh.size == 8
 random = np.random.default_rng(0)
@@ -108,7 +129,8 @@ batch = {
     "image": random.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8),
     "label": random.integers(0, 10, 16, dtype=np.int32),
 }
-f = jax.jit(augment(Augment(pad_crop=2, rotate=30.0, cutmix=1.0)))
+spec = {"image": Field(Kind.IMAGE, (8, 8, 3), "uint8"), "label": Field(Kind.LABEL, (), "int32")}
+f = jax.jit(augment(Augment(pad_crop=2, rotate=30.0, cutmix=1.0), spec, mixes=("label",)))
 whole = f(jax.random.key(0), batch)
 spread = f(jax.random.key(0), jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data"))))
 assert len(spread["image"].sharding.device_set) == 8

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.errors import DataError
-from train.data.folder import folder
+from train.data import DataError
+from train.data.sources.folder import folder
 
 
 def make(root, classes, count=5, size=(4, 6), mode="RGB"):
@@ -23,8 +23,8 @@ def make(root, classes, count=5, size=(4, 6), mode="RGB"):
 def test_images_are_labelled_by_their_folders_and_split_a_fifth_apart(tmp_path):
     make(tmp_path, ["dog", "cat"])
     train, test = folder(str(tmp_path), "train"), folder(str(tmp_path), "test")
-    assert train.class_names == ("cat", "dog")
-    assert train.image_shape == (4, 6, 3)
+    assert train.facts.classes == ("cat", "dog")
+    assert train.spec["image"].shape == (4, 6, 3)
     assert (len(train), len(test)) == (8, 2)
     arrays = {split: folder(str(tmp_path), split).arrays() for split in ("train", "test")}
     values = np.concatenate([a["image"][:, 0, 0, 0] for a in arrays.values()])
@@ -39,9 +39,9 @@ def test_folders_named_train_and_test_are_the_splits(tmp_path):
     make(tmp_path / "train", ["a", "b"], count=4, mode="L")
     make(tmp_path / "test", ["a", "b"], count=2, mode="L")
     train, test = folder(str(tmp_path), "train"), folder(str(tmp_path), "test")
-    assert (len(train), len(test), train.image_shape) == (8, 4, (4, 6, 1))
+    assert (len(train), len(test), train.spec["image"].shape) == (8, 4, (4, 6, 1))
     assert np.array_equal(test.arrays()["image"][:, 0, 0, 0], [0, 1, 10, 11])
-    assert test.label(3) == 1
+    assert test.peek(3, "label") == 1
     assert np.array_equal(pickle.loads(pickle.dumps(test))[2]["image"], test[2]["image"])
 
 
@@ -54,7 +54,7 @@ def test_grey_images_become_colour_where_either_split_has_colour(tmp_path):
 def test_alpha_is_dropped_and_a_palette_resolved(tmp_path):
     make(tmp_path, ["a"], mode="P")
     make(tmp_path, ["b"], mode="RGBA")
-    assert folder(str(tmp_path), "train").image_shape == (4, 6, 3)
+    assert folder(str(tmp_path), "train").spec["image"].shape == (4, 6, 3)
 
 
 def damage(root):

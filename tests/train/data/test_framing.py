@@ -9,15 +9,19 @@ from PIL import Image
 
 from tests.train.data.test_tfds import png
 from tests.train.data.test_tfds import write as write_tfds
-from train.data import DataError, Framed, Framing, GrainPipeline, evaluation_batches, load, make_pipeline
-from train.data.framing import random_window
-from train.data.pipeline_grain import read_ahead
+from train.config import Data
+from train.data import DataError, GrainPipeline, evaluation_batches, load, make_pipeline
+from train.data.frame_rules import bilinear
+from train.data.framing import Framed, Windows, random_window
+from train.data.pipeline.grain import read_ahead
 from train.data.source import generator
 from zoo.catalog.pretrained import Preprocessing
 from zoo.preprocessing import transform
 
 SIZES = ((40, 30), (30, 40), (33, 57), (64, 21), (36, 36), (25, 25))
-FRAMING = Framing(side=24, resize=28)
+FRAMING = Windows(side=24, resize=28)
+FRAMED = {"crop": 24, "eval_crop": 24, "resize": 28}
+"""The same in a recipe, at evaluation; in training the windows alone count."""
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 TORCHVISION_AREA = (0.150, 0.255, 0.424, 0.594, 0.737)
@@ -48,7 +52,13 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def train(root):
-    return load(f"folder:{root}", "train", framing=FRAMING)
+    return framed(f"folder:{root}")
+
+
+def framed(name, data_dir=None, framing=FRAMING, **config):
+    """The training examples of a source, which the recipe would frame otherwise when it evaluates."""
+    source = load(Data(name, data_dir, crop=24, **config), "train")
+    return Framed(source.source, framing)
 
 
 def torchvisions(count, seed=0):
@@ -100,14 +110,14 @@ def test_where_no_window_fits_it_is_the_largest_central_one_of_an_allowed_aspect
 @pytest.mark.parametrize(("resize", "side"), [(28, 24), (24, 24), (37, 20)])
 def test_evaluation_sees_what_the_transform_of_published_weights_sees(size, resize, side):
     image = picture(3, size)
-    found = Framing(side, resize).central(image)
+    found = Windows(side, resize).picture(image)
     expected = transform(Preprocessing(resize, side, "bilinear", (0.0,) * 3, (1.0,) * 3), image)
     np.testing.assert_array_equal(found, np.rint(255 * expected))
 
 
 def test_a_window_is_cut_before_it_is_resized_as_pillow_does():
     image = picture(4, (60, 45))
-    found = FRAMING.vary(image, generator(9))
+    found = bilinear(image, FRAMING.drawn(60, 45, generator(9)))
     box = random_window(60, 45, 0.08, generator(9))
     expected = image.crop(box).resize((24, 24), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(found, np.asarray(expected))
@@ -115,37 +125,38 @@ def test_a_window_is_cut_before_it_is_resized_as_pillow_does():
 
 
 def test_a_folder_of_images_of_any_size_and_mode_becomes_squares_in_colour(root, train):
-    assert (len(train), train.image_shape, train.class_names) == (12, (24, 24, 3), ("n01440764", "n01443537"))
+    assert (len(train), train.spec["image"].shape) == (12, (24, 24, 3))
+    assert train.facts.classes == ("n01440764", "n01443537")
     arrays = train.arrays()
     assert arrays["image"].shape == (12, 24, 24, 3)
     np.testing.assert_array_equal(arrays["label"], [0] * 6 + [1] * 6)
-    assert (arrays["label"].dtype, train.label(7)) == (np.int32, 1)
+    assert (arrays["label"].dtype, train.peek(7, "label")) == (np.int32, 1)
     file = root / "train" / "n01440764" / "n01440764_2.JPEG"
     with Image.open(file) as image:
-        np.testing.assert_array_equal(arrays["image"][2], FRAMING.central(image.convert("RGB")))
+        np.testing.assert_array_equal(arrays["image"][2], FRAMING.picture(image.convert("RGB")))
     assert np.ptp(arrays["image"][1].astype(int), axis=-1).max() == 0  # the grey one
-    test = load(f"folder:{root}", "test", framing=Framing(16, 20))
-    assert (len(test), test.image_shape) == (6, (16, 16, 3))
+    test = load(Data(f"folder:{root}", crop=12, eval_crop=16, resize=20), "test")
+    assert (len(test), test.spec["image"].shape) == (6, (16, 16, 3))
 
 
 def test_without_framing_images_of_several_sizes_are_refused(root):
     with pytest.raises(DataError, match="resize all images to one size first"):
-        load(f"folder:{root}", "train")
+        load(Data(f"folder:{root}"), "train")
 
 
 def test_a_limit_and_framing_go_together(root):
-    few = load(f"folder:{root}", "train", limit=4, framing=FRAMING)
-    assert isinstance(few, Framed)
+    few = load(Data(f"folder:{root}", limit=4, crop=24), "train")
+    assert few.varies
     np.testing.assert_array_equal(np.bincount(few.arrays()["label"]), [2, 2])
 
 
 def test_small_images_of_one_size_can_be_framed_too(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
     np.savez(tmp_path / "a.npz", image=images, label=np.arange(5) % 2)
-    source = load(f"npz:{tmp_path}/a.npz", "train", framing=Framing(16, 16))
+    source = load(Data(f"npz:{tmp_path}/a.npz", crop=16), "train")
     assert source[0]["image"].shape == (16, 16, 3)
-    same = load(f"npz:{tmp_path}/a.npz", "train", framing=Framing(8, 8))
-    plain = load(f"npz:{tmp_path}/a.npz", "train").arrays()
+    same = load(Data(f"npz:{tmp_path}/a.npz", crop=8), "train")
+    plain = load(Data(f"npz:{tmp_path}/a.npz"), "train").arrays()
     np.testing.assert_array_equal(same.arrays()["image"], np.repeat(plain["image"], 3, axis=-1))
     np.testing.assert_array_equal(same.arrays()["label"], plain["label"])
 
@@ -154,15 +165,15 @@ def test_a_tfds_set_of_images_of_any_size_is_framed(tmp_path):
     images = [picture(i, size) for i, size in enumerate(SIZES[:4])]
     write_tfds(tmp_path, shape=(None, None, 3), images=[png(np.asarray(image)) for image in images])
     with pytest.raises(DataError, match=r"cut them to one with --data\.crop"):
-        load("tfds:tiny", "train", str(tmp_path))
-    source = load("tfds:tiny", "train", str(tmp_path), framing=FRAMING)
+        load(Data("tfds:tiny", str(tmp_path)), "train")
+    source = framed("tfds:tiny", str(tmp_path))
     arrays = source.arrays()
-    np.testing.assert_array_equal(arrays["image"], [FRAMING.central(image) for image in images])
+    np.testing.assert_array_equal(arrays["image"], [FRAMING.picture(image) for image in images])
     np.testing.assert_array_equal(arrays["label"], [0, 1, 2, 1])
-    assert source.label(2) == 2
+    assert source.peek(2, "label") == 2
     write_tfds(tmp_path / "wrong", shape=(None, None, 3), images=[b"not an image"] * 4)
     with pytest.raises(DataError, match="tfds:tiny, train row 0: expected a readable image"):
-        load("tfds:tiny", "train", str(tmp_path / "wrong"), framing=FRAMING)[0]
+        framed("tfds:tiny", str(tmp_path / "wrong"))[0]
 
 
 def test_windows_are_a_function_of_seed_epoch_and_row(train):
@@ -216,8 +227,8 @@ def test_evaluation_that_is_read_ahead_is_the_same(root, monkeypatch):
         asked.append(workers)
         return read_ahead(batches, workers=0)  # workers are tested above
 
-    monkeypatch.setattr("train.data.evaluation.read_ahead", by_threads)
-    test = load(f"folder:{root}", "test", framing=FRAMING)
+    monkeypatch.setattr("train.data.pipeline.evaluation.read_ahead", by_threads)
+    test = load(Data(f"folder:{root}", **FRAMED), "test")
     plain, ahead = (list(evaluation_batches(test, 4, workers)) for workers in (0, 3))
     assert (len(plain), len(ahead), asked) == (2, 2, [3])
     for one, other in zip(plain, ahead, strict=True):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from train.data.errors import DataError
-from train.data.npz import npz
+from train.data import DataError
+from train.data.sources.npz import npz
 
 
 def arrays(count=20, classes=4):
@@ -20,8 +20,8 @@ def write(tmp_path, **contents):
 def test_without_a_test_split_a_fifth_of_each_class_is_held_out(tmp_path):
     path = write(tmp_path, **arrays())
     train, test = npz(path, "train"), npz(path, "test")
-    assert (len(train), len(test), train.image_shape) == (16, 4, (3, 2, 1))
-    assert train.class_names == ("0", "1", "2", "3")
+    assert (len(train), len(test), train.spec["image"].shape) == (16, 4, (3, 2, 1))
+    assert train.facts.classes == ("0", "1", "2", "3")
     both = np.concatenate([s.arrays()["image"][:, 0, 0, 0] for s in (train, test)])
     assert sorted(both) == list(range(20))
     assert sorted(test.arrays()["label"]) == [0, 1, 2, 3]
@@ -35,13 +35,13 @@ def test_arrays_named_test_are_the_test_split_and_names_come_along(tmp_path):
     test = npz(path, "test")
     assert np.array_equal(test.arrays()["image"], whole["image"][15:])
     assert np.array_equal(test.arrays()["label"], whole["label"][15:])
-    assert test.class_names == ("a", "b", "c", "d")
+    assert test.facts.classes == ("a", "b", "c", "d")
 
 
 def test_targets_make_a_regression_source(tmp_path):
     path = write(tmp_path, image=arrays()["image"], target=np.linspace(-1, 1, 20))
     train = npz(path, "train")
-    assert train.class_names == ()
+    assert train.facts.classes == ()
     assert train.arrays()["target"].dtype == np.float32
     assert np.allclose(train.arrays()["target"], train.arrays()["image"][:, 0, 0, 0] / 9.5 - 1)
 

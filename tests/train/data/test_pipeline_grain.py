@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from train.config import Data
 from train.data import DataError, GrainPipeline, load
-from train.data.folder import folder
+from train.data.sources.folder import folder
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,20 +25,20 @@ def rows(pipeline, steps):
 
 
 def test_an_epoch_visits_every_row_once_but_the_remainder_and_the_next_in_another_order():
-    pipeline = GrainPipeline(load("digits", "test"), 50, seed=0)
+    pipeline = GrainPipeline(load(Data("digits"), "test"), 50, seed=0)
     assert pipeline.steps_per_epoch == 7
     first, second, third = (rows(pipeline, 7).ravel() for _ in range(3))
     assert len(set(first)) == len(set(second)) == len(set(third)) == 350
     assert len({tuple(order) for order in (first, second, third)}) == 3
     assert set(first) != set(second)
     # Neighbouring seeds share no epoch: Grain alone would shuffle epoch 1 of seed 0 as epoch 0 of seed 1.
-    neighbour = rows(GrainPipeline(load("digits", "test"), 50, seed=1), 7).ravel()
+    neighbour = rows(GrainPipeline(load(Data("digits"), "test"), 50, seed=1), 7).ravel()
     assert all(not np.array_equal(neighbour, order) for order in (first, second, third))
     pipeline.close()
 
 
 def test_a_batch_holds_the_rows_that_its_indices_name():
-    source = load("rotated_digits", "test")
+    source = load(Data("rotated_digits"), "test")
     arrays = source.arrays()
     pipeline = GrainPipeline(source, 50, seed=0)
     for step in range(9):
@@ -50,7 +51,7 @@ def test_a_batch_holds_the_rows_that_its_indices_name():
 
 
 def test_a_stream_goes_on_exactly_where_its_state_was_taken_with_workers_and_without():
-    source = load("digits", "test")
+    source = load(Data("digits"), "test")
     plain = GrainPipeline(source, 50, seed=4)
     expected = [plain.next() for _ in range(16)]
 
@@ -91,9 +92,10 @@ def test_a_damaged_image_surfaces_as_the_error_that_names_it(tmp_path, workers):
 
 SCRIPT = """
 import multiprocessing, time
+from train.config import Data
 from train.data import GrainPipeline, load
 if __name__ == "__main__":
-    pipeline = GrainPipeline(load("digits", "test"), 50, 0, workers=1)
+    pipeline = GrainPipeline(load(Data("digits"), "test"), 50, 0, workers=1)
     pipeline.next()
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
     {then}

@@ -4,13 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-from train.data import GrainPipeline, MemoryPipeline, gather, make_pipeline
+from train.data import Field, GrainPipeline, Kind, MemoryPipeline, gather, make_pipeline
 from train.data.source import ArraySource
 
 
 def counting(count):
     images = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
-    return ArraySource("counting", {"image": images, "label": np.arange(count, dtype=np.int32)}, ("a",) * count)
+    return ArraySource("counting", {"image": images, "label": np.arange(count, dtype=np.int32)})
 
 
 def rows(pipeline, steps):
@@ -89,7 +89,7 @@ def test_a_batch_that_cannot_be_filled_or_shared_is_refused(kind):
 def test_auto_keeps_small_sets_in_memory_and_reads_large_ones_with_grain():
     assert isinstance(make_pipeline(counting(23), 5, 0), MemoryPipeline)
     large = counting(23)
-    large.image_shape = (2**13, 2**13, 3)
+    large.spec = {"image": Field(Kind.IMAGE, (2**13, 2**13, 3), "uint8")}
     assert isinstance(make_pipeline(large, 5, 0), GrainPipeline)
     with pytest.raises(KeyError, match="no pipeline 'grains'; nearest: grain"):
         make_pipeline(large, 5, 0, "grains")

@@ -1,47 +1,42 @@
-"""What all sources share: splits, subsets, reading in chunks."""
+"""What all sources share: reading in chunks, padding, and what wraps a source."""
 
 import numpy as np
 import pytest
-from sklearn.model_selection import train_test_split
 
-from train.data.errors import DataError
-from train.data.source import ArraySource, Source, Subset, balanced_subset, in_memory, stratified_split
+from tests.train.data.examples import Counting
+from train.config import Data
+from train.data import DataError, Facts, Field, Kind, OfFields, Source, Subset, in_memory, load
+from train.data.source import Wrapped, bytes_of, stacked
 
-
-class Counting(Source):
-    """Row i is an image of i's, labelled i modulo 3; counts how many labels and images are asked for."""
-
-    name, class_names, image_shape = "counting", ("a", "b", "c"), (2, 2, 1)
-
-    def __init__(self, count: int) -> None:
-        self.count, self.images_read, self.labels_read = count, 0, 0
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, row: int) -> dict[str, np.ndarray]:
-        self.images_read += 1
-        return {"image": np.full((2, 2, 1), row % 256, np.uint8), "label": np.int32(row % 3)}
-
-    def label(self, row: int) -> int:
-        self.labels_read += 1
-        return row % 3
+BOXES = Field(Kind.BOXES, (None, 4), "float32", (3,))
 
 
-def test_stratified_split_gives_each_class_the_share_that_scikit_learn_gives():
-    labels = np.repeat([3, 1, 7], [50, 30, 21])
-    train, test = stratified_split(labels, 20, seed=1)
-    assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(101))
-    _, theirs = train_test_split(labels, test_size=20, stratify=labels, random_state=0)
-    assert np.array_equal(np.bincount(labels[test]), np.bincount(theirs))
-    assert np.array_equal(test, stratified_split(labels, 20, seed=1)[1])
-    assert not np.array_equal(test, stratified_split(labels, 20, seed=2)[1])
+class Ragged(Source):
+    """Row i has i boxes."""
+
+    name, spec, facts = "ragged", {"boxes": BOXES}, Facts(("x",), mirror=((0, 1),))
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, row):
+        return {"boxes": np.full((row, 4), row, np.float32)}
 
 
-def test_stratified_split_never_takes_the_last_example_of_a_class():
-    train, test = stratified_split(np.array([0] * 8 + [1]), held_out=5)
-    assert 8 in train
-    assert len(test) == 5
+class Drifting(Counting):
+    """Its examples differ from epoch to epoch."""
+
+    varies = True
+
+    def variants(self, rows, seed, epoch):
+        return [{**example, "image": example["image"] + epoch} for example in self.examples(rows)]
+
+
+class Brighter(Wrapped):
+    """Overrides one method, and forwards the rest."""
+
+    def change(self, example, row):
+        return {**example, "image": example["image"] + 100}
 
 
 def test_arrays_reads_every_row_once_in_order_across_chunks():
@@ -58,7 +53,7 @@ def test_in_memory_decodes_once():
     memory = in_memory(source)
     assert in_memory(memory) is memory
     assert np.array_equal(memory.read([5, 29])["image"][:, 0, 0, 0], [5, 29])
-    assert (memory.name, memory.class_names, memory.image_shape) == ("counting", ("a", "b", "c"), (2, 2, 1))
+    assert (memory.name, memory.facts, memory.spec) == ("counting", source.facts, source.spec)
     assert source.images_read == 30
 
 
@@ -66,42 +61,43 @@ def test_subset_reads_the_rows_of_its_source():
     subset = Subset(Counting(30), np.array([7, 4, 20]))
     assert len(subset) == 3
     assert subset[2]["image"][0, 0, 0] == 20
-    assert subset.label(1) == 1
+    assert subset.peek(1, "label") == 1
     assert np.array_equal(subset.arrays()["image"][:, 0, 0, 0], [7, 4, 20])
 
 
-def test_balanced_subset_is_even_over_classes_and_reads_labels_only():
-    source = Counting(3000)
-    subset = balanced_subset(source, 10)
-    rows = subset._rows
-    assert sorted(np.bincount(rows % 3)) == [3, 3, 4]
-    assert len(np.unique(rows)) == 10
-    assert source.images_read == 0
-    assert source.labels_read < 60
-    assert np.array_equal(rows, balanced_subset(Counting(3000), 10)._rows)
-    assert not np.array_equal(rows, balanced_subset(Counting(3000), 10, seed=1)._rows)
+def test_what_varies_in_number_is_padded_with_zeros_and_says_what_is_real():
+    arrays = Ragged().arrays()
+    assert arrays["boxes"].shape == (4, 3, 4)
+    np.testing.assert_array_equal(arrays["boxes_valid"], np.arange(3) < np.arange(4)[:, None])
+    assert not arrays["boxes"][~arrays["boxes_valid"]].any()
+    memory = in_memory(Ragged())
+    for row in range(4):
+        np.testing.assert_array_equal(memory[row]["boxes"], Ragged()[row]["boxes"])
+    with pytest.raises(DataError, match="boxes: expected at most 3 in an example, found 4"):
+        stacked([{"boxes": np.zeros((4, 4))}], {"boxes": BOXES})
 
 
-def test_balanced_subset_fills_up_from_other_classes_where_one_is_too_small():
-    labels = np.array([0] * 20 + [1] * 2, np.int32)
-    source = ArraySource("skewed", {"image": np.zeros((22, 2, 2, 1), np.uint8), "label": labels}, ("a", "b"))
-    assert np.array_equal(np.bincount(balanced_subset(source, 12).arrays()["label"]), [10, 2])
+def test_a_wrapped_source_forwards_every_field_fact_and_variation():
+    source = Wrapped(Drifting(9))
+    assert (source.name, source.spec, source.facts, source.varies) == ("counting", Counting.spec, Counting.facts, True)
+    for wrapped in (source, Subset(source, np.arange(9)), Brighter(Drifting(9)), OfFields(Brighter(source), ["image"])):
+        still, moved = wrapped.read([3, 5])["image"], wrapped.varied([3, 5], seed=0, epoch=7)["image"]
+        np.testing.assert_array_equal(moved - still, np.full_like(still, 7))
+    assert Brighter(Subset(Drifting(9), np.array([8, 2]))).varied([1], 0, 1)["image"].flat[0] == 103
 
 
-def test_balanced_subset_of_a_regression_source_is_drawn_at_random():
-    source = ArraySource("angles", {"image": np.zeros((50, 2, 2, 1), np.uint8), "target": np.arange(50.0)})
-    targets = balanced_subset(source, 10).arrays()["target"]
-    assert len(np.unique(targets)) == 10
-    assert targets.max() > 20
+def test_some_fields_come_with_what_says_which_are_real():
+    source = OfFields(load(Data("scenes"), "test"), ["image", "boxes"])
+    assert [*source.spec] == ["image", "boxes"]
+    assert source.arrays().keys() == source.read([1, 2]).keys() == {"image", "boxes", "boxes_valid"}
+    assert source[0].keys() == {"image", "boxes"}
+    counting = Counting(5)
+    assert OfFields(counting, ["label"]).peek(4, "label") == 1
+    assert counting.images_read == 0
 
 
-def test_the_unit_of_targets_stays_with_a_part_of_the_source_and_a_copy_in_memory():
-    arrays = {"image": np.zeros((5, 2, 2, 1), np.uint8), "target": np.arange(5.0)}
-    source = ArraySource("angles", arrays, target_unit="degrees")
-    assert in_memory(balanced_subset(source, 2)).target_unit == "degrees"
-
-
-@pytest.mark.parametrize("limit", [0, 31])
-def test_balanced_subset_refuses_more_than_there_is_and_less_than_one(limit):
-    with pytest.raises(DataError, match=rf"limit={limit}: expected 1 to 30, the size of counting"):
-        balanced_subset(Counting(30), limit)
+def test_the_size_in_memory_is_that_of_the_arrays_and_unknown_sizes_fit_nowhere():
+    source = load(Data("digits"), "test")
+    assert bytes_of(source) == sum(array.nbytes for array in source.arrays().values())
+    any_size = Wrapped(source, {"image": Field(Kind.IMAGE, (None, None, 3), "uint8")})
+    assert bytes_of(any_size) == np.inf

@@ -46,11 +46,16 @@ exaggerates. In whole numbers, since a fused multiply-add would fall below some 
 _UNIT = 65536
 
 
-def trivial_augment(key: Key[Array, ""], images: Bytes) -> Bytes:
-    """Puts each image through an operation of its own."""
+def trivial_augment(key: Key[Array, ""], images: UInt8[Array, "batch ..."]) -> UInt8[Array, "batch ..."]:
+    """Puts each image, or all frames of each clip, through an operation of its own."""
     draws = uniform(key, len(images), 2)
     operation, setting = (jnp.floor(draws[i] * n).astype(jnp.int32) for i, n in enumerate((len(OPERATIONS), SETTINGS)))
-    return operate(images, operation, setting)
+    if images.ndim == 4:
+        return operate(images, operation, setting)
+    frames = images.reshape(-1, *images.shape[2:])
+    return operate(frames, *(jnp.repeat(drawn, images.shape[1]) for drawn in (operation, setting))).reshape(
+        images.shape
+    )
 
 
 def operate(images: Bytes, operation: Setting, setting: Setting) -> Bytes:

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from tests.train.small import quick_compiling
-from train.data.augment import Augment, augment
-from train.data.transforms import flip
-from train.data.trivial_augment import LEVELS, OPERATIONS, SETTINGS, operate, trivial_augment
+from train.config import Augment
+from train.data import Field, Kind, augment
+from train.data.augment.geometry import draw_mirror, flip
+from train.data.augment.trivial import LEVELS, OPERATIONS, SETTINGS, operate, trivial_augment
 
 HEIGHT, WIDTH = 34, 40
 ENHANCERS = {
@@ -120,7 +121,7 @@ def test_each_image_draws_operation_and_strength_for_itself(monkeypatch):
         drawn.update(operation=np.asarray(operation), setting=np.asarray(setting))
         return images
 
-    monkeypatch.setattr("train.data.trivial_augment.operate", note)
+    monkeypatch.setattr(sys.modules["train.data.augment.trivial"], "operate", note)
     trivial_augment(jax.random.key(0), np.zeros((8000, 1, 1, 1), np.uint8))
     for name, count in (("operation", len(OPERATIONS)), ("setting", SETTINGS)):
         times = np.bincount(drawn[name], minlength=count)
@@ -140,7 +141,9 @@ def test_as_a_part_of_augmentation_it_gets_flipped_bytes_and_a_key_of_its_own(mo
 
     monkeypatch.setattr(sys.modules["train.data.augment"], "trivial_augment", note)
     key = jax.random.key(3)
-    result = augment(Augment(flip=True, trivial=True))(key, batch)["image"]
-    np.testing.assert_array_equal(given["images"], flip(jax.random.fold_in(key, 1), batch["image"]))
+    spec = {"image": Field(Kind.IMAGE, (4, 4, 3), "uint8"), "label": Field(Kind.LABEL, (), "int32")}
+    result = augment(Augment(flip=True, trivial=True), spec)(key, batch)["image"]
+    mirror = draw_mirror(jax.random.fold_in(key, 1), 16)
+    np.testing.assert_array_equal(given["images"], flip(batch["image"], mirror))
     assert given["key"] == jax.random.fold_in(key, 7)
     np.testing.assert_array_equal(np.rint(result * 255), 255 - np.asarray(given["images"], int))

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from train.data.builtin import digits, enlarge_and_rotate, rotated_digits
+from train.data.sources.digits import digits, enlarge_and_rotate, rotated_digits
 
 
 def test_digits_are_scikit_learns_scaled_to_bytes():
     data = load_digits()
     train, test = digits("train"), digits("test")
-    assert (len(train), len(test), train.image_shape) == (1437, 360, (8, 8, 1))
-    assert train.class_names == tuple("0123456789")
+    assert (len(train), len(test), train.spec["image"].shape) == (1437, 360, (8, 8, 1))
+    assert train.facts.classes == tuple("0123456789")
     images = np.concatenate([train.arrays()["image"], test.arrays()["image"]])
     assert (images.min(), images.max(), images.dtype) == (0, 255, np.uint8)
     counts = images[..., 0].astype(float) * 16 / 255

@@ -1,0 +1,122 @@
+"""Parts of a source: even, unequal and some classes; and the split that keeps each class's share."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+
+from tests.train.data.examples import Counting
+from train.config import Data
+from train.data import ArraySource, DataError, Facts, in_memory, load
+from train.data.select import OfClasses, balanced_subset, imbalanced_subset, stratified_split
+from zoo.names import UnknownNameError
+
+LABELS = np.repeat(np.arange(4, dtype=np.int32), 25)
+IMAGES = np.arange(100, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+SOURCE = ArraySource("hundred", {"image": IMAGES, "label": LABELS}, facts=Facts(("ant", "bee", "cat", "dog")))
+
+
+def test_stratified_split_gives_each_class_the_share_that_scikit_learn_gives():
+    labels = np.repeat([3, 1, 7], [50, 30, 21])
+    train, test = stratified_split(labels, 20, seed=1)
+    assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(101))
+    _, theirs = train_test_split(labels, test_size=20, stratify=labels, random_state=0)
+    assert np.array_equal(np.bincount(labels[test]), np.bincount(theirs))
+    assert np.array_equal(test, stratified_split(labels, 20, seed=1)[1])
+    assert not np.array_equal(test, stratified_split(labels, 20, seed=2)[1])
+
+
+def test_stratified_split_never_takes_the_last_example_of_a_class():
+    train, test = stratified_split(np.array([0] * 8 + [1]), held_out=5)
+    assert 8 in train
+    assert len(test) == 5
+
+
+def test_balanced_subset_is_even_over_classes_and_reads_labels_only():
+    source = Counting(3000)
+    subset = balanced_subset(source, 10)
+    rows = subset._rows
+    assert sorted(np.bincount(rows % 3)) == [3, 3, 4]
+    assert len(np.unique(rows)) == 10
+    assert source.images_read == 0
+    assert source.labels_read < 60
+    assert np.array_equal(rows, balanced_subset(Counting(3000), 10)._rows)
+    assert not np.array_equal(rows, balanced_subset(Counting(3000), 10, seed=1)._rows)
+
+
+def test_balanced_subset_fills_up_from_other_classes_where_one_is_too_small():
+    labels = np.array([0] * 20 + [1] * 2, np.int32)
+    arrays = {"image": np.zeros((22, 2, 2, 1), np.uint8), "label": labels}
+    source = ArraySource("skewed", arrays, facts=Facts(("a", "b")))
+    assert np.array_equal(np.bincount(balanced_subset(source, 12).arrays()["label"]), [10, 2])
+
+
+def test_balanced_subset_of_a_regression_source_is_drawn_at_random():
+    source = ArraySource("angles", {"image": np.zeros((50, 2, 2, 1), np.uint8), "target": np.arange(50.0)})
+    targets = balanced_subset(source, 10).arrays()["target"]
+    assert len(np.unique(targets)) == 10
+    assert targets.max() > 20
+
+
+def test_a_limit_of_scenes_is_drawn_at_random_and_keeps_every_field():
+    whole, few = load(Data("scenes"), "train"), load(Data("scenes", limit=5), "train")
+    rows = few._rows
+    assert len(few) == 5
+    for name, array in few.arrays().items():
+        np.testing.assert_array_equal(array, whole.arrays()[name][rows])
+
+
+@pytest.mark.parametrize("limit", [0, 31])
+def test_balanced_subset_refuses_more_than_there_is_and_less_than_one(limit):
+    with pytest.raises(DataError, match=rf"limit={limit}: expected 1 to 30, the size of counting"):
+        balanced_subset(Counting(30), limit)
+
+
+def test_the_unit_of_targets_stays_with_a_part_of_the_source_and_a_copy_in_memory():
+    arrays = {"image": np.zeros((5, 2, 2, 1), np.uint8), "target": np.arange(5.0)}
+    source = ArraySource("angles", arrays, facts=Facts(unit="degrees"))
+    assert in_memory(balanced_subset(source, 2)).facts.unit == "degrees"
+
+
+def test_classes_are_kept_by_name_and_numbered_in_that_order():
+    part = OfClasses(SOURCE, ("dog", "bee"))
+    assert (len(part), part.facts.classes) == (50, ("dog", "bee"))
+    kept = part.arrays()
+    np.testing.assert_array_equal(kept["image"][:, 0, 0, 0], np.r_[25:50, 75:100])
+    np.testing.assert_array_equal(kept["label"], np.repeat([1, 0], 25))
+    assert kept["label"].dtype == np.int32
+    assert (part.peek(0, "label"), int(part[30]["label"]), int(part[30]["image"][0, 0, 0])) == (1, 0, 80)
+    assert int(part.peek(30, "image")[0, 0, 0]) == 80
+    with pytest.raises(UnknownNameError, match="cow"):
+        OfClasses(SOURCE, ("cow",))
+    with pytest.raises(DataError, match="each class once, got bee, bee"):
+        OfClasses(SOURCE, ("bee", "bee"))
+    with pytest.raises(DataError, match="nameless has no classes"):
+        OfClasses(ArraySource("nameless", {"image": IMAGES}), ("bee",))
+
+
+def test_classes_of_objects_are_no_classes_of_examples():
+    for config in (Data("scenes", classes=("1", "2")), Data("scenes", per_class=(1, 2))):
+        with pytest.raises(DataError, match="scenes has no classes"):
+            load(config, "train")
+
+
+def test_later_classes_have_evenly_more_examples():
+    part = imbalanced_subset(SOURCE, 2, 20)
+    np.testing.assert_array_equal(np.bincount(part.arrays()["label"]), [2, 8, 14, 20])
+    again = imbalanced_subset(SOURCE, 2, 20)
+    np.testing.assert_array_equal(part.arrays()["image"], again.arrays()["image"])
+    of_hundred = np.linspace(2, 200, 100).round()  # CIFAR-100's, as in the paper
+    np.testing.assert_array_equal(of_hundred, np.arange(2, 201, 2))
+    with pytest.raises(DataError, match="expected 30 examples of dog, hundred has 25"):
+        imbalanced_subset(SOURCE, 2, 30)
+
+
+def test_a_recipe_names_the_part_of_any_source():
+    part = Data("digits", classes=("3", "7"), rotate=(0.0, 90.0))
+    train, test = (load(part, split) for split in ("train", "test"))
+    assert train.facts.classes == test.facts.classes == ("3", "7")
+    assert set(train.arrays()["label"].tolist()) == {0, 1}
+    assert (train.arrays()["target"][:36] != test.arrays()["target"][:36]).any()
+    few = load(Data("digits", per_class=(2, 20)), "train")
+    np.testing.assert_array_equal(np.bincount(few.arrays()["label"]), range(2, 21, 2))
+    assert len(load(Data("digits", per_class=(2, 20)), "test")) == 360
