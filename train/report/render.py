@@ -5,6 +5,7 @@ Lecture row L32 (the filters, seen).
 
 import shlex
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +18,7 @@ from train.report.results import Results
 from train.report.run import Run
 from train.report.sections import themed
 from train.report.theme import png
+from train.report.words import plain
 
 PAGE = "report.html"
 
@@ -78,7 +80,7 @@ def _recipe(run: Run) -> str:
 def _repeat(run: Run) -> str:
     """The command, and what has to be equal for the same result."""
     devices = {"devices": run.card["devices"]} if run.card.get("devices") else {}
-    about = {"versions": {**run.part("versions"), **devices}, "model": run.part("model"), "data": run.part("data")}
+    about = {"versions": {**run.part("versions"), **devices}, "model": run.part("model"), "data": _data(run)}
     tables = [blocks.values(name, pairs) for name, pairs in {**about, "result": run.fingerprint}.items() if pairs]
     return section(
         "Repeat this run",
@@ -87,3 +89,15 @@ def _repeat(run: Run) -> str:
         text="Trains the recipe again and compares the fingerprint of the final parameters. "
         "The same versions on the same platform give the same fingerprint.",
     )
+
+
+def _data(run: Run) -> dict[str, Any]:
+    """The numbers of examples, and each field in a line; names of classes stand elsewhere."""
+    data = run.part("data")
+    fields = data.get("fields") if isinstance(data.get("fields"), Mapping) else {}
+    lines = {
+        name: ", ".join(plain(value) for value in (field.get("dtype"), field.get("shape")) if value)
+        for name, field in fields.items()
+        if isinstance(field, Mapping)
+    }
+    return {**{name: value for name, value in data.items() if not isinstance(value, Mapping)}, **lines}

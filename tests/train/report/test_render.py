@@ -39,7 +39,11 @@ RUN = Run(
         "versions": {"jax": "0.10.2"},
         "devices": ["cpu:0 (cpu)"],
         "model": {"parameters": 61706},
-        "data": {"train_examples": 1437},
+        "data": {
+            "train_examples": 1437,
+            "fields": {"image": {"kind": "image", "dtype": "uint8", "shape": [8, 8, 1]}, "label": {"dtype": "int32"}},
+            "facts": {"classes": ["a name"] * 1000},
+        },
         "metrics": [list(ACCURACY), LOSS._asdict()],
     },
     {"fingerprint": "sha256:abc", "step": 30, "seconds": 83.2},
@@ -69,8 +73,9 @@ def test_page_tells_what_ran_and_how_to_repeat_it(finished):
     for fact in ("lenet5 on digits", "61706", "1437", "1 min 23 s", "2000", "sha256:abc", "0.10.2", "cpu:0 (cpu)"):
         assert fact in page.text
     assert "python -m train rerun 'runs/my run'" in page.text  # quoted for a shell: the path has a space
-    for value in ("1e-05", "0.5, 0.75", "yes", "none"):
+    for value in ("1e-05", "0.5, 0.75", "yes", "none", "uint8, 8, 8, 1", "int32"):
         assert value in page.text
+    assert "a name" not in page.text  # a thousand classes would be a page of names
 
 
 def test_page_has_the_tasks_sections_between_curves_and_filters(finished):
@@ -124,7 +129,7 @@ def test_names_from_outside_are_escaped_everywhere(quick):
         "versions": {evil: evil},
         "devices": [evil],
         "model": {evil: evil},
-        "data": {evil: [evil]},
+        "data": {evil: [evil], "fields": {evil: {"dtype": evil}}},
         "metrics": [[evil, evil, evil, False, False]],
     }
     records = [{"kind": "eval", "step": 1, evil: 1.0}]

@@ -193,7 +193,7 @@ def test_class_names_from_outside_are_escaped():
 def angles(coarse):
     """Targets, outputs, the page that saw them, and its pictures."""
     rng = np.random.default_rng(0)
-    targets = rng.uniform(-90, 90, 230).astype(np.float32) + 1000
+    targets = np.sort(rng.uniform(-90, 90, 230)).astype(np.float32) + 1000  # batches of very different means
     outputs = (targets + rng.normal(0, 5, 230)).astype(np.float32)
     images = rng.integers(0, 256, (230, 70, 70, 3), dtype=np.uint8)  # larger than a thumbnail is kept exactly
     page = of_values(targets, outputs, "degrees", images)
