@@ -62,7 +62,7 @@ def bilinear(image: Image.Image, steps: Steps) -> np.ndarray:
 
 
 def _nearest(value: Num[np.ndarray, "... height width"], steps: Steps, fill: int) -> Num[np.ndarray, "... side side"]:
-    """Each pixel from the one in which its centre lies, as by Pillow's NEAREST; `fill` comes in from outside."""
+    """Each pixel from the one in which its centre lies; `fill` comes in from outside."""
     for step in steps:
         height, width = value.shape[-2:]
         if isinstance(step, Crop):
@@ -71,12 +71,15 @@ def _nearest(value: Num[np.ndarray, "... height width"], steps: Steps, fill: int
             around = [(0, 0)] * (value.ndim - 2) + [(0, count) for count in beyond]
             value = np.pad(value, around, constant_values=fill)
         else:
-            rows, columns = (
-                ((np.arange(after) + 0.5) * before / after).astype(int)
-                for after, before in ((step.height, height), (step.width, width))
-            )
+            rows, columns = _nearest_of(height, step.height), _nearest_of(width, step.width)
             value = value[..., rows[:, None], columns]
     return value
+
+
+def _nearest_of(count: int, wanted: int) -> Int[np.ndarray, "wanted"]:
+    """Which of so many pixels in a row Pillow takes."""
+    numbers = Image.fromarray(np.arange(count, dtype=np.int32)[None])
+    return np.asarray(numbers.resize((wanted, 1), Image.Resampling.NEAREST))[0]
 
 
 def _image(value: UInt8[np.ndarray, "height width channels"], move: Move) -> UInt8[np.ndarray, "side side 3"]:

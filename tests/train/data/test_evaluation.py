@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.train.data.examples import Counting
 from train.config import Data
-from train.data import evaluation_batches, load
+from train.data import OfFields, evaluation_batches, load
+from train.data.pipeline.grain import read_ahead
 from train.data.source import ArraySource
 
 
@@ -33,3 +35,25 @@ def test_targets_come_along():
 def test_a_batch_of_nothing_is_refused():
     with pytest.raises(ValueError, match="batch_size=0: expected at least 1"):
         next(evaluation_batches(load(Data("digits"), "test"), 0))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_batches_of_two_processes_together_are_those_of_one(workers, monkeypatch):
+    monkeypatch.setattr("train.data.pipeline.evaluation.read_ahead", lambda batches, workers: read_ahead(batches, 0))
+    source = OfFields(load(Data("scenes"), "test"), ["image", "boxes", "classes"])  # 250: the last batch has 10 of 120
+    whole = list(evaluation_batches(source, 120))
+    halves = [list(evaluation_batches(source, 120, workers, process, 2)) for process in range(2)]
+    assert len(whole) == len(halves[0]) == len(halves[1]) == 3
+    for batch, *parts in zip(whole, *halves, strict=True):
+        assert [len(part["mask"]) for part in parts] == [60, 60]
+        for name, value in batch.items():
+            np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), value, err_msg=name)
+    assert halves[1][-1]["mask"].sum() == 0  # all of its last part fills the batch up
+
+
+def test_a_process_reads_its_own_rows_alone():
+    source = Counting(20)
+    list(evaluation_batches(source, 8, process_index=1, process_count=2))
+    assert source.images_read == 12  # 4 of each of three batches; of the last one filling
+    with pytest.raises(ValueError, match="batch_size=9: expected a multiple of the 2 processes"):
+        next(evaluation_batches(source, 9, process_count=2))

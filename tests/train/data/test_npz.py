@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from train.data import DataError
+from train.data.fields import aligned
 from train.data.sources.npz import npz
 
 
@@ -46,6 +47,53 @@ def test_targets_make_a_regression_source(tmp_path):
     assert np.allclose(train.arrays()["target"], train.arrays()["image"][:, 0, 0, 0] / 9.5 - 1)
 
 
+def everything(count=20, objects=3):
+    """An array of every known name."""
+    random = np.random.default_rng(0)
+    valid = random.integers(0, 2, (count, objects)).astype(bool)
+    return {
+        "image": arrays(count)["image"],
+        "label_map": random.integers(-1, 4, (count, 3, 2)),
+        "map": random.normal(size=(count, 3, 2, 1)),
+        "flow": random.normal(size=(count, 3, 2, 2)),
+        "normals": random.normal(size=(count, 3, 2, 3)),
+        "boxes": random.uniform(0, 2, (count, objects, 4)),
+        "boxes_valid": valid,
+        "classes": random.integers(0, 4, (count, objects)),
+        "masks": random.integers(0, 2, (count, objects, 3, 2)).astype(bool),
+        "keypoints": random.uniform(0, 2, (count, objects, 5, 3)),
+        "unknown": np.zeros(7),
+    }
+
+
+def test_arrays_of_known_names_come_along_as_what_they_are(tmp_path):
+    contents = everything()
+    train = npz(write(tmp_path, **contents, class_names=np.array(["a", "b", "c", "d"])), "train")
+    kinds = {name: field.kind.value for name, field in train.spec.items()}
+    named = {name: name for name in ("image", "label_map", "map", "flow", "normals", "boxes", "masks", "keypoints")}
+    assert kinds == {**named, "classes": "label"}
+    assert train.facts.classes == ("a", "b", "c", "d")
+    assert aligned(train.spec) == [("boxes", "classes", "masks", "keypoints")]
+    assert (train.spec["keypoints"].shape, train.spec["keypoints"].most) == ((None, 5, 3), (3,))
+    found, test = train.arrays(), npz(str(tmp_path / "data.npz"), "test").arrays()
+    assert len(found["image"]) == 16
+    assert found["boxes"].dtype == np.float32
+    rows = [*found["image"][:, 0, 0, 0], *test["image"][:, 0, 0, 0]]
+    valid = contents["boxes_valid"][rows]
+    for name, array in contents.items():
+        if name != "unknown":
+            both = np.concatenate([found[name], test[name]])
+            kept = valid.reshape(*valid.shape, *[1] * (array.ndim - 2)) if name in aligned(train.spec)[0] else True
+            np.testing.assert_allclose(both, np.where(kept, array[rows], 0), rtol=1e-6, err_msg=name)
+    one = train[4]
+    assert len(one["boxes"]) == len(one["masks"]) == found["boxes_valid"][4].sum()
+
+
+def test_fields_may_be_there_without_labels_and_targets(tmp_path):
+    path = write(tmp_path, image=arrays()["image"], label_map=np.zeros((20, 3, 2), np.uint8))
+    assert npz(path, "test").spec.keys() == {"image", "label_map"}
+
+
 def changed(**changes):
     return {**arrays(), **changes}
 
@@ -86,6 +134,40 @@ WRONG = {
     "infinite target": (
         {"image": arrays()["image"], "target": np.where(np.arange(20) == 7, np.inf, 0)},
         r"expected finite numbers in target, found inf in row 7 \(1 rows\)",
+    ),
+    "a label map of another size": (
+        changed(label_map=np.zeros((20, 2, 3), int)),
+        r"expected label_map as integers \(20, 3, 2\), found int64 \(20, 2, 3\)",
+    ),
+    "a label map of numbers": (
+        changed(label_map=np.zeros((20, 3, 2))),
+        r"expected label_map as integers \(20, 3, 2\), found float64 \(20, 3, 2\)",
+    ),
+    "flow of one number": (
+        changed(flow=np.zeros((20, 3, 2, 1))),
+        r"expected flow as numbers \(20, 3, 2, 2\), found float64 \(20, 3, 2, 1\)",
+    ),
+    "boxes of too few images": (
+        changed(boxes=np.zeros((19, 4, 4))),
+        r"expected boxes as numbers \(20, n, 4\), found float64 \(19, 4, 4\)",
+    ),
+    "boxes without end": (changed(boxes=np.full((20, 1, 4), np.inf)), "expected finite numbers in boxes"),
+    "more classes than boxes": (
+        changed(boxes=np.zeros((20, 2, 4)), classes=np.zeros((20, 3), int)),
+        r"expected classes as integers \(20, 2\), found int64 \(20, 3\)",
+    ),
+    "boxes that may be real": (
+        changed(boxes=np.zeros((20, 2, 4)), boxes_valid=np.zeros((20, 2))),
+        r"expected boxes_valid as bools \(20, 2\), found float64 \(20, 2\)",
+    ),
+    "a test with more boxes": (
+        changed(
+            boxes=np.zeros((20, 2, 4)),
+            test_image=arrays()["image"],
+            test_label=arrays()["label"],
+            test_boxes=np.zeros((20, 3, 4)),
+        ),
+        r"expected boxes of one shape, found \(2, 4\) and test \(3, 4\)",
     ),
     "numeric names": (changed(class_names=np.arange(4)), "expected class_names as a list of text, found int64"),
     "pickled objects": (changed(class_names=np.array([{}])), "of plain arrays: .*allow_pickle=False"),

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from train.data import Field, GrainPipeline, Kind, MemoryPipeline, gather, make_pipeline
+from train.config import Data
+from train.data import Field, GrainPipeline, Kind, MemoryPipeline, gather, load, make_pipeline
 from train.data.source import ArraySource
 
 
@@ -93,3 +94,14 @@ def test_auto_keeps_small_sets_in_memory_and_reads_large_ones_with_grain():
     assert isinstance(make_pipeline(large, 5, 0), GrainPipeline)
     with pytest.raises(KeyError, match="no pipeline 'grains'; nearest: grain"):
         make_pipeline(large, 5, 0, "grains")
+
+
+@pytest.mark.parametrize("kind", ["memory", "grain"])
+def test_any_fields_come_with_what_says_which_are_real(kind):
+    source = load(Data("scenes"), "test")
+    arrays, pipeline = source.arrays(), make_pipeline(source, 20, 3, kind)
+    batch = pipeline.next()
+    assert batch.keys() == {*arrays, "index", "mask"}
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(batch[name], array[batch["index"]], err_msg=name)
+    pipeline.close()
