@@ -180,23 +180,23 @@ def test_nothing_is_computed_on_the_way_back_to_frozen_layers():
 
 def test_layers_are_counted_in_the_order_of_computation():
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-    layer = transfer.layers(zoo.create("cifar_preact_resnet110", depth=20), image)
+    layer = transfer.layers(zoo.create("cifar_preact_resnet110", depth=20), (image,))
     assert layer["stem/conv/kernel"] == 0
     assert layer["stage1/block1/conv1/kernel"] == layer["stage1/block1/norm2/scale"] == 1
     assert [layer[f"stage{s}/block3/conv2/kernel"] for s in (1, 2, 3)] == [3, 6, 9]
     assert (layer["final_norm/scale"], layer["head/kernel"], layer["head/bias"]) == (10, 11, 11)
-    dense = transfer.layers(zoo.create("cifar_densenet_tiny"), image)
+    dense = transfer.layers(zoo.create("cifar_densenet_tiny"), (image,))
     assert dense["stem/conv/kernel"] < dense["stage1/layer2/conv1/kernel"] < dense["transition1/conv/kernel"]
     assert dense["transition1/conv/kernel"] < dense["stage2/layer1/conv1/kernel"] < dense["head/kernel"]
-    remat = transfer.layers(zoo.create("cifar_preact_resnet110", depth=20, remat=True), image)
+    remat = transfer.layers(zoo.create("cifar_preact_resnet110", depth=20, remat=True), (image,))
     assert remat == layer
-    transformer = transfer.layers(zoo.create("vit_mini"), image)
+    transformer = transfer.layers(zoo.create("vit_mini"), (image,))
     assert {transformer[name] for name in ("class_token", "position_embedding", "stem/conv/kernel")} == {0}
     assert transformer["stage1/block1/norm1/scale"] == 1
 
 
 def test_an_mlp_has_a_layer_a_matrix():
-    layer = transfer.layers(zoo.create("mlp", hidden=(8,) * 11, num_classes=3), jnp.zeros((1, 4, 4, 1)))
+    layer = transfer.layers(zoo.create("mlp", hidden=(8,) * 11, num_classes=3), (jnp.zeros((1, 4, 4, 1)),))
     order = sorted({path.partition("/")[0]: number for path, number in layer.items()}.items(), key=lambda item: item[1])
     assert [number for _, number in order] == list(range(12))
     assert order[-1][0] in ("output", "head")

@@ -12,8 +12,9 @@ from tests.train import harness
 from tests.train.data.test_framing import picture
 from train.engine.assemble import assemble
 from train.engine.console import Console
-from train.engine.evaluator import Evaluator
-from train.inference import load_variables, predict_images
+from train import data
+from train.use.open_run import load_variables
+from train.use.predict import predict_images
 from train.engine.optim import make_schedule
 from train.config import Model, Recipe, RecipeError
 from train.recipes import cifar, get, imagenet
@@ -86,8 +87,7 @@ def test_the_parts_of_the_modern_recipe_are_torchvisions_and_norms_do_not_decay(
     augment = modern.augment
     assert (augment.trivial, augment.erase, augment.mixup, augment.cutmix) == (True, 0.1, 0.2, 1.0)
     assert (modern.task.label_smoothing, modern.epochs, modern.optimizer.decay_all) == (0.1, 600, False)
-    assert modern.data.framing("train").side == 176
-    assert (modern.data.framing("test").side, modern.data.framing("test").resize) == (224, 232)
+    assert (modern.data.crop, modern.data.eval_crop, modern.data.resize) == (176, 224, 232)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def small(recipe: Recipe, folder, **changes) -> Recipe:
 def test_imagenet_recipes_fit_a_folder_of_the_same_layout(recipe, folder):
     assembly = assemble(small(recipe, folder))
     assert (len(assembly.train), len(assembly.test), assembly.total_steps) == (24, 6, 6)
-    assert (assembly.train.image_shape, assembly.test.image_shape) == ((32, 32, 3), (36, 36, 3))
+    assert [part.spec["image"].shape for part in (assembly.train, assembly.test)] == [(32, 32, 3), (36, 36, 3)]
     assert assembly.task.class_names == ("n01440764", "n01443537")
 
 
@@ -143,8 +143,8 @@ def test_the_modern_recipe_runs_on_a_folder_and_goes_on_to_the_bit_after_an_inte
     path = tmp_path / "whole"
     assembly = assemble(recipe)
     _, variables, _ = load_variables(Workdir(path), assembly.task)
-    state = dataclasses.make_dataclass("State", [("variables", object)])(lambda: variables)
-    logits = Evaluator(assembly).predictions(state)[0].outputs
+    (batch,) = data.evaluation_batches(assembly.test, 6)
+    logits = jax.jit(assembly.predict())(variables, batch)["logits"]
     files = sorted((folder / "val").rglob("*.JPEG"))
     records = predict_images(path, tuple(files), console=Console(quiet=True))
     for record, expected in zip(records, scipy.special.softmax(logits, axis=1), strict=True):
@@ -157,19 +157,6 @@ def test_a_model_that_takes_the_windows_but_not_the_evaluations_images_is_refuse
     recipe = dataclasses.replace(recipe, model=Model("mlp", options=("hidden=(4,)",)))
     with pytest.raises(RecipeError, match="model mlp with 36x36x3 images of folder"):
         assemble(recipe)
-
-
-def test_pictures_of_a_set_too_large_for_memory_are_thinned_for_the_report(folder, monkeypatch):
-    recipe = small(imagenet.CLASSIC, folder)
-    data = dataclasses.replace(recipe.data, eval_crop=recipe.data.crop)
-    assembly = assemble(dataclasses.replace(recipe, model=Model("mlp", options=("hidden=(4,)",)), data=data))
-    variables = jax.jit(assembly.make_state)().variables()
-    state = dataclasses.make_dataclass("State", [("variables", object)])(lambda: variables)
-    (whole,) = Evaluator(assembly).predictions(state)
-    monkeypatch.setattr("train.engine.evaluator.MEMORY_LIMIT", whole.images.size // 5)
-    (thinned,) = Evaluator(assembly).predictions(state)
-    np.testing.assert_array_equal(thinned.images, whole.images[:, ::3, ::3])
-    np.testing.assert_array_equal(thinned.outputs, whole.outputs)
 
 
 def test_the_pictures_are_not_all_of_one_size(folder):

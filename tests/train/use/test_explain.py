@@ -19,6 +19,7 @@ from train.data import load
 from train.use.explain import ExplainError, _class_number, explain, find_subject
 from train.use.predict import predict_images
 from train.use.explanation import MAPS_SHOWN, Explanation, Stage, _around, explanation
+from train.store.checkpoint import CheckpointError
 from train.store.workdir import Workdir
 from zoo.convnets.looking import grad_cam
 from zoo.names import UnknownNameError
@@ -146,7 +147,7 @@ def test_what_cannot_be_looked_into_is_said(run, whole, regression, image, tmp_p
     assert "no model 'lenet6'; nearest: lenet5" in capsys.readouterr().err
     with pytest.raises(DataError, match="no such file"):
         explain(str(run), tmp_path / "none.png", output, console=QUIET)
-    with pytest.raises(ExplainError, match="keeps no moving average; leave out --ema"):
+    with pytest.raises(CheckpointError, match="keeps no moving average; leave out --ema"):
         explain(str(run), image[0], output, ema=True, console=QUIET)
     with pytest.raises(ExplainError, match="lenet5 is no run: --best and --ema choose"):
         explain("lenet5", image[0], output, best=True, console=QUIET)
