@@ -42,7 +42,7 @@ def parts_of(name: str, features: Any, any_size: bool) -> dict[str, Part]:
             parts[key] = part
     if "image" not in parts or len(parts) == 1:
         raise DataError(f"{name}: expected features image and label, found: {', '.join(features)}")
-    if ("label" in features and not (named := parts.get("label"))) or named.field.kind != Kind.LABEL:
+    if "label" in features and ("label" not in parts or parts["label"].field.kind != Kind.LABEL):
         raise DataError(f"{name}: expected a class label, found {features['label']}")
     for key, part in parts.items():
         if part.field.kind not in (Kind.IMAGE, Kind.LABEL_MAP):

@@ -60,7 +60,8 @@ class TfdsSource(Source):
             raise DataError(f"{self.name}: expected a split {' or '.join(_SPLITS[split])}, found: {splits}")
         self._split = found[0]
         # Pillow does here what TFDS would do, in two thirds of the time and without asking for OpenCV.
-        skipped = {key: tfds.decode.SkipDecoding() for key, field in self.spec.items() if field.kind in _ENCODED}
+        encoded = [key for key, feature in builder.info.features.items() if isinstance(feature, tfds.features.Image)]
+        skipped = {key: tfds.decode.SkipDecoding() for key in encoded}
         self._records = builder.as_data_source(self._split, decoders=skipped)
 
     def __len__(self) -> int:
@@ -101,9 +102,6 @@ class TfdsSource(Source):
                 case _:
                     example[name] = np.asarray(value, field.dtype)
         return example
-
-
-_ENCODED = (Kind.IMAGE, Kind.LABEL_MAP)
 
 
 def _at(record: dict[str, Any], path: tuple[str, ...]) -> Any:
