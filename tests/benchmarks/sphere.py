@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import zoo
-from train.optim import make_optimizer, make_schedule
-from train.recipe import Optimizer, Schedule
-from train.state import initial_state
-from train.step import make_update
-from train.tasks import Classification
-from train.tasks.sphere import SphereClassification, as_rows
+from train.config import Optimizer, Schedule
+from train.engine.optim import make_optimizer, make_schedule
+from train.engine.state import initial_state
+from train.engine.step import make_update
+from train.tasks.classification.task import Classification
+from train.tasks.fitting import as_rows
+from train.tasks.sphere.task import SphereClassification
 from zoo.hyperspheres import separate
 
 CLASSES, DIMS, BATCH, ROUNDS = 100, 50, 128, 9
@@ -37,7 +38,7 @@ def stepper(name: str, task, shape: tuple[int, ...], steps: int):
         "label": jnp.asarray(random.integers(0, CLASSES, BATCH, np.int32)),
         "mask": jnp.ones(BATCH, bool),
     }
-    model = zoo.create(name, num_classes=task.num_outputs)
+    model = zoo.create(name, **task.model_options())
     optimizer = make_optimizer(Optimizer("sgd", 0.01), make_schedule(Schedule("constant"), 0.01, 1))
     variables = zoo.init(model, jax.random.key(0, impl="rbg"), shape)
     state = initial_state(variables, optimizer, jax.random.key(1), False)

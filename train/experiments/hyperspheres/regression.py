@@ -121,7 +121,7 @@ def figure(results: Results) -> Any:
         panel.bar(places, heights, 0.25, yerr=spreads, label=kind, color=colour, capsize=3)
         for place, result in zip(places, found, strict=True):
             if not result.mean("mae") <= TALLEST:
-                panel.annotate("diverged", (place, TALLEST), rotation=90, ha="center", va="top", color="white")
+                panel.annotate("diverged", (place, 0.98 * TALLEST), rotation=90, ha="center", va="top", color="white")
     panel.axhline(CHANCE, color="black", linewidth=0.8, linestyle="--")
     panel.set_xticks(range(len(columns)), [f"{column}" for column in columns])
     panel.set_ylim(0, TALLEST)
