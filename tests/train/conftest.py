@@ -4,7 +4,6 @@ import contextlib
 
 import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from tests.train import harness
 from train.config import Optimizer
@@ -12,12 +11,10 @@ from train.config.tasks.regression import Regression
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory):
+def engine():
     """A context in which runs of `harness.recipe` work and are quick; jax's settings are as before after it."""
     settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
         "jax_disable_most_optimizations": True,
     }
 
@@ -39,7 +36,6 @@ def engine(tmp_path_factory):
 def _configure(settings):
     for name, value in settings.items():
         jax.config.update(name, value)
-    compilation_cache.reset_cache()  # it looks at its folder only once
 
 
 @pytest.fixture
