@@ -74,8 +74,8 @@ class TfdsSource(Source):
         """One field of an example, without decoding its image."""
         if self.spec[field].kind not in (Kind.LABEL, Kind.VALUE, Kind.PLAIN):
             return self[row][field]
-        value = np.asarray(_at(self._records[row], self._parts[field].path), self.spec[field].dtype)
-        return value if value.shape else value.item()
+        value = _at(self._records[row], self._parts[field].path)
+        return np.asarray(value, self.spec[field].dtype) if np.ndim(value) else np.asarray(value).item()
 
     def examples(self, rows: Rows) -> list[Example]:
         """Some examples; one request for all records."""
@@ -128,6 +128,8 @@ def _labels(encoded: bytes, field: Field, place: str) -> Int[np.ndarray, "height
 
 
 def _label(value: Any, classes: tuple[str, ...], place: str) -> Int[np.ndarray, "..."]:
+    if np.ndim(value) == 0 and 0 <= value < len(classes):  # of most data sets, and quick
+        return np.int32(value)
     labels = np.asarray(value)
     if np.any(outside := (labels < 0) | (labels >= len(classes))):
         raise DataError(f"{place}: expected a label in 0..{len(classes) - 1}, found {labels[outside].ravel()[0]}")
