@@ -200,7 +200,7 @@ class Workdir:
         found = []
         for step in steps:
             try:
-                with np.load(self.seen / f"{step}.npz", allow_pickle=False) as arrays:
+                with (self.seen / f"{step}.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                     found.append((step, {name: arrays[name] for name in arrays.files}))
             except (ValueError, OSError, EOFError, zipfile.BadZipFile):
                 continue
