@@ -16,7 +16,8 @@ import numpy as np
 from train.config import Recipe, RecipeError, RunError, to_dict
 from train.engine import hosts
 from train.engine.console import Console
-from train.engine.seeds import Stopped, Trained, train_seeds
+from train.engine.seeds import Stopped, train_seeds
+from train.engine.trained import Trained
 from train.experiments import Repeated
 from train.experiments.tables import with_spread
 from train.report.theme import png

@@ -17,7 +17,10 @@ from train.config.tasks.sphere import SphereClassification
 from train.engine import seeds
 from train.engine.assemble import assemble
 from train.engine.console import Console
-from train.engine.seeds import Stopped, Trained, train_alone, train_seeds
+from train.engine.feed import MemoryFeed
+from train.engine.seeds import Stopped, train_alone, train_seeds
+from train.engine.side_by_side import pays
+from train.engine.trained import Trained
 from train.store.workdir import WorkdirError
 from zoo.weights import NewHeadWarning
 
@@ -112,10 +115,10 @@ def test_weights_frozen_layers_averages_and_steps_are_theirs_too(tuned, alone, t
 
 
 def test_dense_networks_train_side_by_side_and_convolutions_on_a_cpu_do_not():
-    assert seeds.side_by_side(assemble(RECIPE), 5)
+    assert pays(assemble(RECIPE), 5)
     conv = assemble(dataclasses.replace(RECIPE, model=Model("cifar_resnet8")))
-    assert seeds.side_by_side(conv, 5) == (jax.default_backend() != "cpu")
-    assert not seeds.side_by_side(assemble(RECIPE), 10**6)
+    assert pays(conv, 5) == (jax.default_backend() != "cpu")
+    assert not pays(assemble(RECIPE), 10**6)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def test_no_seeds_are_refused(tmp_path):
 def test_an_interrupted_run_goes_on_and_another_recipe_has_a_folder_beside(alone, tmp_path, monkeypatch):
     recipe, path = dataclasses.replace(RECIPE, seed=3), tmp_path / "seed-3"
     with monkeypatch.context() as patch:
-        harness.signal_at(patch, seeds.MemoryFeed, "advance", signal.SIGINT, call=5)
+        harness.signal_at(patch, MemoryFeed, "advance", signal.SIGINT, call=5)
         with pytest.raises(Stopped) as stopped:
             train_alone(recipe, path, QUIET)
     assert stopped.value.exit_code == 130

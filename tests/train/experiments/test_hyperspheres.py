@@ -111,6 +111,7 @@ def test_a_whole_experiment_leaves_table_figure_and_verdict(monkeypatch, tmp_pat
         data=Data(source="rotated_digits", limit=64, batch_size=32, eval_batch_size=360),
         schedule=Schedule("constant"),
         epochs=1,
+        steps_per_dispatch=1,  # quicker to compile
     )
     monkeypatch.setattr(regression, "QUICK", quick)
     tasks = {kind: regression.TASKS[kind] for kind in (regression.RAW, regression.OURS)}

@@ -17,7 +17,8 @@ from train.config import Data, Model, Optimizer, Recipe, RecipeError, RunError, 
 from train.engine import seeds
 from train.engine.console import Console
 from train.engine.loop import Outcome
-from train.engine.seeds import Stopped, Trained
+from train.engine.seeds import Stopped
+from train.engine.trained import Trained
 from train.experiments import EXPERIMENTS, study
 from train.experiments.convnets.comparison import compare
 from train.experiments.study import Result, Study
@@ -179,27 +180,26 @@ def test_two_arms_of_one_name_would_share_a_file():
 
 @pytest.fixture
 def two_networks(tmp_path):
-    """A comparison that takes a second: an MLP of two widths on twelve classes, so that there is a top-5 error."""
+    """A comparison that takes a second: an MLP on twelve classes, which have a top-5 error, for one epoch or two."""
     random = np.random.default_rng(0)
     archive = tmp_path / "tiny.npz"
     labels = np.arange(60, dtype=np.int32) % 12
     np.savez(archive, image=random.integers(0, 256, (60, 4, 4, 1), np.uint8), label=labels)
     recipes = {
-        f"width {width}": Recipe(
-            name=f"tiny-{width}",
-            model=Model("mlp", options=(f"hidden=({width},)",)),
+        name: Recipe(
+            name=f"tiny-{name}",
+            model=Model("mlp", options=("hidden=(4,)",)),
             data=Data(source=f"npz:{archive}", batch_size=8, eval_batch_size=12),
             optimizer=Optimizer(learning_rate=0.01),
             schedule=Schedule("constant"),
-            epochs=2,
+            epochs=epochs,
             log_every=2,
+            steps_per_dispatch=1,  # quicker to compile
         )
-        for width in (4, 8)
+        for name, epochs in (("short", 1), ("long", 2))
     }
     options = experiments.Options()
-    return compare(
-        "tiny", recipes, {"width 4": "12.3 %"}, lambda results: {"four is small": len(results) == 2}, options
-    )
+    return compare("tiny", recipes, {"short": "12.3 %"}, lambda results: {"there are two": len(results) == 2}, options)
 
 
 @pytest.mark.usefixtures("runs")
@@ -210,24 +210,24 @@ def test_a_comparison_leaves_table_figure_and_verdict_and_repeats_no_finished_ru
     assert table.count("\n") == 2 + 2
     assert "| 12.3 % |" in table
     written = json.loads((workdir / "tiny.json").read_text())
-    assert written["holds"] == {"four is small": True}
-    values = {name: value for name, (value,) in written["results"]["width 4"]["metrics"].items()}
+    assert written["holds"] == {"there are two": True}
+    values = {name: value for name, (value,) in written["results"]["short"]["metrics"].items()}
     assert 0 <= values["accuracy"] <= values["top5"] <= 1
     assert f"{100 * (1 - values['accuracy']):.1f} / {100 * (1 - values['top5']):.1f} %" in table
     assert f"| {values['train_loss']:.3f} | {100 * (1 - values['train_accuracy']):.1f} % |" in table
     assert (workdir / "tiny.png").stat().st_size > 1000
-    run = workdir / "tiny-4" / "seed-0"
+    run = workdir / "tiny-short" / "seed-0"
     assert (run / "report.html").exists()  # a run like any other
-    assert [step for step, _ in written["results"]["width 4"]["curves"][0]] == [
+    assert [step for step, _ in written["results"]["short"]["curves"][0]] == [
         record["step"] for record in harness.lines(run, "train")
     ]
     first = (run / "fingerprint.json").stat().st_mtime_ns
-    no = dataclasses.replace(two_networks, claims=lambda results: {"four is large": False})
+    no = dataclasses.replace(two_networks, claims=lambda results: {"there are three": False})
     assert no.run(workdir) == 1
     printed = capsys.readouterr().out
     assert "finished before" in printed
-    assert "NO   four is large" in printed
-    (workdir / "tiny-4.json").unlink()  # the runs are still there
+    assert "NO   there are three" in printed
+    (workdir / "tiny-short.json").unlink()  # the runs are still there
     assert no.run(workdir) == 1
     assert (run / "fingerprint.json").stat().st_mtime_ns == first
 
