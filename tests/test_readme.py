@@ -9,7 +9,7 @@ import pytest
 import zoo
 from train import cli
 from train.cli import COMMANDS
-from train.loop import Outcome
+from train.engine.loop import Outcome
 from zoo import tables
 from zoo.__main__ import main as zoo_main
 
@@ -47,7 +47,7 @@ def test_the_library_snippet_runs():
 
 def test_commands_of_the_readme_exist_and_take_their_options(monkeypatch):
     fitted = []
-    monkeypatch.setattr("train.loop.fit", lambda recipe, path: fitted.append(recipe.name) or Outcome(0, {}, None))
+    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: fitted.append(recipe.name) or Outcome(0, {}, None))
     for command, *arguments in filter(None, _commands("train")):
         assert command in COMMANDS
         if command == "fit" and arguments[0] != "RECIPE":
