@@ -8,16 +8,19 @@
 No chapter is imported before one of its models is asked for.
 """
 
-from zoo.catalog import Entry, create, describe, list_models
+from zoo.catalog import Entry, Input, Ref, create, describe, list_models
 from zoo.initialise import init
 from zoo.names import UnknownNameError
 
 __version__ = "0.1.0"
 __all__ = [
     "Entry",
+    "Input",
+    "Ref",
     "UnknownNameError",
     "create",
     "describe",
+    "export_model",
     "feature_info",
     "init",
     "list_models",
@@ -28,6 +31,7 @@ __all__ = [
 ]
 
 _ON_FIRST_USE = {
+    "export_model": "zoo.export",
     "feature_info": "zoo.features",
     "load_weights": "zoo.weights",
     "save_weights": "zoo.weights",

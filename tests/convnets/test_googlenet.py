@@ -60,7 +60,7 @@ def test_weights_with_auxiliary_heads_fit_a_model_without(tmp_path):
     with_heads, without = (zoo.create("googlenet_tiny", aux_heads=aux) for aux in (True, False))
     variables = families.he_normal(with_heads, (32, 32, 3))
     zoo.save_weights(variables, tmp_path / "w.safetensors", layout="torchvision", model=with_heads)
-    loaded = zoo.load_weights(without, tmp_path / "w.safetensors", input_shape=(32, 32, 3))
+    loaded = zoo.load_weights(without, tmp_path / "w.safetensors", inputs=(32, 32, 3))
     assert set(variables["params"]) - set(loaded["params"]) == {"aux1", "aux2"}
     for ours, expected in zip(
         jax.tree.leaves(loaded["params"]["stage3"]), jax.tree.leaves(variables["params"]["stage3"]), strict=True
