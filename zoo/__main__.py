@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     separating.add_argument("--objective", default="max", help="max or mean of the largest cosines (%(default)s)")
     separating.add_argument("--seed", type=int, default=0, metavar="N", help="of the starts (%(default)s)")
     separating.add_argument("--save", default="", metavar="FILE", help="a new .npz or .safetensors to keep them in")
-    commands.add_parser("markdown", help="the catalog as the table of zoo/MODELS.md")
+    commands.add_parser("markdown", help="the catalog as zoo/MODELS.md")
     chosen = parser.parse_args(arguments)
     try:
         match chosen.command:

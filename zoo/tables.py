@@ -11,6 +11,14 @@ from zoo.catalog.inputs import Example, as_inputs, batch_of
 from zoo.flops import count_flops
 from zoo.names import unknown
 
+MARKDOWN_BEGINS = """# Models
+
+Every model of the catalog, with its parameters for the catalog's number of classes, and the inputs of one example.
+Written by `python -m zoo markdown > zoo/MODELS.md`.
+
+| model | parameters | input | lecture | paper |
+|---|--:|---|---|---|"""
+
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
@@ -71,8 +79,8 @@ def count_parameters(name: str) -> int:
 
 
 def catalog_markdown() -> str:
-    """The catalog as the table of `zoo/MODELS.md`."""
-    lines = ["| model | parameters | input | lecture | paper |", "|---|--:|---|---|---|"]
+    """The catalog as `zoo/MODELS.md`."""
+    lines = [MARKDOWN_BEGINS]
     for entry in CATALOG.values():
         shapes = ", ".join("x".join(map(str, one.shape)) for one in entry.inputs)
         lines.append(
