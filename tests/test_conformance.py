@@ -45,7 +45,16 @@ REMATERIALISED = {
 }
 """How many blocks a network computes again in the backward pass."""
 
-of_every_model = pytest.mark.parametrize("name", NAMES, scope="module")  # all tests of one model, then the next's
+LONG_TO_COMPILE = {"inception_v3_tiny", "cifar_densenet_tiny"}
+"""Twice eight seconds on a busy machine, and of the parts that GoogLeNet and another DenseNet have too."""
+
+# All tests of one model, then the next's.
+of_every_model = pytest.mark.parametrize("name", NAMES, scope="module")
+compiled_of_every_model = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG_TO_COMPILE else []) for name in NAMES],
+    scope="module",
+)
 
 
 def shape_of(name):
@@ -181,7 +190,7 @@ def test_training_in_bfloat16_leaves_statistics_in_float32(name):
     )
 
 
-@of_every_model
+@compiled_of_every_model
 def test_the_output_is_the_last_feature_and_without_classes_the_one_before(name):
     found = evaluated(name)
     classes = zoo.create(name).num_classes
@@ -193,13 +202,13 @@ def test_the_output_is_the_last_feature_and_without_classes_the_one_before(name)
     assert headless.keys() == {path for path in flatten_dict(variables_of(name), sep="/") if "/head/" not in path}
 
 
-@of_every_model
+@compiled_of_every_model
 def test_a_batch_is_its_examples_one_by_one_and_by_vmap(name):
     found = evaluated(name)
     close(found["mapped"], found["output"])
 
 
-@of_every_model
+@compiled_of_every_model
 def test_bfloat16_is_near_float32(name):
     found = evaluated(name)
     assert np.isfinite(found["bfloat16"]).all()
@@ -226,7 +235,7 @@ def test_a_program_is_exported_for_batches_of_any_size(name):
     )
     shapes = {str(leaf.shape[0]) for leaf in exported.out_avals}
     assert shapes == {"batch"}
-    assert len(exported.out_avals) == len(evaluated(name)["features"])
+    assert len(exported.out_avals) == len(narrow(name)[0])
 
 
 @of_every_model
