@@ -43,9 +43,9 @@ def test_what_is_printed_is_consistent(capsys):
 def test_training_is_timed_only_when_asked_for_and_the_side_is_the_catalogs():
     result = benchmark.benchmark("lenet5", batch=3, rounds=5)
     assert result.training is None
-    assert result.image_shape == zoo.describe("lenet5").input_shape
+    assert result.inputs == zoo.describe("lenet5").inputs
     assert len(result.inference.milliseconds) == 5
-    rate = result.inference.images_per_second(3)
+    rate = result.inference.examples_per_second(3)
     assert rate == pytest.approx(3000 / statistics.median(result.inference.milliseconds))
 
 
@@ -76,7 +76,7 @@ def test_the_step_that_is_timed_descends():
     def loss(variables):
         return -jax.nn.log_softmax(model.apply(variables, images))[jnp.arange(6), labels].mean()
 
-    stepped = jax.jit(benchmark._training_step(model))(variables, images, labels, key)
+    stepped = jax.jit(benchmark._training_step(model))(variables, (images,), labels, key)
     slopes = jax.grad(loss)(variables)
     expected = float(sum(jnp.vdot(slope, slope) for slope in jax.tree.leaves(slopes)))
     assert float(loss(variables) - loss(stepped)) == pytest.approx(benchmark.LEARNING_RATE * expected, rel=0.1)

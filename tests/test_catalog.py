@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 import zoo
+from tests.convnets.families import SMALL
 from zoo import catalog
 from zoo.catalog import CATALOG, Entry, entry_of
 from zoo.names import unknown
@@ -34,7 +35,7 @@ def outputs_of(name, features=False, **overrides):
 def test_every_model_classifies_its_input_shape_and_names_its_features(name):
     features = outputs_of(name, features=True, num_classes=7)
     assert (features["logits"].shape, features["logits"].dtype) == ((2, 7), jnp.float32)
-    if QUICK.fullmatch(name):
+    if QUICK.fullmatch(name) and not SMALL.fullmatch(name):  # whose promises test_conformance holds
         assert outputs_of(name, dtype=jnp.bfloat16).shape == (2, zoo.create(name).num_classes)
         assert features["pre_logits"].shape == outputs_of(name, num_classes=0).shape
 

@@ -3,6 +3,7 @@
 import pytest
 
 import zoo
+from tests.composites import Clips, composites  # noqa: F401 (a fixture)
 
 
 @pytest.mark.parametrize(
@@ -20,11 +21,31 @@ import zoo
 )
 def test_strides_are_the_products_of_the_layers_strides(name, strides):
     found = zoo.feature_info(name)
-    assert {feature: found[feature].stride for feature in strides} == strides
+    assert {feature: found[feature].stride for feature in strides} == {k: (s, s) for k, s in strides.items()}
 
 
 def test_channels_and_options():
-    assert zoo.feature_info("resnet50")["stage3"] == (1024, 16)
-    assert zoo.feature_info("resnet50", replace_stride_with_dilation=(False, False, True))["stage4"] == (2048, 16)
-    assert zoo.feature_info("cifar_resnet20", (64, 64, 3))["stage3"] == (64, 4)
-    assert zoo.feature_info("resnet18", (100, 100, 3))["stage4"] == (512, 32)  # of four places
+    assert zoo.feature_info("resnet50")["stage3"] == (1024, (16, 16))
+    dilated = zoo.feature_info("resnet50", replace_stride_with_dilation=(False, False, True))
+    assert dilated["stage4"] == (2048, (16, 16))
+    assert zoo.feature_info("cifar_resnet20", (64, 64, 3))["stage3"] == (64, (4, 4))
+    assert zoo.feature_info("resnet18", (100, 90, 3))["stage4"] == (512, (32, 32))  # of four places, and three
+    assert zoo.feature_info("resnet18", input_shape=(100, 90, 3)) == zoo.feature_info("resnet18")
+
+
+@pytest.mark.usefixtures("composites")
+def test_each_axis_has_its_own_stride_and_all_inputs_of_one_size_grow_together():
+    clips = zoo.feature_info("clips")
+    assert clips["stem"] == (4, (1, 4, 4))
+    assert clips["stage1"] == (6, (2, 4, 4))
+    assert clips["pooled"] == (6, (4, 16, 16))  # one place, however large the clip is
+    assert "logits" not in clips
+    assert zoo.feature_info("pair") == {"flow": (2, (4, 2))}
+    assert zoo.feature_info("tokens") == {"embedded": (4, (1,)), "pairs": (3, (2,))}
+
+
+def test_a_module_has_the_inputs_of_its_row_or_is_given_some():
+    assert zoo.feature_info(zoo.create("cifar_resnet8"))["stage2"] == (32, (2, 2))
+    assert zoo.feature_info(Clips(), (4, 16, 16, 3))["stage1"] == (6, (2, 4, 4))
+    with pytest.raises(ValueError, match=r"expected a model of the catalog, got a module of .*:Clips"):
+        zoo.feature_info(Clips())

@@ -11,7 +11,8 @@ Nothing is imported before somebody asks for it: neither jax, nor a chapter befo
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors; nothing of it is imported when the program runs
-    from zoo.catalog import Entry, create, describe, list_models
+    from zoo.catalog import Entry, Input, Ref, create, describe, list_models
+    from zoo.export import export_model
     from zoo.features import feature_info
     from zoo.initialise import init
     from zoo.names import UnknownNameError
@@ -22,10 +23,13 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Entry": "zoo.catalog",
+    "Input": "zoo.catalog",
+    "Ref": "zoo.catalog",
     "create": "zoo.catalog",
     "describe": "zoo.catalog",
     "list_models": "zoo.catalog",
     "init": "zoo.initialise",
+    "export_model": "zoo.export",
     "feature_info": "zoo.features",
     "load_weights": "zoo.weights",
     "save_weights": "zoo.weights",
@@ -37,9 +41,12 @@ _PUBLIC = {
 
 __all__ = [
     "Entry",
+    "Input",
+    "Ref",
     "UnknownNameError",
     "create",
     "describe",
+    "export_model",
     "feature_info",
     "init",
     "list_models",

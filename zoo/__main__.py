@@ -22,9 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
         one = commands.add_parser(command, help=what)
         one.add_argument("name", help="a name that `list` shows")
         if command == "summary":
-            one.add_argument("--input-shape", type=int, nargs="+", metavar="N", help="of one example")
+            one.add_argument(
+                "--input-shape", type=int, nargs="+", metavar="N", help="of one example of its first input"
+            )
         if command == "benchmark":
-            one.add_argument("--batch", type=int, default=8, metavar="N", help="images a call (%(default)s)")
+            one.add_argument("--batch", type=int, default=8, metavar="N", help="examples a call (%(default)s)")
             one.add_argument("--side", type=int, default=0, metavar="N", help="pixels a side; by default the catalog's")
             one.add_argument("--rounds", type=int, default=10, metavar="N", help="runs of each program (%(default)s)")
             one.add_argument("--train", action="store_true", help="time a training step too")
@@ -34,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     separating.add_argument("--objective", default="max", help="max or mean of the largest cosines (%(default)s)")
     separating.add_argument("--seed", type=int, default=0, metavar="N", help="of the starts (%(default)s)")
     separating.add_argument("--save", default="", metavar="FILE", help="a new .npz or .safetensors to keep them in")
-    commands.add_parser("markdown", help="the catalog as the README's table")
+    commands.add_parser("markdown", help="the catalog as zoo/MODELS.md")
     chosen = parser.parse_args(arguments)
     try:
         match chosen.command:

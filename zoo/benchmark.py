@@ -1,6 +1,6 @@
 """How fast a model is on this machine: the times of compiling, of inference and of a training step.
 
-What `python -m zoo benchmark NAME` prints. The images are random, so are the weights; both sides of a
+What `python -m zoo benchmark NAME` prints. The inputs are random, so are the weights; both sides of a
 comparison should be timed in one run, as `tests/benchmarks/convnets.py` does.
 """
 
@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key, PyTree
 
-from zoo.catalog import create, describe
+from zoo.catalog import Input, create, describe
+from zoo.catalog.inputs import random_batch
 from zoo.flops import count_flops
 
 LEARNING_RATE = 1e-4
@@ -33,7 +34,7 @@ class Timing:
     milliseconds: tuple[float, ...]
     """Of each round, from the call until the results are there."""
 
-    def images_per_second(self, batch: int) -> float:
+    def examples_per_second(self, batch: int) -> float:
         """At the median of the rounds."""
         return 1e3 * batch / statistics.median(self.milliseconds)
 
@@ -44,15 +45,15 @@ class Benchmark:
 
     name: str
     batch: int
-    """Images a call."""
-    image_shape: tuple[int, ...]
+    """Examples a call."""
+    inputs: tuple[Input, ...]
     platform: str
     """"cpu", "gpu" or "tpu"."""
     device: str
     parameters: int
     """Trained numbers."""
     flops: float
-    """Of the inference of one image, see `zoo.flops`."""
+    """Of the inference of one example, see `zoo.flops`."""
     inference: Timing
     training: Timing | None
     """Forward and backward pass and an update of plain gradient descent."""
@@ -63,8 +64,8 @@ def benchmark(name: str, batch: int = 8, side: int = 0, rounds: int = 10, train:
 
     Args:
       name: a name in the catalog.
-      batch: images a call.
-      side: pixels a side of the images; by default the catalog's.
+      batch: examples a call.
+      side: pixels a side of images and of the frames of clips; by default the catalog's.
       rounds: how many times each program runs, after one run to warm up.
       train: time a training step too.
 
@@ -79,24 +80,34 @@ def benchmark(name: str, batch: int = 8, side: int = 0, rounds: int = 10, train:
     for what, value, least in (("batch", batch, 1), ("side", side, 0), ("rounds", rounds, 1)):
         if value < least:
             raise ValueError(f"{what}: expected a positive integer, got {value}")
-    shape = (side, side, *entry.input_shape[2:]) if side else entry.input_shape
+    described = tuple(_sized(one, side) for one in entry.inputs) if side else entry.inputs
     model, random = create(name), np.random.default_rng(0)
-    images = jnp.asarray(random.standard_normal((batch, *shape)), jnp.float32)  # zeros multiply faster on some chips
+    inputs = random_batch(described, batch, random)  # zeros multiply faster on some chips
     key = jax.random.key(0, impl="rbg")
-    shapes = jax.eval_shape(model.init, key, images)  # first: a model that does not take the images says so at once
-    flops = count_flops(model, shapes, images)
+    shapes = jax.eval_shape(model.init, key, *inputs)  # first: a model that does not take the inputs says so at once
+    flops = count_flops(model, shapes, *inputs)
     variables = _drawn(shapes, random)
-    inference = timed(model.apply, (variables, images), rounds)
+    inference = timed(model.apply, (variables, *inputs), rounds)
     training = None
     if train:
-        outputs = jax.eval_shape(model.apply, variables, images).shape[-1]
-        labels = jnp.asarray(random.integers(0, outputs, batch))
-        training = timed(_training_step(model), (variables, images, labels, key), rounds)
-    device = images.devices().pop()
+        labels = None
+        if entry.task == "classification":
+            outputs = jax.eval_shape(model.apply, variables, *inputs).shape[-1]
+            labels = jnp.asarray(random.integers(0, outputs, batch))
+        training = timed(_training_step(model), (variables, inputs, labels, key), rounds)
+    device = inputs[0].devices().pop()
     parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     return Benchmark(
-        name, batch, shape, device.platform, device.device_kind, parameters, flops / batch, inference, training
+        name, batch, described, device.platform, device.device_kind, parameters, flops / batch, inference, training
     )
+
+
+def _sized(one: Input, side: int) -> Input:
+    """An image or a clip with so many pixels a side; another input as it is."""
+    leading = {"image": 0, "clip": 1}.get(one.kind)
+    if leading is None:
+        return one
+    return dataclasses.replace(one, shape=(*one.shape[:leading], side, side, *one.shape[leading + 2 :]))
 
 
 def timed(function: Callable, arguments: tuple, rounds: int) -> Timing:
@@ -126,24 +137,35 @@ def _drawn(shapes: PyTree[Any], random: np.random.Generator) -> PyTree[Array]:
 
 
 def gradients(
-    model: nn.Module, variables: PyTree[Array], images: Array, labels: Int[Array, "batch"], key: Key[Array, ""]
+    model: nn.Module,
+    variables: PyTree[Array],
+    inputs: tuple[Array, ...],
+    labels: Int[Array, "batch"] | None,
+    key: Key[Array, ""],
 ) -> tuple[PyTree[Array], PyTree[Array]]:
-    """The gradient of the mean cross entropy in the parameters, and the other variables after the forward pass."""
+    """The gradient of a loss in the parameters, and the other variables after the forward pass.
+
+    The loss is the mean cross entropy of a classifier's logits with the labels; without labels the sum of the mean
+    squares of all outputs, whatever they are.
+    """
     others = {collection: tree for collection, tree in variables.items() if collection != "params"}
 
     def loss(params: PyTree[Array]) -> tuple[Array, PyTree[Array]]:
-        logits, updated = model.apply(
-            {"params": params, **others}, images, train=True, rngs={"dropout": key}, mutable=list(others)
+        outputs, updated = model.apply(
+            {"params": params, **others}, *inputs, train=True, rngs={"dropout": key}, mutable=list(others)
         )
-        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1)
+        if labels is None:
+            numbers = [leaf for leaf in jax.tree.leaves(outputs) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+            return sum(jnp.square(leaf).mean() for leaf in numbers), updated
+        chosen = jnp.take_along_axis(jax.nn.log_softmax(outputs), labels[:, None], axis=-1)
         return -chosen.mean(), updated
 
     return jax.grad(loss, has_aux=True)(variables["params"])
 
 
 def _training_step(model: nn.Module) -> Callable[..., PyTree[Array]]:
-    def step(variables: PyTree[Array], images: Array, labels: Array, key: Array) -> PyTree[Array]:
-        slopes, updated = gradients(model, variables, images, labels, key)
+    def step(variables: PyTree[Array], inputs: tuple[Array, ...], labels: Array | None, key: Array) -> PyTree[Array]:
+        slopes, updated = gradients(model, variables, inputs, labels, key)
         params = jax.tree.map(lambda param, slope: param - LEARNING_RATE * slope, variables["params"], slopes)
         return {"params": params, **updated}
 
@@ -153,15 +175,17 @@ def _training_step(model: nn.Module) -> Callable[..., PyTree[Array]]:
 def print_benchmark(name: str, **options: Any) -> None:
     """Prints what `benchmark` measures with these options."""
     result = benchmark(name, **options)
-    shape = " x ".join(map(str, result.image_shape))
-    print(f"{name}, {result.batch} images of {shape}, on {result.platform} ({result.device})")
+    kinds = {one.kind for one in result.inputs}
+    one, many = ("image", "images") if kinds == {"image"} else ("example", "examples")
+    shapes = ", ".join(" x ".join(map(str, each.shape)) for each in result.inputs)
+    print(f"{name}, {result.batch} {many} of {shapes}, on {result.platform} ({result.device})")
     print(f"parameters      {result.parameters:,}")
-    print(f"FLOPs           {result.flops / 1e6:,.1f} million an image, as XLA counts them for TPU")
+    print(f"FLOPs           {result.flops / 1e6:,.1f} million an {one}, as XLA counts them for TPU")
     for what, timing in (("inference", result.inference), ("training step", result.training)):
         if timing is not None:
             times = timing.milliseconds
             print(
                 f"{what:<15} {statistics.median(times):,.1f} ms (from {min(times):,.1f} to {max(times):,.1f}, "
-                f"{len(times)} rounds), {timing.images_per_second(result.batch):,.1f} images/s, "
+                f"{len(times)} rounds), {timing.examples_per_second(result.batch):,.1f} {many}/s, "
                 f"compiled in {timing.compile_seconds:.1f} s"
             )

@@ -5,10 +5,10 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
 
-def count_flops(model: nn.Module, variables: PyTree[Any], images: Float[Array, "batch height width channels"]) -> float:
+def count_flops(model: nn.Module, variables: PyTree[Any], *inputs: Array | jax.ShapeDtypeStruct) -> float:
     """The operations of a forward pass, as XLA counts them in the program for a TPU: a multiply-add is two.
 
     Not in that for a CPU, of whose loops it counts the body once: there grouped convolutions are loops.
@@ -16,7 +16,7 @@ def count_flops(model: nn.Module, variables: PyTree[Any], images: Float[Array, "
     Args:
       model: the network.
       variables: its parameters and statistics, or their shapes and types.
-      images: a batch, or its shape and type.
+      *inputs: a batch of each of its inputs, or its shape and type.
     """
-    lowered = jax.jit(model.apply).trace(variables, images).lower(lowering_platforms=("tpu",))
+    lowered = jax.jit(model.apply).trace(variables, *inputs).lower(lowering_platforms=("tpu",))
     return float((lowered.cost_analysis() or {}).get("flops", math.nan))

@@ -78,9 +78,9 @@ def ours(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[Side, tuple
     inputs = jnp.asarray(images), jnp.asarray(labels), key
     state = (jax.tree.map(jnp.copy, variables), jax.tree.map(jnp.zeros_like, variables["params"]))
 
-    def step(state: tuple, *inputs: jax.Array) -> tuple:
+    def step(state: tuple, images: jax.Array, labels: jax.Array, key: jax.Array) -> tuple:
         variables, velocity = state
-        slopes, updated = gradients(model, variables, *inputs)
+        slopes, updated = gradients(model, variables, (images,), labels, key)
         velocity = jax.tree.map(lambda v, slope: MOMENTUM * v + slope, velocity, slopes)
         params = jax.tree.map(lambda param, v: param - LEARNING_RATE * v, variables["params"], velocity)
         return {"params": params, **updated}, velocity

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import flax.linen as nn
 import jax
@@ -14,6 +15,9 @@ from tests.convnets.goldens import numbers
 from zoo.nn import BatchNorm
 from zoo.weights import family_of
 from zoo.weights.rules import to_ours, to_theirs
+
+SMALL = re.compile(r"mlp|lenet5|cifar_resnet8|(?!convnext).*_tiny|.*_mini")
+"""Names of the variants for tests: one of every class, and more where an architecture is two."""
 
 NO_COMPILER = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """Options of a compilation that takes longer than what it compiles."""
@@ -136,11 +140,3 @@ def losses(name, steps=4, rate=0.05, **overrides):
         values.append(float(value))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables))
     return values
-
-
-def rematerialised(model, input_shape):
-    """How many blocks the model computes again in the backward pass."""
-    images = jnp.zeros((1, *input_shape))
-    variables = jax.eval_shape(model.init, jax.random.key(0), images)
-    jaxpr = jax.make_jaxpr(model.apply)(variables, images)
-    return sum(equation.primitive.name in ("checkpoint", "remat", "remat2") for equation in jaxpr.eqns)

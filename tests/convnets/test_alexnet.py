@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-import zoo
 from tests.convnets import families
 from zoo.convnets.alexnet import AlexNet
 
@@ -59,15 +58,6 @@ def test_kernels_and_biases_start_uniform_within_one_over_the_root_of_the_inputs
 def test_the_tiny_variant_learns():
     first, *_, last = families.losses("alexnet_tiny", steps=8, rate=0.1, dropout=0.1)
     assert last < first
-
-
-def test_bfloat16_is_for_all_but_the_last_layer():
-    tiny = zoo.create("alexnet_tiny", dtype=jnp.bfloat16)
-    types = {name: value.dtype.name for name, value in families.outputs(tiny, (64, 64, 3), features=True).items()}
-    assert types == {
-        **dict.fromkeys(("stage1", "stage2", "stage3"), "bfloat16"),
-        **dict.fromkeys(("pre_logits", "logits"), "float32"),
-    }
 
 
 def test_small_images_are_refused():

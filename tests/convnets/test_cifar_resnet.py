@@ -266,7 +266,6 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_statistics_and_logit
         ({"depth": 21}, (1, 32, 32, 3), r"depth of 6n \+ 2, got 21; nearest: 20"),
         ({"depth": 1001}, (1, 32, 32, 3), r"basic units \(bottleneck=False\) expected a depth of 6n \+ 2"),
         ({"depth": 2}, (1, 32, 32, 3), "nearest: 8"),
-        ({"depth": 20, "bottleneck": True, "shortcut": "B"}, (1, 32, 32), "batch, height, width, channels"),
         ({"depth": 8}, (1, 32, 3, 3), "at least 4 x 4 pixels"),
         ({"depth": 8, "cardinality": 2}, (1, 32, 32, 3), "expected cardinality 1, got 2"),
     ],

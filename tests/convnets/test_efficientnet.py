@@ -1,7 +1,5 @@
 """EfficientNets: parameter counts, scaling, features, names in torchvision, training, and what they refuse."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -116,25 +114,6 @@ def test_the_tiny_variant_learns():
     assert last < first
 
 
-def test_options_keep_their_promises():
-    narrow = families.outputs(zoo.create("efficientnet_tiny", dtype=jnp.bfloat16), (32, 32, 3), features=True)
-    assert {name: value.dtype.name for name, value in narrow.items()} == {
-        **dict.fromkeys(("stem", "stage1", "stage2", "stage3", "final"), "bfloat16"),
-        **dict.fromkeys(("pre_logits", "logits"), "float32"),
-    }
-    remat = zoo.create("efficientnet_tiny", remat=True)
-    assert families.rematerialised(remat, (32, 32, 3)) == 4
-    plain = zoo.create("efficientnet_tiny")
-    assert families.shapes(remat, (32, 32, 3)).keys() == families.shapes(plain, (32, 32, 3)).keys()
-
-
-@pytest.mark.parametrize(
-    ("options", "shape", "message"),
-    [
-        ({"table": "v3"}, (1, 32, 32, 3), "no table of EfficientNet 'v3'; "),
-        ({}, (32, 32, 3), r"EfficientNet expected images \(batch, height, width, channels\)"),
-    ],
-)
-def test_wrong_options_and_images_say_what_was_expected(options, shape, message):
-    with pytest.raises((ValueError, KeyError), match=message):
-        jax.eval_shape(lambda: EfficientNet(**options).init(jax.random.key(0), jnp.zeros(shape)))
+def test_an_unknown_table_names_the_nearest():
+    with pytest.raises(zoo.UnknownNameError, match="no table of EfficientNet 'v3'; "):
+        families.shapes(EfficientNet(table="v3"), (32, 32, 3))

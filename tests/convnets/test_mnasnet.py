@@ -69,11 +69,3 @@ def test_batch_statistics_move_as_in_torchvision_or_as_told():
 def test_the_tiny_variant_learns():
     first, *_, last = families.losses("mnasnet_tiny", steps=8, rate=0.2)
     assert last < first
-
-
-def test_options_keep_their_promises():
-    named = families.outputs(zoo.create("mnasnet_tiny", dtype=jnp.bfloat16), (32, 32, 3), features=True)
-    assert {key for key, value in named.items() if value.dtype == jnp.float32} == {"pre_logits", "logits"}
-    assert families.rematerialised(zoo.create("mnasnet_tiny", remat=True), (32, 32, 3)) == 4
-    with pytest.raises(ValueError, match="MnasNet expected images"):
-        families.shapes(zoo.create("mnasnet_tiny"), (32, 32))

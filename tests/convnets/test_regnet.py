@@ -100,18 +100,6 @@ def test_the_tiny_variant_learns():
     assert last < first
 
 
-def test_options_keep_their_promises():
-    narrow = families.outputs(zoo.create("regnet_tiny", dtype=jnp.bfloat16), (32, 32, 3), features=True)
-    assert {name: value.dtype.name for name, value in narrow.items()} == {
-        **dict.fromkeys(("stem", "stage1", "stage2", "stage3"), "bfloat16"),
-        **dict.fromkeys(("pre_logits", "logits"), "float32"),
-    }
-    remat = zoo.create("regnet_tiny", remat=True)
-    assert families.rematerialised(remat, (32, 32, 3)) == 4
-    plain = zoo.create("regnet_tiny")
-    assert families.shapes(remat, (32, 32, 3)).keys() == families.shapes(plain, (32, 32, 3)).keys()
-
-
 @pytest.mark.parametrize(
     ("options", "shape", "message"),
     [

@@ -86,14 +86,6 @@ def test_the_tiny_variant_learns():
     assert last < first
 
 
-def test_options_keep_their_promises():
-    named = families.outputs(zoo.create("shufflenet_v2_tiny", dtype=jnp.bfloat16), (32, 32, 3), features=True)
-    assert {key for key, value in named.items() if value.dtype == jnp.float32} == {"pre_logits", "logits"}
-    assert families.rematerialised(zoo.create("shufflenet_v2_tiny", remat=True), (32, 32, 3)) == 5
-
-
-def test_unknown_sizes_and_other_shapes_are_refused():
+def test_unknown_sizes_are_refused():
     with pytest.raises(zoo.UnknownNameError, match=r"no size of ShuffleNetV2 'x1_0'; nearest: x1\.0"):
         families.shapes(zoo.create("shufflenet_v2_x1_0", size="x1_0"), (32, 32, 3))
-    with pytest.raises(ValueError, match="ShuffleNetV2 expected images"):
-        families.shapes(zoo.create("shufflenet_v2_tiny"), (32, 32))

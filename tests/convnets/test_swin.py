@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import zoo
 from tests.convnets import families
 from tests.convnets.goldens import numbers
 from tests.convnets.torch_names import drawn
@@ -123,18 +122,6 @@ def test_initialisation_is_torchvisions():
 def test_the_small_variant_learns():
     first, *_, last = families.losses("swin_mini", steps=8, rate=0.05)
     assert last < first
-
-
-def test_options_keep_their_promises():
-    narrow = families.outputs(zoo.create("swin_mini", dtype=jnp.bfloat16), (32, 32, 3), features=True)
-    assert {name: value.dtype.name for name, value in narrow.items()} == {
-        **dict.fromkeys(("stem", "stage1", "stage2"), "bfloat16"),
-        **dict.fromkeys(("pre_logits", "logits"), "float32"),
-    }
-    remat = zoo.create("swin_mini", remat=True)
-    assert families.rematerialised(remat, (32, 32, 3)) == 4
-    plain = zoo.create("swin_mini")
-    assert families.shapes(remat, (32, 32, 3)).keys() == families.shapes(plain, (32, 32, 3)).keys()
 
 
 @pytest.mark.parametrize(

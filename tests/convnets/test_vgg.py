@@ -75,19 +75,6 @@ def test_the_tiny_variant_learns_and_drops_features_in_training_alone():
     jax.eval_shape(lambda v: model.apply(v, images), variables)
 
 
-def test_options_keep_their_promises():
-    tiny = zoo.create("vgg_tiny", dtype=jnp.bfloat16)
-    types = {name: value.dtype.name for name, value in families.outputs(tiny, (32, 32, 3), features=True).items()}
-    assert types == {
-        **{f"stage{i}": "bfloat16" for i in range(1, 6)},
-        **dict.fromkeys(("pre_logits", "logits"), "float32"),
-    }
-    assert families.rematerialised(zoo.create("vgg_tiny", remat=True), (32, 32, 3)) == 5
-    assert families.shapes(zoo.create("vgg_tiny", remat=True), (32, 32, 3)).keys() == (
-        families.shapes(zoo.create("vgg_tiny"), (32, 32, 3)).keys()
-    )
-
-
 @pytest.mark.parametrize(
     ("options", "shape", "message"),
     [

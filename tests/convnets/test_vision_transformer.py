@@ -121,18 +121,6 @@ def test_the_small_variant_learns():
     assert last < first
 
 
-def test_options_keep_their_promises():
-    narrow = families.outputs(zoo.create("vit_mini", dtype=jnp.bfloat16), (32, 32, 3), features=True)
-    assert {name: value.dtype.name for name, value in narrow.items()} == {
-        **dict.fromkeys(("stem", "block1", "block2", "stage1"), "bfloat16"),
-        **dict.fromkeys(("pre_logits", "logits"), "float32"),
-    }
-    remat = zoo.create("vit_mini", remat=True)
-    assert families.rematerialised(remat, (32, 32, 3)) == 2
-    plain = zoo.create("vit_mini")
-    assert families.shapes(remat, (32, 32, 3)).keys() == families.shapes(plain, (32, 32, 3)).keys()
-
-
 @pytest.mark.parametrize(
     ("options", "shape", "message"),
     [

@@ -24,6 +24,16 @@ def test_our_image_gives_what_theirs_would_have_given():
         np.testing.assert_allclose(array, arrays[name])
 
 
+def test_a_convolution_over_any_number_of_axes_sees_every_place_shifted():
+    random = np.random.default_rng(0)
+    kernel, bias, clip = (random.standard_normal(shape) for shape in ((2, 3, 3, 3, 4), (4,), (2, 3, 3, 3)))
+    ours = BLUE_FIRST.to_ours({"params/stem/kernel": kernel, "params/stem/bias": bias})
+    theirs = clip[..., ::-1] * BLUE_FIRST.scale + BLUE_FIRST.shift
+    expected = np.einsum("thwc,thwco->o", theirs, kernel) + bias
+    found = np.einsum("thwc,thwco->o", clip, ours["params/stem/kernel"]) + ours["params/stem/bias"]
+    np.testing.assert_allclose(found, expected)
+
+
 @pytest.mark.parametrize("shape", [(3,), (4, 1), ()])
 def test_a_bias_of_another_shape_stays_as_it_is(shape):
     arrays = {"params/stem/kernel": np.ones((1, 1, 3, 4)), "params/stem/bias": np.ones(shape)}

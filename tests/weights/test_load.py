@@ -113,7 +113,9 @@ def test_published_weights_are_those_of_the_modules_own_row(tmp_path, tiny, file
     shutil.copy(file, tmp_path / "cifar_resnet20.safetensors")
     preprocessing = Preprocessing(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
     sources = {
-        name: (Pretrained("V1", (tmp_path / f"{name}.safetensors").as_uri(), "", preprocessing, "cifar10", 10.0, None),)
+        name: (
+            Pretrained("V1", (tmp_path / f"{name}.safetensors").as_uri(), "", preprocessing, "cifar10", {"top1": 10.0}),
+        )
         for name in ("cifar_resnet8", "cifar_resnet20")
     }
     monkeypatch.setattr("zoo.catalog.pretrained.table", lambda: sources)
@@ -173,7 +175,7 @@ def test_other_channels_need_the_input_shape(tmp_path):
     zoo.save_weights(variables, tmp_path / "grey.safetensors")
     with pytest.raises(WeightsError, match=r"input shape \(32, 32, 3\)"):
         zoo.load_weights(TINY, tmp_path / "grey.safetensors")
-    assert_equal(zoo.load_weights(TINY, tmp_path / "grey.safetensors", input_shape=(8, 8, 1)), variables)
+    assert_equal(zoo.load_weights(TINY, tmp_path / "grey.safetensors", inputs=(8, 8, 1)), variables)
 
 
 def test_damaged_missing_and_foreign_files_say_so(tmp_path, file):

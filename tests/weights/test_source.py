@@ -13,7 +13,7 @@ import zoo
 from tests.convnets.torch_names import variables_of
 from tests.weights.test_load import assert_equal
 from zoo.catalog import CATALOG
-from zoo.catalog.pretrained import Preprocessing, Pretrained, imagenet_classes, table
+from zoo.catalog.pretrained import Preprocessing, Pretrained, class_list, table
 from zoo.convnets.cifar_resnet import CifarResNet
 from zoo.weights import source
 
@@ -27,7 +27,7 @@ def published(tmp_path, monkeypatch):
     zoo.save_weights(variables, tmp_path / "w.safetensors")
     digest = hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()[:8]
     file = (tmp_path / "w.safetensors").rename(tmp_path / f"tiny-{digest}.safetensors")
-    row = Pretrained("TINY_V1", file.as_uri(), digest, PREPROCESSING, "cifar10", 10.0, None)
+    row = Pretrained("TINY_V1", file.as_uri(), digest, PREPROCESSING, "cifar10", {"top1": 10.0})
     monkeypatch.setattr("zoo.catalog.pretrained.table", lambda: {"cifar_resnet8": (row,)})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return file, variables
@@ -68,7 +68,7 @@ def test_an_address_that_does_not_answer_is_given_up_and_named(published, monkey
     monkeypatch.setattr(source, "TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/{published[0].name}"
-        row = Pretrained("TINY_V1", address, "", PREPROCESSING, "cifar10", 10.0, None)
+        row = Pretrained("TINY_V1", address, "", PREPROCESSING, "cifar10", {"top1": 10.0})
         monkeypatch.setattr("zoo.catalog.pretrained.table", lambda: {"cifar_resnet8": (row,)})
         with pytest.raises(OSError, match=f"cannot fetch {address} to .*: .*timed out"):
             zoo.load_weights("cifar_resnet8", "TINY_V1")
@@ -109,7 +109,7 @@ def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_prep
             assert len(file.class_names) == {"imagenet": 1000, "cifar10": 10}[file.classes]
             assert 32 <= file.preprocessing.crop <= file.preprocessing.resize <= 600
             assert 55 < file.top1 < (file.top5 or 100) <= 100
-    assert len(imagenet_classes()) == 1000
+    assert len(class_list("imagenet")) == 1000
 
 
 def test_names_of_weights_that_are_not_published_are_answered_with_the_nearest():

@@ -3,18 +3,21 @@
 import dataclasses
 import fnmatch
 import importlib
+import inspect
+import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import flax.linen as nn
 
 from zoo.catalog import convnets, perceptrons
-from zoo.catalog.entry import Entry
+from zoo.catalog.entry import Entry, Ref
+from zoo.catalog.inputs import Input
 from zoo.names import unknown
 
-__all__ = ["CATALOG", "Entry", "create", "describe", "entry_of", "list_models"]
+__all__ = ["CATALOG", "Entry", "Input", "Ref", "create", "describe", "entry_of", "list_models"]
 
 
 def _table(entries: Iterable[Entry]) -> Mapping[str, Entry]:
@@ -72,8 +75,57 @@ def describe(name: str) -> Entry:
         raise unknown("model", name, CATALOG) from None
 
 
+def create(name: str, **overrides: Any) -> nn.Module:
+    """Builds a model: a Flax Linen module, which holds no parameters (see `zoo.init`).
+
+    Args:
+      name: a name of `zoo.list_models()`.
+      **overrides: options of its builder to set, such as `num_classes=100` or `dtype=jnp.bfloat16`. Where the model is
+        made of others, such as `backbone`, any module, or a `Ref` to a model of the catalog.
+
+    Raises:
+      UnknownNameError: no such model, or it has no such option; the message names the nearest.
+      TypeError: an option that is a plain number, string or flag was given something else.
+
+    >>> create("lenet5", num_classes=26).num_classes
+    26
+    """
+    entry = describe(name)
+    builder = _builder(entry)
+    known = inspect.signature(builder).parameters.keys() - {"parent", "name"}
+    hints = typing.get_type_hints(builder) if overrides else {}
+    for option, value in overrides.items():
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
+        _check_type(f"option {option} of {name}", value, hints.get(option))
+    return builder(**{option: _built(value) for option, value in {**entry.options, **overrides}.items()})
+
+
+def _builder(entry: Entry) -> Callable[..., nn.Module]:
+    """The class or function that a row names."""
+    module_name, _, attribute = entry.builder.partition(":")
+    return getattr(importlib.import_module(module_name), attribute)
+
+
+def _built(value: Any) -> Any:
+    """An option's value, which is a module where the row or the caller refers to one."""
+    return create(value.name, **value.options) if isinstance(value, Ref) else value
+
+
+def _check_type(what: str, value: Any, expected: Any) -> None:
+    """Refuses, for example, the string "20" where an int is expected; composite types are left to the module."""
+    if expected not in (int, float, str, bool):
+        return
+    accepted = (int, float) if expected is float else expected
+    if not isinstance(value, accepted) or (expected is not bool and isinstance(value, bool)):
+        raise TypeError(f"{what}: expected {expected.__name__}, got {type(value).__name__} {value!r}")
+
+
 _NOT_THE_ARCHITECTURE = {"num_classes", "dropout", "drop_path", "epsilon", "momentum"}
 """Options of rows that a user changes without making another model."""
+
+_HOW_IT_COMPUTES = {"dtype", "param_dtype", "axis_name", "remat"}
+"""Fields of every network, of which no row speaks."""
 
 
 def entry_of(model: nn.Module) -> Entry:
@@ -88,48 +140,40 @@ def entry_of(model: nn.Module) -> Entry:
     >>> entry_of(create("cifar_resnet56", num_classes=100)).name
     'cifar_resnet56'
     """
-    builder = f"{type(model).__module__}:{type(model).__qualname__}"
-    rows = [entry for entry in CATALOG.values() if entry.builder == builder]
+    rows = _rows_of(type(model))
     if not rows:
-        raise ValueError(f"expected a model of the catalog, got a module of {builder}")
-    fields = {field for row in rows for field in row.options} - _NOT_THE_ARCHITECTURE
-    defaults = {field: getattr(type(model), field, None) for field in fields}
+        raise ValueError(f"expected a model of the catalog, got a module of {_path(type(model))}")
     for row in rows:
-        if all(getattr(model, field) == row.options.get(field, defaults[field]) for field in fields):
+        if _alike(model, create(row.name)):
             return row
     return dataclasses.replace(rows[0], name=type(model).__name__)
 
 
-def create(name: str, **overrides: Any) -> nn.Module:
-    """Builds a model: a Flax Linen module, which holds no parameters (see `zoo.init`).
+def _path(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
 
-    Args:
-      name: a name of `zoo.list_models()`.
-      **overrides: fields of the module to set, such as `num_classes=100` or `dtype=jnp.bfloat16`.
 
-    Raises:
-      UnknownNameError: no such model, or the model has no such field; the message names the nearest.
-      TypeError: a field that is a plain number, string or flag was given something else.
+def _rows_of(kind: type) -> list[Entry]:
+    """The rows that build modules of this class."""
+    return [entry for entry in CATALOG.values() if entry.builder == _path(kind) or _makes(entry, kind)]
 
-    >>> create("lenet5", num_classes=26).num_classes
-    26
-    """
-    entry = describe(name)
+
+def _makes(entry: Entry, kind: type) -> bool:
+    """Whether the row names a function that gives modules of this class; what nobody imported has given none."""
     module_name, _, attribute = entry.builder.partition(":")
-    builder = getattr(importlib.import_module(module_name), attribute)
-    hints = typing.get_type_hints(builder)
-    fields = {field.name for field in dataclasses.fields(builder)} - {"parent", "name"}
-    for option, value in overrides.items():
-        if option not in fields:
-            raise unknown(f"option of {name}", option, fields)
-        _check_type(f"option {option} of {name}", value, hints[option])
-    return builder(**{**entry.options, **overrides})
+    builder = getattr(sys.modules.get(module_name), attribute, None)
+    return inspect.isfunction(builder) and type(create(entry.name)) is kind
 
 
-def _check_type(what: str, value: Any, expected: Any) -> None:
-    """Refuses, for example, the string "20" where an int is expected; composite types are left to the module."""
-    if expected not in (int, float, str, bool):
-        return
-    accepted = (int, float) if expected is float else expected
-    if not isinstance(value, accepted) or (expected is not bool and isinstance(value, bool)):
-        raise TypeError(f"{what}: expected {expected.__name__}, got {type(value).__name__} {value!r}")
+def _alike(model: Any, other: Any) -> bool:
+    """Whether two modules are of one architecture, so that weights of one fit the other; other values are equal."""
+    if not isinstance(model, nn.Module) or type(model) is not type(other):
+        return model == other
+    rows = _rows_of(type(model))
+    if not rows:
+        return model == other
+    fields = {field.name for field in dataclasses.fields(model) if field.init} - {"parent", "name"}
+    if all(inspect.isclass(_builder(row)) for row in rows):  # then a row names every field that makes a variant
+        fields &= {option for row in rows for option in row.options}
+    fields -= _NOT_THE_ARCHITECTURE | _HOW_IT_COMPUTES
+    return all(_alike(getattr(model, field), getattr(other, field)) for field in fields)

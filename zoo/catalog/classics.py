@@ -16,10 +16,28 @@ TINY: dict[str, Any] = {"num_classes": 10}
 
 
 def _row(
-    name: str, builder: str, paper: str, lecture: str, layouts: tuple[str, ...], size: int, **options: Any
+    name: str,
+    builder: str,
+    paper: str,
+    lecture: str,
+    layouts: tuple[str, ...],
+    size: int,
+    auxiliary: tuple[str, ...] = (),
+    **options: Any,
 ) -> Entry:
-    shape = (size, size, 3)
-    return Entry(name, f"zoo.convnets.{builder}", "classification", shape, paper, lecture, options, layouts)
+    heads = ("head", *(f"{classifier}/head" for classifier in auxiliary))
+    return Entry(
+        name,
+        f"zoo.convnets.{builder}",
+        "classification",
+        (size, size, 3),
+        paper,
+        lecture,
+        options,
+        layouts,
+        heads,
+        auxiliary,
+    )
 
 
 def _alexnets() -> list[Entry]:
@@ -53,17 +71,19 @@ def _squeezenets() -> list[Entry]:
 
 def _googlenets() -> list[Entry]:
     arguments = ("googlenet:GoogLeNet", SZEGEDY_2015, "L48", ("torchvision/googlenet",))
+    auxiliary = ("aux1", "aux2")
     return [
-        _row("googlenet", *arguments, 224),
-        _row("googlenet_tiny", *arguments, 32, width=1 / 16, **TINY),
+        _row("googlenet", *arguments, 224, auxiliary),
+        _row("googlenet_tiny", *arguments, 32, auxiliary, width=1 / 16, **TINY),
     ]
 
 
 def _inceptions() -> list[Entry]:
     arguments = ("inception:InceptionV3", SZEGEDY_2016, "L48", ("torchvision/inception",))
+    auxiliary = ("aux1",)
     return [
-        _row("inception_v3", *arguments, 299),
-        _row("inception_v3_tiny", *arguments, 75, width=1 / 32, **TINY),
+        _row("inception_v3", *arguments, 299, auxiliary),
+        _row("inception_v3_tiny", *arguments, 75, auxiliary, width=1 / 32, **TINY),
     ]
 
 

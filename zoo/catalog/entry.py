@@ -4,8 +4,27 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from zoo.catalog.inputs import Input, as_inputs
+
 if TYPE_CHECKING:
     from zoo.catalog.pretrained import Pretrained
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Ref:
+    """A model of the catalog as an option of another: `Ref("resnet50", num_classes=0)`.
+
+    `zoo.create` builds it when it builds the model that it is part of; a user may give any module instead.
+    """
+
+    name: str
+    """A name of `zoo.list_models()`."""
+    options: Mapping[str, Any]
+    """As for `zoo.create`."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "options", options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,19 +34,35 @@ class Entry:
     name: str
     """The name that `zoo.create` takes."""
     builder: str
-    """Where the Flax module class is, as "package.module:Class"; imported when the model is created."""
+    """Where the Flax module class is, or a function that makes a module, as "package.module:Name"; imported when the
+    model is created."""
     task: str
     """What the model predicts: "classification"."""
-    input_shape: tuple[int, ...]
-    """The shape of one example, without the batch axis, that the paper used."""
+    inputs: tuple[Input, ...]
+    """What the model takes, of the sizes that the paper used. Of one image the shape will do: (224, 224, 3)."""
     paper: str
     """Authors, year, title."""
     lecture: str
     """The rows of the lecture's checklist that the model serves."""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The fields of the builder that make this variant."""
+    """The options of the builder that make this variant; what is itself a model is a `Ref`."""
     weights: tuple[str, ...] = ()
     """The layouts of `zoo.weights.FAMILIES` in which other libraries name the model's parameters."""
+    heads: tuple[str, ...] = ("head",)
+    """Paths of the layers whose last axis grows with the number of classes: they are drawn anew for another number."""
+    auxiliary: tuple[str, ...] = ()
+    """Paths of whole classifiers beside the network, which is the same without them."""
+
+    def __post_init__(self) -> None:
+        given = self.inputs
+        if given and isinstance(given[0], int):
+            given = (Input("images", tuple(given)),)
+        object.__setattr__(self, "inputs", as_inputs(*given))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example of the first input, without the batch axis."""
+        return self.inputs[0].shape
 
     @property
     def pretrained(self) -> "tuple[Pretrained, ...]":

@@ -18,6 +18,9 @@ NORMALISATIONS = {
 }
 """Mean and standard deviation of each channel, for pixels in [0, 1]."""
 
+NOT_METRICS = {"model", "weights", "url", "resize", "crop", "interpolation", "normalisation", "classes"}
+"""The columns of `pretrained.csv` that say what a file is; each other is a metric."""
+
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -46,25 +49,34 @@ class Pretrained:
     """The digest's first digits, which stand in the file's name."""
     preprocessing: Preprocessing
     classes: str
-    """What `class_names` are of: "imagenet" or "cifar10"."""
-    top1: float
-    """Reported accuracy on the evaluation set, in percent, one crop."""
-    top5: float | None
+    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet"."""
+    metrics: Mapping[str, float]
+    """What was reported on the evaluation set: of a classifier "top1" and "top5", in percent, one crop."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The name of each output."""
-        return CIFAR10 if self.classes == "cifar10" else imagenet_classes()
+        return CIFAR10 if self.classes == "cifar10" else class_list(self.classes)
+
+    @property
+    def top1(self) -> float | None:
+        """Accuracy in percent, if that was reported."""
+        return self.metrics.get("top1")
+
+    @property
+    def top5(self) -> float | None:
+        """How often the class is among the best five, in percent, if that was reported."""
+        return self.metrics.get("top5")
 
 
 @functools.cache
-def imagenet_classes() -> tuple[str, ...]:
-    """The thousand classes of ImageNet, in the order of the outputs.
+def class_list(name: str) -> tuple[str, ...]:
+    """The classes of a data set, in the order of the outputs, from the file of them that is kept here.
 
-    >>> imagenet_classes()[:2]
+    >>> class_list("imagenet")[:2]
     ('tench', 'goldfish')
     """
-    return tuple(_text("imagenet_classes.txt").splitlines())
+    return tuple(_text(f"{name}_classes.txt").splitlines())
 
 
 @functools.cache
@@ -82,8 +94,7 @@ def table() -> Mapping[str, tuple[Pretrained, ...]]:
                 sha256=digest[1] if digest else "",
                 preprocessing=preprocessing,
                 classes=row["classes"],
-                top1=float(row["top1"]),
-                top5=float(row["top5"]) if row["top5"] else None,
+                metrics={name: float(row[name]) for name in row.keys() - NOT_METRICS if row[name]},
             )
         )
     return {model: tuple(files) for model, files in found.items()}

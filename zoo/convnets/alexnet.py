@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.convnets.residual_units import ConvSpec
 from zoo.convnets.torch_layers import adaptive_avg_pool, bias_uniform, flatten_channels_first
 from zoo.nn import Conv, linear_uniform, max_pool
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import Network
 
 SMALLEST_IMAGE = 63
 """Pixels a side that leave the last pooling one window."""
 
 
-class AlexNet(nn.Module):
+class AlexNet(Network):
     """An 11x11 convolution with stride 4, a 5x5, three 3x3; pooling after the first two and the last; dense layers.
 
     Every layer begins as in torch: kernel and bias uniform in ±1/sqrt(inputs).
@@ -35,8 +35,6 @@ class AlexNet(nn.Module):
     """Features of the two dense layers before the last."""
     dropout: float = 0.5
     """The share of their inputs that is dropped in training; needs the random stream "dropout"."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -49,26 +47,25 @@ class AlexNet(nn.Module):
         """
         check_images(images, "AlexNet", SMALLEST_IMAGE)
         check_classes(self.num_classes)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         first, second, *rest = self.widths
         stages = (
             (ConvSpec(first, 11, strides=4),),
             (ConvSpec(second, 5),),
             tuple(ConvSpec(width, 3) for width in rest),
         )
+        stage = self.rematerialised(AlexNetStage, ())
         x, named = images, {}
         for i, convs in enumerate(stages, start=1):
             x = max_pool(x, 3, 2) if i > 1 else x
-            named[f"stage{i}"] = x = AlexNetStage(convs, **types, name=f"stage{i}")(x)
+            named[f"stage{i}"] = x = stage(convs, **self.types, name=f"stage{i}")(x)
         x = flatten_channels_first(adaptive_avg_pool(max_pool(x, 3, 2), 6))
         drop = nn.Dropout(self.dropout, deterministic=not train)
         x = nn.relu(self._dense(self.hidden, x.shape[-1], self.dtype, "dense1")(drop(x)))
         x = nn.relu(self._dense(self.hidden, self.hidden, self.dtype, "dense2")(drop(x)))
         # The last layer is cheap, and wants more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = x.astype(wide)
+        named["pre_logits"] = x = x.astype(self.wide)
         if self.num_classes:
-            named["logits"] = x = self._dense(self.num_classes, self.hidden, wide, "head")(x)
+            named["logits"] = x = self._dense(self.num_classes, self.hidden, self.wide, "head")(x)
         return named if features else x
 
     def _dense(self, outputs: int, inputs: int, dtype: Any, name: str) -> nn.Dense:

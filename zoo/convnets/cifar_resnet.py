@@ -5,12 +5,9 @@ in Deep Residual Networks. Zagoruyko and Komodakis, 2016, Wide Residual Networks
 Residual Transformations for Deep Neural Networks. Lecture rows L39-L41, L43, L44.
 """
 
-import functools
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
@@ -26,8 +23,9 @@ from zoo.convnets.residual_units import (
     final_order,
     stem_order,
 )
-from zoo.nn import BatchNorm, Conv, kaiming_fan_out, linear_uniform
+from zoo.nn import kaiming_fan_out, linear_uniform
 from zoo.nn.checks import check_images
+from zoo.nn.network import Network
 
 WIDTHS = (16, 32, 64)
 """Channels of the three stages where nothing is widened; a bottleneck's output has four times as many."""
@@ -36,7 +34,7 @@ SMALLEST_IMAGE = 4
 """Pixels a side that leave the third stage one."""
 
 
-class CifarResNet(nn.Module):
+class CifarResNet(Network):
     """A stem convolution, three stages of n units each at full, half and quarter resolution, and a classifier.
 
     Depth 6n + 2 with basic units, 9n + 2 with bottlenecks: the weighted layers, projections not counted. Wide
@@ -64,12 +62,6 @@ class CifarResNet(nn.Module):
     """Channels of each of these groups in the first stage; each next stage has twice as many."""
     dropout: float = 0.0
     """The share of activations dropped in training before each convolution of a unit but the first."""
-    remat: bool = False
-    """Compute each unit's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -85,9 +77,8 @@ class CifarResNet(nn.Module):
         check_unit(self.unit, self.shortcut)
         blocks = self._blocks()
         check_images(images, "CifarResNet", SMALLEST_IMAGE)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, use_bias=False, kernel_init=kaiming_fan_out, **types)
-        norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(use_bias=False, kernel_init=kaiming_fan_out)
+        norm = self.norm_maker()
 
         stem = ConvNorm(ConvSpec(self.stem_width, 3), stem_order(self.unit), conv, norm, name="stem")
         named = {"stem": (x := stem(images, train))}
@@ -106,7 +97,7 @@ class CifarResNet(nn.Module):
             )
             named[f"stage{i}"] = x = stage(x, train)
         x = activate(final_order(self.unit), x, lambda x: norm(name="final_norm")(x, not train))
-        x = classify(named, x, self.num_classes, linear_uniform, **types)
+        x = classify(named, x, self.num_classes, linear_uniform, **self.types)
         return named if features else x
 
     def _branch(self, stage: int, strides: int = 1) -> Branch:

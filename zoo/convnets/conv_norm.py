@@ -5,9 +5,9 @@ from collections.abc import Callable
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from zoo.nn.network import ModuleMaker
 from zoo.nn.window import Padding, per_axis
 
-ModuleMaker = Callable[..., nn.Module]
 Activation = Callable[[Array], Array]
 
 

@@ -12,11 +12,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import ModuleMaker
 from zoo.convnets.patches import PatchEmbedding
 from zoo.convnets.stochastic_depth import drop_path, linear_rates
-from zoo.nn import Conv, global_avg_pool
+from zoo.nn import global_avg_pool
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import ModuleMaker, Network
 
 SMALLEST_IMAGE = 32
 """Pixels a side that leave the fourth stage one."""
@@ -28,7 +28,7 @@ normal = nn.initializers.normal(0.02)
 """Of every kernel: torch's truncated normal, whose bounds of ±2 cut off nothing."""
 
 
-class ConvNeXt(nn.Module):
+class ConvNeXt(Network):
     """Patches of 4x4, four stages of blocks each at half the resolution of the last, and a classifier.
 
     ConvNeXt-T as it stands; the fields make the others.
@@ -44,10 +44,6 @@ class ConvNeXt(nn.Module):
     """What a block's branch is multiplied by at first; learned, for each channel."""
     drop_path: float = 0.1
     """The share of images that skip the last block in training, evenly less for those before; stream "dropout"."""
-    remat: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -64,11 +60,10 @@ class ConvNeXt(nn.Module):
             raise ValueError(f"expected a depth and a width a stage, got depths {self.depths}, widths {self.widths}")
         check_images(images, "ConvNeXt", SMALLEST_IMAGE)
         check_classes(self.num_classes)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=normal, **types)
-        dense = functools.partial(nn.Dense, kernel_init=normal, **types)
-        norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **types)
-        scale = functools.partial(LayerScale, self.layer_scale, **types)
+        conv = self.conv_maker(kernel_init=normal)
+        dense = functools.partial(nn.Dense, kernel_init=normal, **self.types)
+        norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **self.types)
+        scale = functools.partial(LayerScale, self.layer_scale, **self.types)
 
         named = {"stem": (x := PatchEmbedding(self.widths[0], 4, conv, norm, name="stem")(images))}
         rates = linear_rates(self.drop_path, self.depths)
@@ -78,11 +73,10 @@ class ConvNeXt(nn.Module):
             )
             named[f"stage{i}"] = x = stage(x, train)
         # The mean, its norm and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        x = global_avg_pool(x.astype(wide))
-        named["pre_logits"] = x = norm(dtype=wide, name="final_norm")(x)
+        x = global_avg_pool(x.astype(self.wide))
+        named["pre_logits"] = x = norm(dtype=self.wide, name="final_norm")(x)
         if self.num_classes:
-            named["logits"] = x = dense(self.num_classes, dtype=wide, name="head")(x)
+            named["logits"] = x = dense(self.num_classes, dtype=self.wide, name="head")(x)
         return named if features else x
 
 

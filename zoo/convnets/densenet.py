@@ -4,27 +4,27 @@ Huang, Liu, van der Maaten and Weinberger, 2017, Densely Connected Convolutional
 torchvision/models/densenet.py. Lecture rows L47, L48.
 """
 
-import functools
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
-from zoo.convnets.residual_units import ConvNorm, ConvSpec, ModuleMaker
-from zoo.nn import BatchNorm, Conv, avg_pool, linear_uniform, max_pool
+from zoo.convnets.residual_units import ConvNorm, ConvSpec
+from zoo.nn import avg_pool, linear_uniform, max_pool
 from zoo.nn.checks import check_images
+from zoo.nn.network import ModuleMaker, Network
 
 kaiming_fan_in = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
-class DenseNet(nn.Module):
+class DenseNet(Network):
     """A stem, blocks of densely connected layers, between them transitions to half the resolution, a classifier.
 
     DenseNet-121 as it stands; the fields make the others, those for 32 x 32 images too. The depth counts every
-    convolution, two a layer or one without `bottleneck`, and the classifier.
+    convolution, two a layer or one without `bottleneck`, and the classifier. With `remat` what the backward pass keeps
+    is linear in the depth, not quadratic.
     """
 
     num_classes: int = 1000
@@ -43,12 +43,6 @@ class DenseNet(nn.Module):
     """Whether the stem is a 3x3 convolution at full resolution, not a 7x7 one at half and pooling."""
     dropout: float = 0.0
     """The share of activations dropped in training after each convolution of a dense layer."""
-    remat: bool = False
-    """Compute each layer's activations again in the backward pass: memory linear in the depth, not quadratic."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -64,9 +58,8 @@ class DenseNet(nn.Module):
         """
         smallest = 2 ** (len(self.stage_sizes) - 1)
         check_images(images, "DenseNet", smallest if self.small_images else 4 * smallest - 3)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, use_bias=False, kernel_init=kaiming_fan_in, **types)
-        norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(use_bias=False, kernel_init=kaiming_fan_in)
+        norm = self.norm_maker()
 
         spec = ConvSpec(self.stem_width, 3) if self.small_images else ConvSpec(self.stem_width, 7, 2)
         order = () if self.small_images else ("norm", "relu")
@@ -81,7 +74,7 @@ class DenseNet(nn.Module):
             )
             named[f"stage{i}"] = x = block(x, train)
         x = nn.relu(norm(name="final_norm")(x, not train))
-        x = classify(named, x, self.num_classes, linear_uniform, **types)
+        x = classify(named, x, self.num_classes, linear_uniform, **self.types)
         return named if features else x
 
 

@@ -5,13 +5,11 @@ EfficientNetV2: Smaller Models and Faster Training, Table 4. Rounding and initia
 torchvision/models/efficientnet.py. Lecture row L48.
 """
 
-import functools
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
@@ -19,8 +17,9 @@ from zoo.convnets.inverted_residual import Plan, Row, features_of, stages_of
 from zoo.convnets.squeeze_excite import divisible
 from zoo.convnets.stochastic_depth import linear_rates
 from zoo.names import unknown
-from zoo.nn import BatchNorm, Conv, kaiming_fan_out
+from zoo.nn import kaiming_fan_out
 from zoo.nn.checks import check_images
+from zoo.nn.network import Network
 
 
 class Table(NamedTuple):
@@ -94,7 +93,7 @@ TABLES = {
 """V1 with a width and a depth of 1 (B0), the tables of V2, and one for tests."""
 
 
-class EfficientNet(nn.Module):
+class EfficientNet(Network):
     """A convolution with stride 2, rows of inverted residual blocks, a 1x1 convolution, and a classifier.
 
     B0 as it stands; the fields make the others.
@@ -116,12 +115,6 @@ class EfficientNet(nn.Module):
     """Of all batch normalisations."""
     momentum: float = 0.9
     """Of all batch normalisations: the share of the old statistics in the new."""
-    remat: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -135,14 +128,12 @@ class EfficientNet(nn.Module):
         """
         plan = self.plan()
         check_images(images, "EfficientNet")
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        moments = {"epsilon": self.epsilon, "momentum": self.momentum, "axis_name": self.axis_name}
-        conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
-        norm = functools.partial(BatchNorm, **moments, **types)
+        conv = self.conv_maker(kernel_init=kaiming_fan_out)
+        norm = self.norm_maker(epsilon=self.epsilon, momentum=self.momentum)
         named = features_of(images, train, plan, nn.silu, conv, norm, self.remat)
         uniform = nn.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
         drop = {"dropout": self.dropout, "train": train}
-        x = classify(named, named["final"], self.num_classes, uniform, **types, **drop)
+        x = classify(named, named["final"], self.num_classes, uniform, **self.types, **drop)
         return named if features else x
 
     def plan(self) -> Plan:

@@ -12,10 +12,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
+from zoo.convnets.conv_norm import ConvNormActivation
 from zoo.convnets.torch_layers import adaptive_avg_pool, bias_uniform, ceil_max_pool, flatten_channels_first
-from zoo.nn import BatchNorm, Conv, global_avg_pool, max_pool
+from zoo.nn import global_avg_pool, max_pool
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import ModuleMaker, Network
 
 
 class Inception(NamedTuple):
@@ -52,7 +53,7 @@ SMALLEST_IMAGE = 15
 small_normal = nn.initializers.normal(0.01)
 
 
-class GoogLeNet(nn.Module):
+class GoogLeNet(Network):
     """Three convolutions, nine inception modules between poolings, and a classifier on the mean.
 
     Published weights of torchvision expect images scaled to -1 to 1: that is preprocessing, and not done here (its
@@ -69,12 +70,6 @@ class GoogLeNet(nn.Module):
     """The share of the pooled features that is dropped in training; needs the random stream "dropout"."""
     aux_dropout: float = 0.7
     """The same before the last layers of the auxiliary heads."""
-    remat: bool = False
-    """Compute each module's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -90,9 +85,8 @@ class GoogLeNet(nn.Module):
         """
         check_images(images, "GoogLeNet", SMALLEST_IMAGE)
         check_classes(self.num_classes)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=small_normal, **types)
-        norm = functools.partial(BatchNorm, epsilon=1e-3, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(kernel_init=small_normal)
+        norm = self.norm_maker(epsilon=1e-3)
         modules = functools.partial(Modules, conv=conv, norm=norm, width=self.width, remat=self.remat)
         first, *second = (scaled(channels, self.width) for channels in STEM)
         auxiliary = functools.partial(AuxiliaryHead, self.num_classes, self.aux_dropout, self.width)
@@ -105,15 +99,14 @@ class GoogLeNet(nn.Module):
             outputs = modules(rows, name=f"stage{i}")(ceil_max_pool(x, window, 2), train)
             if i == 3 and with_aux:
                 for name, at in (("aux1", outputs[0]), ("aux2", outputs[3])):
-                    answer = auxiliary(conv, norm, **types, name=name)(at, train)
+                    answer = auxiliary(conv, norm, **self.types, name=name)(at, train)
                     named |= {name: answer} if train else {}
             named[f"stage{i}"] = x = outputs[-1]
         # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
+        named["pre_logits"] = x = global_avg_pool(x.astype(self.wide))
         if self.num_classes:
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            named["logits"] = x = small_dense(self.num_classes, x.shape[-1], wide, self.param_dtype, "head")(x)
+            named["logits"] = x = small_dense(self.num_classes, x.shape[-1], self.wide, self.param_dtype, "head")(x)
         if "aux1" in named and not features:
             return {name: named[name] for name in ("logits", "aux1", "aux2")}
         return named if features else x

@@ -12,11 +12,12 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
+from zoo.convnets.conv_norm import ConvNormActivation
 from zoo.convnets.googlenet import scaled
 from zoo.convnets.torch_layers import bias_uniform
-from zoo.nn import BatchNorm, Conv, avg_pool, global_avg_pool, max_pool
+from zoo.nn import avg_pool, global_avg_pool, max_pool
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import ModuleMaker, Network
 
 SMALLEST_IMAGE = 75
 """Pixels a side that leave the last modules one."""
@@ -121,7 +122,7 @@ MODULES = {
 """The modules 5b-5d, 6a-6e and 7a-7c: functions of a map and a maker of layers, that give the branches."""
 
 
-class InceptionV3(nn.Module):
+class InceptionV3(Network):
     """Five convolutions, eleven inception modules at three resolutions, and a classifier on the mean.
 
     Published weights of torchvision expect images scaled to -1 to 1: that is preprocessing, and not done here (its
@@ -137,12 +138,6 @@ class InceptionV3(nn.Module):
     """Multiplies all widths."""
     dropout: float = 0.5
     """The share of the pooled features that is dropped in training; needs the random stream "dropout"."""
-    remat: bool = False
-    """Compute each module's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -160,10 +155,9 @@ class InceptionV3(nn.Module):
         name = "Inception v3 with its auxiliary head" if with_aux else "Inception v3"
         check_images(images, name, SMALLEST_WITH_AUX if with_aux else SMALLEST_IMAGE)
         check_classes(self.num_classes)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=nn.initializers.normal(0.1), **types)
-        norm = functools.partial(BatchNorm, epsilon=1e-3, axis_name=self.axis_name, **types)
-        module = nn.remat(InceptionModule, static_argnums=(2,)) if self.remat else InceptionModule
+        conv = self.conv_maker(kernel_init=nn.initializers.normal(0.1))
+        norm = self.norm_maker(epsilon=1e-3)
+        module = self.rematerialised(InceptionModule)
         module = functools.partial(module, conv=conv, norm=norm, width=self.width)
 
         named = {"stem": (x := module(stem, name="stem")(images, train))}
@@ -177,11 +171,10 @@ class InceptionV3(nn.Module):
                 )
                 named |= {"aux1": answer} if train else {}
         # The mean and the classifier are cheap, and want more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = global_avg_pool(x.astype(wide))
+        named["pre_logits"] = x = global_avg_pool(x.astype(self.wide))
         if self.num_classes:
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            named["logits"] = x = _dense(self.num_classes, x.shape[-1], wide, self.param_dtype, 0.1)(x)
+            named["logits"] = x = _dense(self.num_classes, x.shape[-1], self.wide, self.param_dtype, 0.1)(x)
         if "aux1" in named and not features:
             return {name: named[name] for name in ("logits", "aux1")}
         return named if features else x

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import Activation, ConvNormActivation, ModuleMaker
+from zoo.convnets.conv_norm import Activation, ConvNormActivation
 from zoo.convnets.squeeze_excite import SqueezeExcite
 from zoo.convnets.stochastic_depth import drop_path
+from zoo.nn.network import ModuleMaker
 
 
 class Block(NamedTuple):

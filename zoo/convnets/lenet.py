@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.nn import Conv, max_pool
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import Network
 
 
-class LeNet5(nn.Module):
+class LeNet5(Network):
     """The common variant of LeNet-5, 61,706 parameters for grey images and ten classes.
 
     It differs from the paper as most implementations do: pooling has no weights, the second convolution sees
@@ -28,10 +28,6 @@ class LeNet5(nn.Module):
     activation: Callable[[Array], Array] = nn.relu
     pool: Callable[[Array, int], Array] = max_pool
     """Called with (maps, 2): halves the resolution."""
-    remat: bool = False
-    """Compute each stage's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -48,19 +44,17 @@ class LeNet5(nn.Module):
         if images.shape[1:3] not in ((28, 28), (32, 32)):
             raise ValueError(f"LeNet5 expected images of 28 x 28 or 32 x 32 pixels, got shape {images.shape}")
         padding = (32 - images.shape[1]) // 2
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        stage = nn.remat(LeNetStage) if self.remat else LeNetStage
-        shared = {"activation": self.activation, "pool": self.pool, **types}
+        stage = self.rematerialised(LeNetStage, ())
+        shared = {"activation": self.activation, "pool": self.pool, **self.types}
         named = {}
         named["stage1"] = x = stage(6, padding, **shared, name="stage1")(images)
         named["stage2"] = x = stage(16, 0, **shared, name="stage2")(x)
         x = x.reshape(x.shape[0], -1)
-        x = self.activation(nn.Dense(120, **types, name="dense1")(x))
-        x = self.activation(nn.Dense(84, **types, name="dense2")(x))
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = x.astype(wide)
+        x = self.activation(nn.Dense(120, **self.types, name="dense1")(x))
+        x = self.activation(nn.Dense(84, **self.types, name="dense2")(x))
+        named["pre_logits"] = x = x.astype(self.wide)
         if self.num_classes:
-            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, name="head")
+            head = nn.Dense(self.num_classes, dtype=self.wide, param_dtype=self.param_dtype, name="head")
             named["logits"] = x = head(x)
         return named if features else x
 

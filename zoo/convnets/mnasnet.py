@@ -4,21 +4,19 @@ Tan et al., 2019, MnasNet: Platform-Aware Neural Architecture Search for Mobile,
 excitation), as in torchvision/models/mnasnet.py. Lecture row L48.
 """
 
-import functools
 from collections.abc import Mapping
 from itertools import starmap
-from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
 from zoo.convnets.inverted_residual import Plan, Row, features_of, stages_of
 from zoo.convnets.squeeze_excite import divisible
-from zoo.nn import BatchNorm, Conv, kaiming_fan_out
+from zoo.nn import kaiming_fan_out
 from zoo.nn.checks import check_images
+from zoo.nn.network import Network
 
 ROWS = (
     Row(1, 16, 1, 1),
@@ -34,7 +32,7 @@ ROWS = (
 fan_out_uniform = jax.nn.initializers.variance_scaling(1.0, "fan_out", "uniform")
 
 
-class MnasNet(nn.Module):
+class MnasNet(Network):
     """A convolution with stride 2, seven rows of blocks, a 1x1 convolution, and a classifier.
 
     `zoo.nn.BatchNorm` with momentum 0.9997: for evaluation after few steps of training set a smaller `momentum`.
@@ -53,12 +51,6 @@ class MnasNet(nn.Module):
     """The share of the pooled features that is dropped in training; needs the random stream "dropout"."""
     momentum: float = 0.9997
     """The share of the old value in running statistics."""
-    remat: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -70,12 +62,11 @@ class MnasNet(nn.Module):
           ValueError: images of the wrong rank.
         """
         check_images(images, "MnasNet")
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
-        norm = functools.partial(BatchNorm, momentum=self.momentum, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(kernel_init=kaiming_fan_out)
+        norm = self.norm_maker(momentum=self.momentum)
         named = features_of(images, train, self.plan(), nn.relu, conv, norm, self.remat)
         drop = {"dropout": self.dropout, "train": train}
-        x = classify(named, named["final"], self.num_classes, fan_out_uniform, **types, **drop)
+        x = classify(named, named["final"], self.num_classes, fan_out_uniform, **self.types, **drop)
         return named if features else x
 
     def plan(self) -> Plan:

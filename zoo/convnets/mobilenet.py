@@ -5,13 +5,11 @@ Searching for MobileNetV3, Tables 1 and 2; rounding and initialisation as in tor
 and mobilenetv3.py. Lecture row L48.
 """
 
-import functools
 from collections.abc import Mapping
 from itertools import starmap
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
@@ -19,8 +17,9 @@ from zoo.convnets.conv_norm import Activation
 from zoo.convnets.inverted_residual import Block, Plan, Row, features_of, stages_of
 from zoo.convnets.squeeze_excite import divisible
 from zoo.names import unknown
-from zoo.nn import BatchNorm, Conv, global_avg_pool, kaiming_fan_out
+from zoo.nn import global_avg_pool, kaiming_fan_out
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import Network
 
 V2_ROWS = (
     Row(1, 16, 1, 1),
@@ -34,7 +33,7 @@ V2_ROWS = (
 """Table 2 of MobileNetV2."""
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Network):
     """A convolution with stride 2, seven rows of inverted residual blocks, a 1x1 convolution, and a classifier."""
 
     num_classes: int = 1000
@@ -48,12 +47,6 @@ class MobileNetV2(nn.Module):
     """Channels of the last 1x1 convolution."""
     dropout: float = 0.2
     """The share of the pooled features that is dropped in training; needs the random stream "dropout"."""
-    remat: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -65,12 +58,11 @@ class MobileNetV2(nn.Module):
           ValueError: images of the wrong rank.
         """
         check_images(images, "MobileNetV2")
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
-        norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(kernel_init=kaiming_fan_out)
+        norm = self.norm_maker()
         named = features_of(images, train, self.plan(), nn.relu6, conv, norm, self.remat)
         drop = {"dropout": self.dropout, "train": train}
-        x = classify(named, named["final"], self.num_classes, nn.initializers.normal(0.01), **types, **drop)
+        x = classify(named, named["final"], self.num_classes, nn.initializers.normal(0.01), **self.types, **drop)
         return named if features else x
 
     def plan(self) -> Plan:
@@ -146,7 +138,7 @@ V3_TABLES = {
 """Table 1, Table 2, and one for tests."""
 
 
-class MobileNetV3(nn.Module):
+class MobileNetV3(Network):
     """A convolution with stride 2, inverted residual blocks, a 1x1 convolution, a dense layer and a classifier.
 
     `zoo.nn.BatchNorm` with epsilon 0.001 and momentum 0.99.
@@ -164,12 +156,6 @@ class MobileNetV3(nn.Module):
     """The last stage keeps its resolution, and its windows are twice as wide: for dense prediction."""
     dropout: float = 0.2
     """The share of the features before the last layer dropped in training; needs the random stream "dropout"."""
-    remat: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -184,18 +170,16 @@ class MobileNetV3(nn.Module):
         plan = self.plan()
         check_images(images, "MobileNetV3")
         check_classes(self.num_classes)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
-        norm = functools.partial(BatchNorm, momentum=0.99, epsilon=1e-3, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(kernel_init=kaiming_fan_out)
+        norm = self.norm_maker(momentum=0.99, epsilon=1e-3)
         named = features_of(images, train, plan, nn.hard_swish, conv, norm, self.remat)
         # What follows is cheap, and wants more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        x = global_avg_pool(named["final"].astype(wide))
+        x = global_avg_pool(named["final"].astype(self.wide))
         hidden = divisible(V3_TABLES[self.size].hidden // self._divider() * self.width)
-        named["pre_logits"] = x = nn.hard_swish(_dense(hidden, wide, self.param_dtype, "dense")(x))
+        named["pre_logits"] = x = nn.hard_swish(_dense(hidden, self.wide, self.param_dtype, "dense")(x))
         if self.num_classes:
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            named["logits"] = x = _dense(self.num_classes, wide, self.param_dtype, "head")(x)
+            named["logits"] = x = _dense(self.num_classes, self.wide, self.param_dtype, "head")(x)
         return named if features else x
 
     def plan(self) -> Plan:

@@ -6,7 +6,7 @@ Dosovitskiy et al., 2021, An Image is Worth 16x16 Words. Lecture row L48.
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import ModuleMaker
+from zoo.nn.network import ModuleMaker
 
 
 class PatchEmbedding(nn.Module):

@@ -5,27 +5,26 @@ Initialised as in torchvision/models/regnet.py. Lecture row L48.
 """
 
 import collections
-import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
-from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
+from zoo.convnets.conv_norm import ConvNormActivation
 from zoo.convnets.squeeze_excite import SqueezeExcite, divisible
 from zoo.convnets.torch_layers import bias_uniform
-from zoo.nn import BatchNorm, Conv, kaiming_fan_out
+from zoo.nn import kaiming_fan_out
 from zoo.nn.checks import check_images
+from zoo.nn.network import ModuleMaker, Network
 
 SMALLEST_IMAGE = 32
 """Pixels a side that leave the fourth stage one."""
 
 
-class RegNet(nn.Module):
+class RegNet(Network):
     """A 3x3 convolution, stages of bottlenecks of growing width each at half the resolution, and a classifier.
 
     RegNetX-400MF as it stands; the fields make the others, with the paper's names.
@@ -47,12 +46,6 @@ class RegNet(nn.Module):
     """Hidden channels of squeeze-and-excitation over the block's input channels, 1/4 in RegNetY; 0 leaves it out."""
     stem: int = 32
     """Channels of the first convolution."""
-    remat: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -67,16 +60,15 @@ class RegNet(nn.Module):
         """
         stages = stages_of(self.depth, self.w_0, self.w_a, self.w_m, self.group_width)
         check_images(images, "RegNet", SMALLEST_IMAGE)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, use_bias=False, kernel_init=kaiming_fan_out, **types)
-        norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(use_bias=False, kernel_init=kaiming_fan_out)
+        norm = self.norm_maker()
 
         stem = ConvNormActivation(self.stem, 3, conv, norm, strides=2, name="stem")
         named = {"stem": (x := stem(images, train))}
         for i, stage in enumerate(stages, start=1):
             blocks = RegNetStage(stage, self.squeeze, conv, norm, self.remat, name=f"stage{i}")
             named[f"stage{i}"] = x = blocks(x, train)
-        x = classify(named, x, self.num_classes, nn.initializers.normal(0.01), **types)
+        x = classify(named, x, self.num_classes, nn.initializers.normal(0.01), **self.types)
         return named if features else x
 
 

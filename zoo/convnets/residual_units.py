@@ -16,8 +16,7 @@ from jaxtyping import Array, Float
 
 from zoo.convnets.squeeze_excite import SqueezeExcite, divisible
 from zoo.names import unknown
-
-ModuleMaker = Callable[..., nn.Module]
+from zoo.nn.network import ModuleMaker
 
 
 class Order(NamedTuple):

@@ -5,12 +5,9 @@ Networks; Zagoruyko and Komodakis, 2016, Wide Residual Networks; Xie et al., 201
 Transformations for Deep Neural Networks; Hu et al., 2018, Squeeze-and-Excitation Networks. Lecture rows L39-L46.
 """
 
-import functools
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
@@ -29,14 +26,15 @@ from zoo.convnets.residual_units import (
     without_strides,
 )
 from zoo.convnets.torch_layers import bias_uniform
-from zoo.nn import BatchNorm, Conv, kaiming_fan_out, linear_uniform, max_pool
+from zoo.nn import kaiming_fan_out, linear_uniform, max_pool
 from zoo.nn.checks import check_images
+from zoo.nn.network import Network
 
 SMALLEST_IMAGE = 32
 """Pixels a side that leave the fourth stage one."""
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
     """A 7x7 convolution, max pooling, stages of residual units each at half the resolution, and a classifier.
 
     ResNet-50 as it stands; the fields make the others. Initialised as in torchvision/models/resnet.py.
@@ -66,12 +64,6 @@ class ResNet(nn.Module):
     """For each stage but the first, whether it keeps the resolution and dilates its convolutions instead."""
     zero_init_residual: bool = False
     """Whether every unit begins as the identity: the last scale of its branch is zero."""
-    remat: bool = False
-    """Compute each unit's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -89,9 +81,8 @@ class ResNet(nn.Module):
         check_unit(self.unit, self.shortcut)
         stages = self._stages()
         check_images(images, "ResNet", SMALLEST_IMAGE)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, use_bias=False, kernel_init=kaiming_fan_out, **types)
-        norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(use_bias=False, kernel_init=kaiming_fan_out)
+        norm = self.norm_maker()
 
         stem = ConvNorm(ConvSpec(self.width, 7, 2), stem_order(self.unit), conv, norm, name="stem")
         named = {"stem": (x := stem(images, train))}
@@ -112,7 +103,7 @@ class ResNet(nn.Module):
             named[f"stage{i}"] = x = stage(x, train)
         x = activate(final_order(self.unit), x, lambda x: norm(name="final_norm")(x, not train))
         inits = {"kernel_init": linear_uniform, "bias_init": bias_uniform(x.shape[-1])}
-        x = classify(named, x, self.num_classes, **inits, **types)
+        x = classify(named, x, self.num_classes, **inits, **self.types)
         return named if features else x
 
     def _stages(self) -> list[tuple[Branch, ...]]:

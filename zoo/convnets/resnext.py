@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, PyTree
 
-from zoo.convnets.residual_units import ConvNorm, ConvSpec, ModuleMaker, ResidualUnit, bottleneck_branch
+from zoo.convnets.residual_units import ConvNorm, ConvSpec, ResidualUnit, bottleneck_branch
 from zoo.names import unknown
+from zoo.nn.network import ModuleMaker
 
 FORMS = ("branches", "concatenation", "groups")
 """Figure 3 of the paper, (a) to (c)."""

@@ -6,18 +6,19 @@ and Figure 3 (c), (d); begun as in torchvision/models/shufflenetv2.py. Lecture r
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
-from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
+from zoo.convnets.conv_norm import ConvNormActivation
 from zoo.convnets.torch_layers import bias_uniform
 from zoo.names import unknown
-from zoo.nn import BatchNorm, Conv, linear_uniform, max_pool
+from zoo.nn import linear_uniform, max_pool
 from zoo.nn.checks import check_images
+from zoo.nn.network import ModuleMaker, Network
 
 
 class Size(NamedTuple):
@@ -41,19 +42,13 @@ SIZES = {
 }
 
 
-class ShuffleNetV2(nn.Module):
+class ShuffleNetV2(Network):
     """A convolution and pooling, each with stride 2; three stages of units; a 1x1 convolution, and a classifier."""
 
     num_classes: int = 1000
     """Outputs; 0 gives the pooled features instead of logits."""
     size: str = "x1.0"
     """A key of `SIZES`."""
-    remat: bool = False
-    """Compute each unit's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -71,9 +66,8 @@ class ShuffleNetV2(nn.Module):
             raise unknown("size of ShuffleNetV2", self.size, SIZES)
         size = SIZES[self.size]
         check_images(images, "ShuffleNetV2")
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=linear_uniform, **types)
-        norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types)
+        conv = self.conv_maker(kernel_init=linear_uniform)
+        norm = self.norm_maker()
 
         stem = ConvNormActivation(size.stem, 3, conv, norm, strides=2, name="stem")
         named = {"stem": (x := stem(images, train))}
@@ -81,7 +75,7 @@ class ShuffleNetV2(nn.Module):
         for i, (width, blocks) in enumerate(zip(size.stages, size.blocks, strict=True), start=1):
             named[f"stage{i}"] = x = Stage(width, blocks, conv, norm, self.remat, name=f"stage{i}")(x, train)
         named["final"] = x = ConvNormActivation(size.final, 1, conv, norm, name="final")(x, train)
-        x = classify(named, x, self.num_classes, linear_uniform, bias_uniform(size.final), **types)
+        x = classify(named, x, self.num_classes, linear_uniform, bias_uniform(size.final), **self.types)
         return named if features else x
 
 

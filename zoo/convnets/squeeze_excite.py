@@ -6,7 +6,8 @@ Hu et al., 2018, Squeeze-and-Excitation Networks. Lecture row L48.
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import Activation, ModuleMaker
+from zoo.convnets.conv_norm import Activation
+from zoo.nn.network import ModuleMaker
 
 
 def divisible(width: float, divisor: int = 8) -> int:

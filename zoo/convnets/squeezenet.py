@@ -4,20 +4,20 @@ Iandola et al., 2016, SqueezeNet: AlexNet-Level Accuracy with 50x Fewer Paramete
 version 1.1 of github.com/forresti/SqueezeNet; initialised as in torchvision/models/squeezenet.py. Lecture row L48.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import ConvNormActivation, ModuleMaker
+from zoo.convnets.conv_norm import ConvNormActivation
 from zoo.convnets.torch_layers import ceil_max_pool
 from zoo.names import unknown
-from zoo.nn import Conv, global_avg_pool
+from zoo.nn import global_avg_pool
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import ModuleMaker, Network
 
 kaiming_uniform = jax.nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
 
@@ -53,7 +53,7 @@ VERSIONS = {
 }
 
 
-class SqueezeNet(nn.Module):
+class SqueezeNet(Network):
     """A convolution with stride 2, fire modules between poolings, and a 1x1 convolution whose mean are the logits.
 
     Poolings see the last pixel of images of any size. Weights that were trained with poolings that drop it fit as
@@ -66,10 +66,6 @@ class SqueezeNet(nn.Module):
     """A key of `VERSIONS`; 1.1 is as accurate as 1.0 with 2.4 times fewer operations."""
     dropout: float = 0.5
     """The share of the last layer's inputs that is dropped in training; needs the random stream "dropout"."""
-    remat: bool = False
-    """Compute each fire module's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -88,19 +84,17 @@ class SqueezeNet(nn.Module):
         version = VERSIONS[self.version]
         check_images(images, f"SqueezeNet {self.version}", version.smallest_image)
         check_classes(self.num_classes)
-        conv = functools.partial(Conv, kernel_init=kaiming_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
+        conv = self.conv_maker(kernel_init=kaiming_uniform)
         stem = ConvNormActivation(version.stem, version.window, conv, strides=2, padding=0, name="stem")
         named = {"stem": (x := stem(images, train))}
         for i, fires in enumerate(version.stages, start=1):
             named[f"stage{i}"] = x = Fires(fires, conv, self.remat, name=f"stage{i}")(ceil_max_pool(x, 3, 2))
         # The last layer wants more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = x.astype(wide)
+        named["pre_logits"] = x = x.astype(self.wide)
         if self.num_classes:
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            head = conv(
-                self.num_classes, (1, 1), padding=0, dtype=wide, kernel_init=nn.initializers.normal(0.01), name="head"
-            )
+            small = nn.initializers.normal(0.01)
+            head = conv(self.num_classes, (1, 1), padding=0, dtype=self.wide, kernel_init=small, name="head")
             named["logits"] = x = global_avg_pool(nn.relu(head(x)))
         return named if features else x
 

@@ -14,15 +14,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from zoo.convnets.classifier import classify
-from zoo.convnets.conv_norm import ModuleMaker
 from zoo.convnets.patches import PatchEmbedding
 from zoo.convnets.shifted_windows import from_windows, padded, seams, windows_of
 from zoo.convnets.stochastic_depth import drop_path, linear_rates
 from zoo.convnets.torch_layers import bias_uniform
 from zoo.convnets.vision_transformer import MLP
-from zoo.nn import Conv, linear_uniform
+from zoo.nn import linear_uniform
 from zoo.nn.attention import SelfAttention
 from zoo.nn.checks import check_images
+from zoo.nn.network import ModuleMaker, Network
 
 PATCH = 4
 """Pixels a side of a patch."""
@@ -34,7 +34,7 @@ normal = nn.initializers.normal(0.02)
 """Of the kernels of dense layers, and of positions: torch's truncated normal, whose bounds of ±2 cut off nothing."""
 
 
-class SwinTransformer(nn.Module):
+class SwinTransformer(Network):
     """Patches of 4x4, four stages of blocks each at half the resolution of the last, and a classifier.
 
     Swin-T as it stands; the fields make the others. Maps of any size: what fills no window or no pair of rows and
@@ -53,10 +53,6 @@ class SwinTransformer(nn.Module):
     """Patches a side of a window."""
     drop_path: float = 0.2
     """The share of images that skip the last block in training, evenly less for those before; stream "dropout"."""
-    remat: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -73,19 +69,18 @@ class SwinTransformer(nn.Module):
         if len(self.depths) != len(self.heads):
             raise ValueError(f"expected a depth and heads a stage, got depths {self.depths}, heads {self.heads}")
         check_images(images, "SwinTransformer", PATCH)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         zeros = nn.initializers.zeros_init()
-        norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **types)
-        dense = functools.partial(nn.Dense, kernel_init=normal, **types)
+        norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **self.types)
+        dense = functools.partial(nn.Dense, kernel_init=normal, **self.types)
         layers = Layers(
             norm,
             dense,
-            functools.partial(SelfAttention, in_proj_init=normal, out_proj_init=normal, **types),
+            functools.partial(SelfAttention, in_proj_init=normal, out_proj_init=normal, **self.types),
             functools.partial(RelativePositions, self.window, self.param_dtype),
-            functools.partial(MLP, kernel_init=normal, bias_init=zeros, **types),
+            functools.partial(MLP, kernel_init=normal, bias_init=zeros, **self.types),
         )
         inits = {"kernel_init": linear_uniform, "bias_init": bias_uniform(PATCH**2 * images.shape[-1])}
-        conv = functools.partial(Conv, **inits, **types)
+        conv = self.conv_maker(**inits)
 
         named = {"stem": (x := PatchEmbedding(self.width, PATCH, conv, norm, name="stem")(images))}
         rates = linear_rates(self.drop_path, self.depths)
@@ -93,7 +88,7 @@ class SwinTransformer(nn.Module):
             stage = SwinStage(heads, self.window, drop_rates, layers, merge=i > 1, remat=self.remat, name=f"stage{i}")
             named[f"stage{i}"] = x = stage(x, train)
         x = norm(name="final_norm")(x)
-        x = classify(named, x, self.num_classes, normal, **types)
+        x = classify(named, x, self.num_classes, normal, **self.types)
         return named if features else x
 
 

@@ -6,16 +6,14 @@ initialised as in torchvision/models/vgg.py. Lecture rows L37, L48.
 
 import functools
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import ModuleMaker
 from zoo.convnets.torch_layers import adaptive_avg_pool, flatten_channels_first
-from zoo.nn import BatchNorm, Conv, kaiming_fan_out, max_pool
+from zoo.nn import kaiming_fan_out, max_pool
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import ModuleMaker, Network
 
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 """Convolutions in each stage, by the number of weighted layers: the paper's columns A, B, D and E."""
@@ -24,7 +22,7 @@ SMALLEST_IMAGE = 32
 """Pixels a side that the five poolings leave one of."""
 
 
-class VGG(nn.Module):
+class VGG(Network):
     """Stages of convolutions, each followed by pooling over 2x2; the mean over 7x7 cells; three dense layers."""
 
     num_classes: int = 1000
@@ -39,12 +37,6 @@ class VGG(nn.Module):
     """Features of the two dense layers before the last."""
     dropout: float = 0.5
     """The share of the hidden features that is dropped in training; needs the random stream "dropout"."""
-    remat: bool = False
-    """Compute each stage's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    axis_name: str | None = None
-    """The `pmap` or `shard_map` axis over which batch statistics are averaged."""
 
     @nn.compact
     def __call__(
@@ -62,11 +54,10 @@ class VGG(nn.Module):
             )
         check_images(images, "VGG", SMALLEST_IMAGE)
         check_classes(self.num_classes)
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=kaiming_fan_out, **types)
-        norm = functools.partial(BatchNorm, axis_name=self.axis_name, **types) if self.batch_norm else None
+        conv = self.conv_maker(kernel_init=kaiming_fan_out)
+        norm = self.norm_maker() if self.batch_norm else None
         dense = functools.partial(nn.Dense, param_dtype=self.param_dtype, kernel_init=nn.initializers.normal(0.01))
-        stage = nn.remat(VGGStage, static_argnums=(2,)) if self.remat else VGGStage
+        stage = self.rematerialised(VGGStage)
 
         x, named = images, {}
         for i, (count, width) in enumerate(zip(DEPTHS[self.depth], self.widths, strict=True), start=1):
@@ -77,10 +68,9 @@ class VGG(nn.Module):
         x = drop(nn.relu(dense(self.hidden, dtype=self.dtype, name="dense1")(x)))
         x = nn.relu(dense(self.hidden, dtype=self.dtype, name="dense2")(x))
         # The last layer is cheap, and wants more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = x.astype(wide)
+        named["pre_logits"] = x = x.astype(self.wide)
         if self.num_classes:
-            named["logits"] = x = dense(self.num_classes, dtype=wide, name="head")(drop(x))
+            named["logits"] = x = dense(self.num_classes, dtype=self.wide, name="head")(drop(x))
         return named if features else x
 
 

@@ -15,11 +15,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from zoo.convnets.conv_norm import ModuleMaker
 from zoo.convnets.patches import PatchEmbedding
-from zoo.nn import Conv
 from zoo.nn.attention import SelfAttention
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.network import ModuleMaker, Network
 
 EPSILON = 1e-6
 """Of all layer normalisations."""
@@ -30,7 +29,7 @@ CUBIC = -0.75
 fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(Network):
     """Patches made tokens, a class token before them, learned positions added, transformer blocks, and a classifier.
 
     ViT-B/16 as it stands; the fields make the others. The images that the parameters are made for decide how many
@@ -51,10 +50,6 @@ class VisionTransformer(nn.Module):
     """Features between the two dense layers of a block."""
     dropout: float = 0.0
     """The share of activations dropped in training after positions, attention and dense layers; stream "dropout"."""
-    remat: bool = False
-    """Compute each block's activations again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -77,11 +72,10 @@ class VisionTransformer(nn.Module):
                 f"VisionTransformer expected sides divisible by the patches' {self.patch_size} pixels, "
                 f"got shape {images.shape}"
             )
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        conv = functools.partial(Conv, kernel_init=fan_in_normal, **types)
-        norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **types)
-        attention = functools.partial(SelfAttention, self.heads, **types)
-        mlp = functools.partial(MLP, self.hidden, self.dropout, **types)
+        conv = self.conv_maker(kernel_init=fan_in_normal)
+        norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **self.types)
+        attention = functools.partial(SelfAttention, self.heads, **self.types)
+        mlp = functools.partial(MLP, self.hidden, self.dropout, **self.types)
 
         named = {"stem": (x := PatchEmbedding(self.width, self.patch_size, conv, name="stem")(images))}
         grid = x.shape
@@ -93,11 +87,10 @@ class VisionTransformer(nn.Module):
         x = norm(name="final_norm")(x)
         named["stage1"] = x[:, 1:].reshape(grid)
         # The classifier is cheap, and wants more digits than bfloat16 has.
-        wide = jnp.promote_types(self.dtype, jnp.float32)
-        named["pre_logits"] = x = x[:, 0].astype(wide)
+        named["pre_logits"] = x = x[:, 0].astype(self.wide)
         if self.num_classes:
-            zeros = nn.initializers.zeros_init()
-            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, kernel_init=zeros, name="head")
+            options = {"dtype": self.wide, "kernel_init": nn.initializers.zeros_init()}
+            head = nn.Dense(self.num_classes, param_dtype=self.param_dtype, **options, name="head")
             named["logits"] = x = head(x)
         return named if features else x
 

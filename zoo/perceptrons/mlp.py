@@ -11,11 +11,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.nn.checks import check_classes
+from zoo.nn.network import Network
 from zoo.perceptrons.activations import find_activation
 from zoo.perceptrons.composition import Layer
 
 
-class MLP(nn.Module):
+class MLP(Network):
     """Hidden layers of weighted sum, bias and activation, then a layer without activation that gives the logits.
 
     Images are flattened first, so their spatial structure is lost; vectors serve as well. Without hidden layers
@@ -30,10 +32,6 @@ class MLP(nn.Module):
     """A name in `ACTIVATIONS`, or any elementwise function."""
     dropout: float = 0.0
     """The share of each hidden layer's values that training sets to zero."""
-    remat: bool = False
-    """Compute each hidden layer's sums again in the backward pass: less memory, more time."""
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -45,9 +43,11 @@ class MLP(nn.Module):
 
         Raises:
           UnknownNameError: there is no activation of that name.
-          ValueError: the images have no batch axis, a width is not positive, or dropout is not in [0, 1).
+          ValueError: the images have no batch axis, a width is not positive, dropout is not in [0, 1), or the number
+            of classes is negative.
           TypeError: the values are integers, such as pixels that nobody has scaled.
         """
+        check_classes(self.num_classes)
         if images.ndim < 2:
             raise ValueError(f"MLP expected images or vectors (batch, ...), got shape {images.shape}")
         if not jnp.issubdtype(images.dtype, jnp.floating):
@@ -58,17 +58,16 @@ class MLP(nn.Module):
                 f"got hidden={tuple(self.hidden)} and dropout={self.dropout}"
             )
         activation = find_activation(self.activation) if isinstance(self.activation, str) else self.activation
-        layer = nn.remat(HiddenLayer) if self.remat else HiddenLayer
+        layer = self.rematerialised(HiddenLayer, ())
         named = {}
         x = images.reshape(images.shape[0], math.prod(images.shape[1:]))
         for number, width in enumerate(self.hidden, start=1):
             name = f"hidden{number}"
             named[name] = x = layer(width, activation, self.dtype, self.param_dtype, name=name)(x)
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        wide = jnp.promote_types(self.dtype, jnp.float32)  # the classifier wants more digits than bfloat16 has
-        named["pre_logits"] = x = x.astype(wide)
+        named["pre_logits"] = x = x.astype(self.wide)
         if self.num_classes:
-            head = nn.Dense(self.num_classes, dtype=wide, param_dtype=self.param_dtype, name="head")
+            head = nn.Dense(self.num_classes, dtype=self.wide, param_dtype=self.param_dtype, name="head")
             named["logits"] = x = head(x)
         return named if features else x
 

@@ -31,7 +31,7 @@ class Inputs(NamedTuple):
             return dict(arrays)
         ours = np.empty_like(kernel, np.float64)
         ours[..., self.channels, :] = kernel * np.array(self.scale)[:, None]
-        moved = bias + np.einsum("hwco,c->o", kernel.astype(np.float64), self.shift)
+        moved = bias + self._shifted(kernel)
         return self._replaced(arrays, ours, moved)
 
     def to_theirs(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -40,19 +40,23 @@ class Inputs(NamedTuple):
         if kernel is None or bias is None:
             return dict(arrays)
         theirs = kernel[..., self.channels, :] / np.array(self.scale, np.float64)[:, None]
-        return self._replaced(arrays, theirs, bias - np.einsum("hwco,c->o", theirs, self.shift))
+        return self._replaced(arrays, theirs, bias - self._shifted(theirs))
 
     def _first(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Kernel and bias, if they are there and fit: what misses or misfits is reported by whoever loads."""
         kernel, bias = (arrays.get(f"params/{self.convolution}/{name}") for name in ("kernel", "bias"))
-        if kernel is None or bias is None or kernel.ndim != 4 or kernel.shape[2:] != (len(self.channels), *bias.shape):
+        if kernel is None or bias is None or kernel.ndim < 2 or bias.ndim != 1:
             return None, None
-        return kernel, bias
+        return (kernel, bias) if kernel.shape[-2:] == (len(self.channels), *bias.shape) else (None, None)
+
+    def _shifted(self, kernel: np.ndarray) -> Float[np.ndarray, "filters"]:
+        """What each filter gives where the image is the shift alone."""
+        return np.einsum("...co,c->...o", kernel.astype(np.float64), self.shift).reshape(-1, kernel.shape[-1]).sum(0)
 
     def _replaced(
         self,
         arrays: Mapping[str, np.ndarray],
-        kernel: Float[np.ndarray, "height width channels filters"],
+        kernel: Float[np.ndarray, "*window channels filters"],
         bias: Float[np.ndarray, "filters"],
     ) -> dict[str, np.ndarray]:
         first = f"params/{self.convolution}"

@@ -1,38 +1,25 @@
-"""Loading and saving a model's variables, in this zoo's layout or another library's."""
+"""Loading a model's variables, or those of a part of it, from a file in this zoo's layout or another library's."""
 
 import os
-import re
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from zoo.catalog import Entry, create, describe, entry_of
+from zoo.catalog.inputs import Example, as_inputs, batch_of
 from zoo.names import unknown
-from zoo.weights.families import FAMILIES, family_of
-from zoo.weights.files import read_arrays, write_arrays
-from zoo.weights.rules import Family, to_ours, to_theirs
+from zoo.weights.families import family_of
+from zoo.weights.files import read_arrays
+from zoo.weights.problems import flat, is_ours, lies_in, misfit
+from zoo.weights.rules import to_ours
 from zoo.weights.source import locate
-
-HEAD = re.compile(r"params/(aux\d+/)?head/")
-"""Where every model of the zoo keeps the layers whose size is the number of classes."""
-
-ANY_HEAD = re.compile(r"params/head/|(params|batch_stats)/aux\d+/")
-"""The last layer, and whole auxiliary classifiers: a network is the same without them."""
-
-SHOWN = 12
-"""How many problems an error lists."""
-
-
-class WeightsError(ValueError):
-    """A file of weights does not fit the model; the message lists every entry that does not."""
 
 
 class NewHeadWarning(UserWarning):
@@ -47,175 +34,170 @@ class NewHeadWarning(UserWarning):
 def load_weights(
     model: str | nn.Module,
     source: str | os.PathLike[str],
-    input_shape: tuple[int, ...] | None = None,
+    inputs: Example | Sequence[Example] | None = None,
     key: PRNGKeyArray | None = None,
+    into: str = "",
     **overrides: Any,
 ) -> PyTree[Array]:
     """The variables of a model, from a file: `{"params": ..., "batch_stats": ...}`.
 
     The file is `.safetensors`, or torch's `.pth`, `.pt` or `.th`; its names are this zoo's (as `save_weights`
     writes them) or those of a layout that the model's row in the catalog names. All of it fits, or nothing is
-    loaded. Only the head may differ in the number of classes: it is then drawn anew, with a warning; with
-    `num_classes=0` it is left out.
+    loaded. Only the heads that the row names may differ in the number of classes: they are then drawn anew, with a
+    warning; with `num_classes=0` they are left out.
+
+    With `into="backbone"` the file is one of that part of the model, which is itself a model of the catalog: it is
+    read by the rules of the part's row, and the rest of the variables is drawn.
 
     Args:
       model: a name of `zoo.list_models()`, or a module of such a model's class.
       source: the file; or what `zoo.weights.source.locate` finds: the name of published weights
         ("IMAGENET1K_V1"), or "hub:OWNER/REPOSITORY".
-      input_shape: one example without the batch axis; by default the catalog's. Needed where the number of
-        channels differs.
-      key: for a head drawn anew; `jax.random.key(0)` by default.
+      inputs: one example without the batch axis, as for `zoo.init`, of several inputs a sequence; by default the
+        catalog's. Needed where the number of channels differs.
+      key: for what is drawn; `jax.random.key(0)` by default.
+      into: the field of the model that holds the part.
       **overrides: as for `zoo.create`, where `model` is a name.
 
     Raises:
-      UnknownNameError: no such model, option or published weights.
+      UnknownNameError: no such model, option, part or published weights.
       FileNotFoundError: no such file.
       WeightsError: entries that the model does not have, misses, or has in another shape.
-      ValueError: the file is damaged, of an unknown kind, or not the published one; or the model's class is
-        not in the catalog.
+      ValueError: the file is damaged, of an unknown kind, or not the published one; or the class of the model, or of
+        the part, is not in the catalog.
       ImportError: a torch file or one of the hub, and torch or huggingface_hub is not installed.
       OSError: the file cannot be fetched.
     """
-    entry, module = _resolved(model, overrides)
-    shape = (1, *(input_shape or entry.input_shape))
+    module = _module(model, overrides)
+    part = _part(module, into) if into else module
+    entry = describe(model) if isinstance(model, str) and not into else entry_of(part)
+    if inputs is None:
+        inputs = (describe(model) if isinstance(model, str) else entry_of(module)).inputs
+    examples = as_inputs(inputs)
     path = locate(entry, source)
 
     def initial(key: PRNGKeyArray) -> PyTree[Array]:
-        return module.init(key, jnp.zeros(shape))
+        return module.init(key, *(jnp.zeros(one.shape, one.dtype) for one in batch_of(examples)))
 
     key = jax.random.key(0) if key is None else key
-    wanted = _flat(jax.eval_shape(initial, key))
-    found, origin, problems = _in_our_layout(read_arrays(path), entry, module, wanted)
-
-    drawn = _heads_for_other_classes(found, wanted)
-    has_head = any(map(HEAD.match, wanted))
-    kept = {name: array for name, array in found.items() if not HEAD.match(name) or (has_head and name not in drawn)}
-    for name in sorted(set(kept) | (set(wanted) - drawn)):
-        if name not in wanted:
-            problems.append(f"{origin[name]}: the model has no {name}")
-        elif name not in kept:
-            problems.append(f"{name}: missing in the file")
-        elif kept[name].shape != wanted[name].shape:
-            problems.append(f"{origin[name]}: expected shape {wanted[name].shape}, got {kept[name].shape}")
+    everything = flat(jax.eval_shape(initial, key))
+    wanted = {_without(name, into): leaf for name, leaf in everything.items() if not into or lies_in(name, (into,))}
+    found = _in_our_layout(read_arrays(path), entry, part, wanted)
+    drawn = _heads_for_other_classes(found.arrays, wanted, entry)
+    kept, problems = _fitted(found, wanted, drawn, entry)
     if problems:
-        raise WeightsError(_report(f"{path} does not fit {entry.name} at input shape {shape[1:]}", problems))
+        shapes = ", ".join(str(one.shape) for one in examples)
+        what = f"{entry.name} as {into}" if into else entry.name
+        raise misfit(f"{path} does not fit {what} at input shape {shapes}", problems)
 
-    values = {name: jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name not in drawn}
+    values = {_within(name, into): jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name not in drawn}
     if drawn:
-        theirs, ours = (arrays["params/head/bias"].size for arrays in (found, wanted))
+        theirs, ours = (_classes(arrays, drawn, entry) for arrays in (found.arrays, wanted))
         message = f"{path} has a head for {theirs} classes, the model one for {ours}: initialised anew: "
-        warnings.warn(NewHeadWarning(message + ", ".join(sorted(drawn)), theirs), stacklevel=2)
-        values |= jax.jit(lambda key: {k: v for k, v in _flat(initial(key)).items() if k in drawn})(key)
-    return unflatten_dict(values, sep="/")
+        names = sorted(_within(name, into) for name in drawn)
+        warnings.warn(NewHeadWarning(message + ", ".join(names), theirs), stacklevel=2)
+    rest = everything.keys() - values.keys()
+    if rest:
+        values |= jax.jit(lambda key: {name: value for name, value in flat(initial(key)).items() if name in rest})(key)
+    return unflatten_dict({name: values[name] for name in everything}, sep="/")
 
 
-def save_weights(
-    variables: PyTree[Array],
-    path: str | os.PathLike[str],
-    layout: str = "zoo",
-    model: str | nn.Module | None = None,
-) -> None:
-    """Writes a model's variables to a file that `load_weights` reads back bit by bit.
+class Found(NamedTuple):
+    """What was read of a file."""
 
-    Only where another library's networks take other images (ndf's SqueezeNet), the first layer is rounded.
-
-    Args:
-      variables: `{"params": ..., "batch_stats": ...}`; other collections are refused.
-      path: `.safetensors`, or `.pth`, `.pt`, `.th` where torch is installed.
-      layout: "zoo" for names such as params/stage1/block1/conv1/kernel; a name of `FAMILIES`; or, with
-        `model`, another library alone, such as "torchvision".
-      model: whose variables they are, a name of `zoo.list_models()` or a module.
-
-    Raises:
-      UnknownNameError: no such layout, or none of this library for the model.
-      WeightsError: entries that the layout has no name for; variables that are not the model's, or none.
-      FileNotFoundError: no such folder.
-      ValueError: another suffix, or the layout's names depend on the model and none was given.
-      ImportError: a torch file, and torch is not installed.
-    """
-    family = None if layout == "zoo" else _family_to_save(layout, model)
-    arrays = {name: np.asarray(value) for name, value in _flat(variables).items()}
-    problems = [f"{name}: neither params nor batch_stats" for name in arrays if not _is_ours(name)]
-    if not arrays:
-        problems = ["no variables at all"]
-    elif model is not None and not problems:
-        problems = _misfits(arrays, model)
-    if family is not None and not problems:
-        arrays, problems = to_theirs(family, arrays)
-    if problems:
-        raise WeightsError(_report(f"variables do not fit the layout {layout}", problems))
-    write_arrays(arrays, Path(path))
+    arrays: Mapping[str, np.ndarray]
+    """By our paths."""
+    origin: Mapping[str, str]
+    """The names that they have in the file."""
+    problems: list[str]
+    """What has no path of ours."""
 
 
-def _resolved(model: str | nn.Module, overrides: Mapping[str, Any]) -> tuple[Entry, nn.Module]:
-    """A model's row and module.
+def _module(model: str | nn.Module, overrides: Mapping[str, Any]) -> nn.Module:
+    """The model as a module.
 
     Raises:
       TypeError: options for a module, which has its own.
     """
     if isinstance(model, str):
-        return describe(model), create(model, **overrides)
+        return create(model, **overrides)
     if overrides:
         raise TypeError(f"expected options with a model's name alone, got {', '.join(overrides)} with a module")
-    return entry_of(model), model
+    return model
 
 
-def _family_to_save(layout: str, model: str | nn.Module | None) -> Family:
-    if model is None:
-        known = ["zoo", *FAMILIES]
-        if layout not in known:
-            raise unknown("layout of weights (without model=)", layout, known)
-        return family_of(layout, None)
-    entry, module = _resolved(model, {})
-    of_library = {name.partition("/")[0]: name for name in reversed(entry.weights)}
-    choices = {**of_library, **{name: name for name in entry.weights}}
-    if layout not in choices:
-        raise unknown(f"layout of weights of {entry.name}", layout, ["zoo", *choices])
-    return family_of(choices[layout], module)
+def _part(module: nn.Module, name: str) -> nn.Module:
+    """The module in a field of a module.
+
+    Raises:
+      UnknownNameError: no field of this name holds a module.
+    """
+    fields = (field for field in type(module).__dataclass_fields__ if field not in ("parent", "name"))
+    parts = {field: value for field in fields if isinstance(value := getattr(module, field, None), nn.Module)}
+    if name not in parts:
+        raise unknown(f"part of {type(module).__name__}", name, parts)
+    return parts[name]
 
 
-def _misfits(arrays: Mapping[str, np.ndarray], model: str | nn.Module) -> list[str]:
-    """What of a model's variables is missing or too much, but for heads, of which there may be fewer or more."""
-    entry, module = _resolved(model, {})
-    images = jax.ShapeDtypeStruct((1, *entry.input_shape), jnp.float32)
-    wanted = _flat(jax.eval_shape(module.init, jax.random.key(0), images))
-    names, wanted = ({name for name in tree if not ANY_HEAD.match(name)} for tree in (arrays, wanted))
-    more = [f"{name}: {entry.name} has no such" for name in sorted(names - wanted)]
-    return more + [f"{name}: missing" for name in sorted(wanted - names)]
+def _within(name: str, part: str) -> str:
+    """The path of a part's variable in the whole: params/stem/kernel is params/backbone/stem/kernel."""
+    collection, _, path = name.partition("/")
+    return f"{collection}/{part}/{path}" if part else name
+
+
+def _without(name: str, part: str) -> str:
+    """The inverse."""
+    collection, _, path = name.partition("/")
+    return f"{collection}/{path.removeprefix(f'{part}/')}" if part else name
 
 
 def _in_our_layout(
     arrays: Mapping[str, np.ndarray], entry: Entry, module: nn.Module, wanted: Mapping[str, Any]
-) -> tuple[Mapping[str, np.ndarray], Mapping[str, str], list[str]]:
-    """The arrays by our names, the names they had, and what has none, by the layout that explains most."""
-    if arrays and all(map(_is_ours, arrays)):
-        return arrays, {name: name for name in arrays}, []
+) -> Found:
+    """The arrays by our names, by the layout that explains most of them."""
+    if arrays and all(map(is_ours, arrays)):
+        return Found(arrays, {name: name for name in arrays}, [])
     if not entry.weights:
-        return {}, {}, [f"{name}: not one of this zoo's names, and {entry.name} has no other" for name in arrays]
+        problems = [f"{name}: not one of this zoo's names, and {entry.name} has no other" for name in arrays]
+        return Found({}, {}, problems)
     families = [family_of(layout, module) for layout in entry.weights]
     renamed = [(family, *to_ours(family, arrays)) for family in families]
     family, found, origin, problems = min(renamed, key=lambda result: len(result[-1]))
     needless = {name for name in found if name.startswith(family.optional) and name not in wanted}
-    return {name: array for name, array in found.items() if name not in needless}, origin, problems
+    return Found({name: array for name, array in found.items() if name not in needless}, origin, problems)
 
 
-def _is_ours(name: str) -> bool:
-    return name.startswith(("params/", "batch_stats/"))
-
-
-def _heads_for_other_classes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> set[str]:
-    """The head's paths if it is whole in the file and differs in the number of classes alone."""
-    heads = set(filter(HEAD.match, wanted))
+def _heads_for_other_classes(found: Mapping[str, Any], wanted: Mapping[str, Any], entry: Entry) -> set[str]:
+    """The heads' paths if they are whole in the file and differ in the number of classes alone."""
+    heads = {name for name in wanted if lies_in(name, entry.heads)}
     shapes = [(found[name].shape, wanted[name].shape) for name in heads if name in found]
     if len(shapes) < len(heads) or any(theirs[:-1] != ours[:-1] for theirs, ours in shapes):
         return set()
     return heads if any(theirs != ours for theirs, ours in shapes) else set()
 
 
-def _flat(variables: PyTree) -> dict:
-    return flatten_dict(variables, sep="/")
+def _fitted(
+    found: Found, wanted: Mapping[str, Any], drawn: set[str], entry: Entry
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What the model keeps of the file, and all that does not fit."""
+    has_head = any(lies_in(name, entry.heads) for name in wanted)
+    kept = {
+        name: array
+        for name, array in found.arrays.items()
+        if not lies_in(name, entry.heads) or (has_head and name not in drawn)
+    }
+    problems = list(found.problems)
+    for name in sorted(set(kept) | (set(wanted) - drawn)):
+        if name not in wanted:
+            problems.append(f"{found.origin[name]}: the model has no {name}")
+        elif name not in kept:
+            problems.append(f"{name}: missing in the file")
+        elif kept[name].shape != wanted[name].shape:
+            problems.append(f"{found.origin[name]}: expected shape {wanted[name].shape}, got {kept[name].shape}")
+    return kept, problems
 
 
-def _report(what: str, problems: list[str]) -> str:
-    more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-    return "\n  ".join([f"{what}:", *problems[:SHOWN], *more])
+def _classes(arrays: Mapping[str, Any], drawn: set[str], entry: Entry) -> int:
+    """The number of classes that the first of the heads is for."""
+    first = next(head for head in entry.heads if any(lies_in(name, (head,)) for name in drawn))
+    return arrays[min(name for name in drawn if lies_in(name, (first,)))].shape[-1]

@@ -5,11 +5,12 @@ for a number that both share, perhaps counted from another start:
 
     Rule("layer{stage}.{block}.conv{n}.weight", "params/stage{stage}/block{block+1}/conv{n}/kernel", (2, 3, 1, 0))
 
-so that weights load and save by the same lines. `{name:regex}` takes text that matches instead of a number.
+so that weights load and save by the same lines. `{name:regex}` takes text that matches instead of a number. With
+several paths of ours a rule cuts theirs in as many parts: torch fuses the gates of an LSTM in one array.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,30 +25,48 @@ class Rule(NamedTuple):
 
     theirs: str
     """Template of the name in the file."""
-    ours: str
-    """Template of our path, collection first: "params/stem/conv/kernel"."""
+    ours: str | tuple[str, ...]
+    """Template of our path, collection first: "params/stem/conv/kernel". Of several, each is the path of one of the
+    equal parts of theirs, which lie one behind the other along its first axis."""
     axes: tuple[int, ...] | None = None
     """Where each axis of ours comes from in theirs; None keeps the array."""
     singletons: int = 0
     """How many axes of length one theirs has at its end, which ours lacks."""
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The templates of our paths."""
+        return (self.ours,) if isinstance(self.ours, str) else self.ours
+
     def fits(self, array: np.ndarray) -> bool:
-        """Whether an array of theirs has the axes that the rule speaks of."""
+        """Whether an array of theirs has the axes that the rule speaks of, and parts of equal length."""
+        if len(self.paths) > 1 and (array.ndim == 0 or len(array) % len(self.paths)):
+            return False
         if self.axes is None:
             return True
         return array.shape[len(self.axes) :] == (1,) * self.singletons and array.ndim >= len(self.axes)
 
     def expected(self) -> str:
         """What `fits` asks for, in words."""
-        more = f" and {self.singletons} of length one" if self.singletons else ""
-        return f"expected {len(self.axes or ())} axes{more}"
+        asked = [] if self.axes is None else [f"{len(self.axes)} axes"]
+        asked += [f"{self.singletons} of length one"] if self.singletons else []
+        asked += [f"a first axis of {len(self.paths)} equal parts"] if len(self.paths) > 1 else []
+        return f"expected {' and '.join(asked)}"
 
-    def to_ours(self, array: np.ndarray) -> np.ndarray:
-        """Theirs with the axes of ours."""
+    def to_ours(self, array: np.ndarray) -> list[np.ndarray]:
+        """Theirs with the axes of ours, for each of our paths."""
+        parts = [array] if len(self.paths) == 1 else np.split(array, len(self.paths))
+        return [self._turned(part) for part in parts]
+
+    def to_theirs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """The inverse."""
+        back = [self._turned_back(array) for array in arrays]
+        return np.concatenate(back) if len(back) > 1 else back[0]
+
+    def _turned(self, array: np.ndarray) -> np.ndarray:
         return array if self.axes is None else array.reshape(array.shape[: len(self.axes)]).transpose(self.axes)
 
-    def to_theirs(self, array: np.ndarray) -> np.ndarray:
-        """The inverse."""
+    def _turned_back(self, array: np.ndarray) -> np.ndarray:
         if self.axes is None:
             return array
         theirs = array.transpose(np.argsort(self.axes))
@@ -69,15 +88,38 @@ class Family(NamedTuple):
     """Arrays that the other library keeps although they follow from others, from all renamed ones, in saving only."""
 
 
-def convolution(theirs: str, ours: str) -> tuple[Rule, ...]:
-    """A torch convolution, with or without bias: OIHW becomes HWIO."""
-    kernel = Rule(f"{theirs}.weight", f"params/{ours}/kernel", (2, 3, 1, 0))
+def convolution(theirs: str, ours: str, space: int = 2) -> tuple[Rule, ...]:
+    """A torch convolution over so many axes of space, with or without bias: OIHW becomes HWIO.
+
+    >>> convolution("conv1", "stem/conv", space=3)[0].axes
+    (2, 3, 4, 1, 0)
+    """
+    kernel = Rule(f"{theirs}.weight", f"params/{ours}/kernel", (*range(2, 2 + space), 1, 0))
     return kernel, Rule(f"{theirs}.bias", f"params/{ours}/bias")
 
 
 def linear(theirs: str, ours: str) -> tuple[Rule, ...]:
     """A torch linear layer: its matrix is transposed."""
     return Rule(f"{theirs}.weight", f"params/{ours}/kernel", (1, 0)), Rule(f"{theirs}.bias", f"params/{ours}/bias")
+
+
+def linear_in_parts(theirs: str, ours: Sequence[str], weight: str = "weight", bias: str = "bias") -> tuple[Rule, ...]:
+    """Linear layers that torch keeps as one, whose outputs lie one behind the other, each a layer of its own here.
+
+    Args:
+      theirs: the module's name, a dot at its end if it has one.
+      ours: the layers' paths, in the order of their outputs: input, forget, cell and output gate of an LSTM, for which
+        the names are weight_ih_l0 and bias_ih_l0; query, key and value of attention, in_proj_weight and in_proj_bias.
+      weight: what the matrix is called.
+      bias: what the bias is called.
+
+    >>> linear_in_parts("attention.", ["query", "key", "value"], "in_proj_weight", "in_proj_bias")[1].ours
+    ('params/query/bias', 'params/key/bias', 'params/value/bias')
+    """
+    return (
+        Rule(f"{theirs}{weight}", tuple(f"params/{path}/kernel" for path in ours), (1, 0)),
+        Rule(f"{theirs}{bias}", tuple(f"params/{path}/bias" for path in ours)),
+    )
 
 
 def linear_as_convolution(theirs: str, ours: str) -> tuple[Rule, ...]:
@@ -146,16 +188,17 @@ def to_ours(
     for name, array in arrays.items():
         if any(re.fullmatch(pattern, name) for pattern in family.ignored):
             continue
-        matches = ((rename(name, rule.theirs, rule.ours), rule) for rule in family.rules)
-        path, rule = next(((path, rule) for path, rule in matches if path is not None), (None, None))
-        if path is None or rule is None:
+        rule, paths = _rule_for_theirs(family, name)
+        taken = [path for path in paths if path in found]
+        if rule is None:
             problems.append(f"{name}: no rule for it")
-        elif path in found:
-            problems.append(f"{name}: is {path}, which {origin[path]} is already")
+        elif taken:
+            problems.append(f"{name}: is {taken[0]}, which {origin[taken[0]]} is already")
         elif not rule.fits(array):
             problems.append(f"{name}: {rule.expected()}, got shape {array.shape}")
         else:
-            found[path], origin[path] = rule.to_ours(array), name
+            found |= zip(paths, rule.to_ours(array), strict=True)
+            origin |= dict.fromkeys(paths, name)
     return found if family.inputs is None else family.inputs.to_ours(found), origin, problems
 
 
@@ -163,18 +206,47 @@ def to_theirs(family: Family, arrays: Mapping[str, np.ndarray]) -> tuple[dict[st
     """The inverse of `to_ours`: a file's names and arrays from ours, and the paths that no rule covers."""
     renamed: dict[str, np.ndarray] = {}
     problems: list[str] = []
+    done: set[str] = set()
     if family.inputs is not None:
         arrays = family.inputs.to_theirs(arrays)
-    for path, array in arrays.items():
-        matches = ((rename(path, rule.ours, rule.theirs), rule) for rule in family.rules)
-        name, rule = next(((name, rule) for name, rule in matches if name is not None), (None, None))
+    for path in arrays:
+        name, rule = _rule_for_ours(family, path)
         if name is None or rule is None:
             problems.append(f"{path}: no rule for it")
-        else:
-            renamed[name] = rule.to_theirs(array)
+        elif name not in done:
+            done.add(name)  # with all the parts that it has
+            paths = [rename(name, rule.theirs, template) for template in rule.paths]
+            parts = [arrays[each] for each in paths if each in arrays]
+            if len(parts) < len(paths):
+                absent = next(each for each in paths if each not in arrays)
+                problems.append(f"{absent}: missing, which {name} holds beside {path}")
+            elif len({part.shape for part in parts}) > 1:
+                shapes = ", ".join(str(part.shape) for part in parts)
+                problems.append(f"{path}: expected the shape of the other parts of {name}, got {shapes}")
+            else:
+                renamed[name] = rule.to_theirs(parts)
     if family.derived is not None:
         renamed |= family.derived(renamed)
     return renamed, problems
+
+
+def _rule_for_theirs(family: Family, name: str) -> tuple[Rule | None, tuple[str, ...]]:
+    """The first rule for a name in a file, and our paths of what it holds."""
+    for rule in family.rules:
+        paths = tuple(rename(name, rule.theirs, template) for template in rule.paths)
+        if None not in paths:
+            return rule, paths
+    return None, ()
+
+
+def _rule_for_ours(family: Family, path: str) -> tuple[str | None, Rule | None]:
+    """The name in a file of what is at a path of ours, alone or as a part, and the first rule that gives it."""
+    for rule in family.rules:
+        for template in rule.paths:
+            name = rename(path, template, rule.theirs)
+            if name is not None:
+                return name, rule
+    return None, None
 
 
 def join(*groups: Iterable[Rule]) -> tuple[Rule, ...]:
