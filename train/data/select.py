@@ -30,12 +30,15 @@ class OfClasses(Subset):
 
     Raises:
       UnknownNameError: there is no such class; the message names the nearest.
-      DataError: the source has no classes, or a class is named twice.
+      DataError: the source has no classes, a class is named twice, or other fields number classes too.
     """
 
     def __init__(self, source: Source, class_names: Sequence[str]) -> None:
         if not has_classes(source):
             raise DataError(f"data.classes: {source.name} has no classes")
+        for name, field in source.spec.items():
+            if name != "label" and field.kind in (Kind.LABEL, Kind.LABEL_MAP):
+                raise DataError(f"data.classes: no rule for field {name!r} ({field.kind})")
         known = source.facts.classes
         if len(set(class_names)) < len(class_names):
             raise DataError(f"data.classes: expected each class once, got {', '.join(class_names)}")

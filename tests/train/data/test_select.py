@@ -6,7 +6,7 @@ from sklearn.model_selection import train_test_split
 
 from tests.train.data.examples import Counting
 from train.config import Data
-from train.data import ArraySource, DataError, Facts, in_memory, load
+from train.data import ArraySource, DataError, Facts, Field, Kind, in_memory, load
 from train.data.select import OfClasses, balanced_subset, imbalanced_subset, stratified_split
 from zoo.names import UnknownNameError
 
@@ -98,6 +98,15 @@ def test_classes_of_objects_are_no_classes_of_examples():
     for config in (Data("scenes", classes=("1", "2")), Data("scenes", per_class=(1, 2))):
         with pytest.raises(DataError, match="scenes has no classes"):
             load(config, "train")
+
+
+def test_classes_are_not_numbered_anew_where_label_maps_number_them_too():
+    spec = {**SOURCE.spec, "label_map": Field(Kind.LABEL_MAP, (4, 4), "int32")}
+    source = ArraySource(
+        "mapped", {**SOURCE.arrays(), "label_map": np.zeros((100, 4, 4), np.int32)}, spec, SOURCE.facts
+    )
+    with pytest.raises(DataError, match=r"data\.classes: no rule for field 'label_map' \(label_map\)"):
+        OfClasses(source, ("dog", "bee"))
 
 
 def test_later_classes_have_evenly_more_examples():

@@ -147,3 +147,19 @@ def test_as_a_part_of_augmentation_it_gets_flipped_bytes_and_a_key_of_its_own(mo
     np.testing.assert_array_equal(given["images"], flip(batch["image"], mirror))
     assert given["key"] == jax.random.fold_in(key, 7)
     np.testing.assert_array_equal(np.rint(result * 255), 255 - np.asarray(given["images"], int))
+
+
+def test_all_frames_of_a_clip_go_through_the_operation_that_an_image_would(monkeypatch):
+    given = []
+
+    def note(images, operation, setting):
+        given.append((np.asarray(images), np.asarray(operation), np.asarray(setting)))
+        return images
+
+    monkeypatch.setattr(sys.modules["train.data.augment.trivial"], "operate", note)
+    clips = np.random.default_rng(0).integers(0, 256, (50, 3, 2, 2, 3), np.uint8)
+    for images in (clips[:, 0], clips):
+        np.testing.assert_array_equal(trivial_augment(jax.random.key(5), images), images)
+    (_, *of_image), (frames, *of_frames) = given
+    np.testing.assert_array_equal(frames[3:6], clips[1])
+    np.testing.assert_array_equal(of_frames, np.repeat(of_image, 3, axis=1))

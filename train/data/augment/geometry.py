@@ -262,15 +262,16 @@ def move(name: str, batch: Batch, drawn: Shift | Mirror | Turn, spec: Spec, at: 
         if kind not in STILL
     }
     batch = {**batch, **moved}
-    groups = aligned(spec)
-    for group in groups:
+    padded = [name for name, field in spec.items() if field.most and name in moved]
+    for group in aligned(spec):
         valid = batch[f"{group[0]}_valid"]
         for field in group:
             if spec[field].kind == Kind.BOXES:
                 extent = batch[field][..., 2:] - batch[field][..., :2]
                 valid &= jnp.all(extent > VISIBLE, axis=-1)
         batch |= {f"{field}_valid": valid for field in group}
-    for field in {name for group in groups for name in group}.union(name for name in moved if spec[name].most):
+        padded += [field for field in group if field not in moved]
+    for field in padded:
         valid = batch[f"{field}_valid"].reshape(*batch[f"{field}_valid"].shape, *[1] * (batch[field].ndim - 2))
         batch[field] = jnp.where(valid, batch[field], jnp.zeros((), batch[field].dtype))
     return batch
