@@ -87,7 +87,8 @@ class Assembly:
             return None
         try:
             file = transfer.weights_file(recipe.model.name, recipe.weights)
-            loaded = zoo.load_weights(self.model, file, self.inputs[0].shape[1:], self.init_key)
+            examples = [jax.ShapeDtypeStruct(each.shape[1:], each.dtype) for each in self.inputs]
+            loaded = zoo.load_weights(self.model, file, examples, self.init_key, into=part_of(self.model))
         except (ValueError, ImportError, OSError) as error:
             raise RecipeError(f"weights: {error}") from error
         return jax.device_get(loaded)
@@ -297,7 +298,7 @@ def _adapted(
     if recipe.freeze:
         optimizer = transfer.only_moving(optimizer, recipe.freeze)
     if recipe.optimizer.layer_decay < 1:
-        optimizer = transfer.slower_below(optimizer, model, inputs, recipe.optimizer.layer_decay)
+        optimizer = transfer.slower_below(optimizer, model, inputs, recipe.optimizer.layer_decay, part_of(model))
     return optimizer
 
 
@@ -336,10 +337,13 @@ def make_model(recipe: Recipe, task: Task, axis_name: str | None = None) -> nn.M
         raise RecipeError(f"model.options: {error}") from error
     if axis_name is not None and "axis_name" in {field.name for field in dataclasses.fields(model)}:
         model = model.clone(axis_name=axis_name)  # batch norm averages over the devices
-    wrapped = task.wrap(model)
-    if wrapped is not model:
-        _check_wrapped(recipe)
-    return wrapped
+    return task.wrap(model)
+
+
+def part_of(model: nn.Module) -> str:
+    """The field of a task's model that holds the catalog's; empty where the task has no layers on top."""
+    fields = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
+    return next((name for name, value in fields.items() if isinstance(value, nn.Module) and name != "parent"), "")
 
 
 def _statistics(source: data.Source) -> dict[str, dict[str, float]]:
@@ -351,10 +355,3 @@ def _statistics(source: data.Source) -> dict[str, dict[str, float]]:
             mean, std = np.mean(values, dtype=np.float64), np.std(values, dtype=np.float64)
             found[name] = {"mean": float(mean), "std": float(std)}
     return found
-
-
-def _check_wrapped(recipe: Recipe) -> None:
-    """Refuses what knows the layers of the catalog's models alone, where the task has layers on top of one."""
-    set_ = {"weights": recipe.weights is not None, "optimizer.layer_decay": recipe.optimizer.layer_decay < 1}
-    if fields := [name for name, is_set in set_.items() if is_set]:
-        raise RecipeError(f"{recipe.task.kind} has layers of its own on the model: it does without {', '.join(fields)}")

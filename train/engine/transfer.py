@@ -133,7 +133,7 @@ def kept_statistics(patterns: Sequence[str]) -> Iterator[None]:
         yield
 
 
-def layers(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, int]:
+def layers(model: nn.Module, inputs: tuple[Any, ...], part: str = "") -> dict[str, int]:
     """Which layer each parameter belongs to, counted from the input in the order of computation.
 
     A layer is a block of a stage ("stage2/block3") or, outside of blocks, a top-level module ("stem", "head").
@@ -142,6 +142,7 @@ def layers(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, int]:
     Args:
       model: whose parameters; nothing is computed.
       inputs: what it takes, arrays or their shapes and types.
+      part: the field that holds the network whose blocks count; what the model has beside it is one layer, on top.
     """
     order: list[str] = []
 
@@ -152,24 +153,25 @@ def layers(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, int]:
 
     with nn.intercept_methods(note):
         variables = jax.eval_shape(model.init, jax.random.key(0), *inputs)
-    paths = list(flatten_dict(variables["params"], sep="/"))
+    everything = list(flatten_dict(variables["params"], sep="/"))
+    paths = [path for path in everything if path.startswith(f"{part}/" if part else "")]
     first = {path: i for i, path in reversed(list(enumerate(order)))}
     groups: dict[str, int] = {}
     for path in filter(lambda path: "/" in path, paths):
-        module, group = path.rpartition("/")[0], _layer(path)
+        module, group = path.rpartition("/")[0], _layer(path, part)
         groups[group] = min(groups.get(group, len(order)), first.get(module, len(order)))
     number = {group: i for i, group in enumerate(sorted(groups, key=groups.get))}
-    return {path: number.get(_layer(path), 0) for path in paths}
+    return {path: number.get(_layer(path, part), 0) if path in paths else len(number) for path in everything}
 
 
 def slower_below(
-    optimizer: optax.GradientTransformation, model: nn.Module, inputs: tuple[Any, ...], decay: float
+    optimizer: optax.GradientTransformation, model: nn.Module, inputs: tuple[Any, ...], decay: float, part: str = ""
 ) -> optax.GradientTransformation:
     """The optimiser with learning rates that fall by the factor `decay` from each layer to the one below it."""
 
     @functools.cache
     def factors() -> dict[str, float]:
-        layer = layers(model, inputs)
+        layer = layers(model, inputs, part)
         top = max(layer.values())
         return {path: decay ** (top - number) for path, number in layer.items()}
 
@@ -179,8 +181,8 @@ def slower_below(
     return optax.chain(optimizer, optax.stateless(scale))
 
 
-def _layer(path: str) -> str:
-    parts = path.split("/")
+def _layer(path: str, part: str) -> str:
+    parts = path.removeprefix(f"{part}/").split("/")
     return "/".join(parts[:2] if len(parts) > 3 else parts[:1])
 
 

@@ -169,7 +169,7 @@ def look(subject: Subject, image: Image, layer: str | None, label: str | None, s
             Stage(
                 name,
                 channels=values.shape[-1],
-                stride=features[name].stride,
+                stride=max(features[name].stride),
                 shown=(shown := strongest[name][:MAPS_SHOWN].tolist()),
                 maps=np.moveaxis(values[..., shown], -1, 0),
                 projection=projection,
@@ -296,7 +296,7 @@ def _default_layer(model: nn.Module, variables: PyTree[Array], images: Array, fe
             jax.eval_shape(lambda *arrays, name=name: grad_cam(model, *arrays, name, 0), variables, images)
         except ValueError:
             continue
-        if features[name].stride < max(images.shape[1:3]):
+        if max(features[name].stride) < max(images.shape[1:3]):
             return name
         found.append(name)
     if not found:

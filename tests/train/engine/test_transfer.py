@@ -13,14 +13,15 @@ import pytest
 import zoo
 from tests.train import harness
 from tests.train.small import TASK, ConvNet, Net, images_and_labels, make_state, quick_compiling
+from train.config import Augment, Data, Model, Optimizer, Recipe, RecipeError
+from train.config.tasks.angles import CosFace
 from train.engine import transfer
 from train.engine.assemble import assemble
-from train.config import Augment
 from train.engine.optim import has_moved, make_optimizer
-from train.config import Data, Model, Optimizer, Recipe, RecipeError
 from train.engine.state import fingerprint
 from train.engine.step import make_update
 from train.store.workdir import Workdir
+from zoo.hyperspheres.heads import LearnedDirections
 
 random = np.random.default_rng(0)
 PARAMS = {
@@ -335,3 +336,24 @@ def safetensors(path):
     from safetensors.numpy import load_file
 
     return load_file(path)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_task_with_layers_of_its_own_begins_with_the_networks_weights_and_draws_its_own(whole, data):
+    assembly = assemble(harness.recipe(data, task=CosFace(dims=4), weights=str(whole[0] / "model.safetensors")))
+    expected = zoo.load_weights("tiny", whole[0] / "model.safetensors")
+    found = assembly.weights
+    for collection, tree in expected.items():
+        jax.tree.map(np.testing.assert_array_equal, found[collection]["backbone"], tree)
+    (own,) = found["params"].keys() - {"backbone"}
+    drawn = jax.jit(assembly.make_state)().params
+    jax.tree.map(np.testing.assert_array_equal, found["params"][own], drawn[own])
+    assert fingerprint(drawn["backbone"]) != fingerprint(found["params"]["backbone"])
+
+
+def test_blocks_of_a_network_that_is_part_of_another_count_as_alone_and_what_is_beside_it_is_on_top():
+    alone, image = zoo.create("cifar_resnet8", num_classes=4), jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
+    expected = transfer.layers(alone, (image,))
+    found = transfer.layers(LearnedDirections(alone, 3), (image,), part="backbone")
+    assert found.pop("directions") == max(expected.values()) + 1
+    assert {path.removeprefix("backbone/"): number for path, number in found.items()} == expected
