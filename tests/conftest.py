@@ -1,6 +1,6 @@
 """Programs are compiled once for a whole run of the tests: both workers, and what they start, share one cache.
 
-Compiling is most of what the tests take. Where `JAX_COMPILATION_CACHE_DIR` is set, as in `.ci/run`, it is used and kept.
+Compiling is most of what the tests take. Where `JAX_COMPILATION_CACHE_DIR` is set, as in `.ci/run`, that is used.
 """
 
 import os

@@ -47,7 +47,8 @@ def test_the_library_snippet_runs():
 
 def test_commands_of_the_readme_exist_and_take_their_options(monkeypatch):
     fitted = []
-    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: fitted.append(recipe.name) or Outcome(0, {}, None))
+    ended = Outcome(0, {}, None)
+    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: fitted.append(recipe.name) or ended)
     for command, *arguments in filter(None, _commands("train")):
         assert command in COMMANDS
         if command == "fit" and arguments[0] != "RECIPE":

@@ -64,7 +64,5 @@ def regression(engine, data, tmp_path_factory):
     """The folder of a regression run, which keeps no moving average."""
     path = tmp_path_factory.mktemp("regression") / "run"
     with engine():
-        harness.run(
-            harness.recipe(data, task=Regression(), optimizer=Optimizer("adam", learning_rate=3e-3)), path
-        )
+        harness.run(harness.recipe(data, task=Regression(), optimizer=Optimizer("adam", learning_rate=3e-3)), path)
     return path

@@ -13,9 +13,9 @@ import zoo
 from tests.train import harness
 from tests.train.harness import ROOT, begin, lines, recipe
 from train import cli
-from train.engine.loop import Outcome
 from train.config import Classification, Recipe, flatten
 from train.config.tasks.sphere import SphereClassification, SphereJoint
+from train.engine.loop import Outcome
 from train.recipes import get
 from train.store.workdir import Workdir
 

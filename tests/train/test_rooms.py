@@ -54,14 +54,18 @@ def rooms_of(path):
 
 
 def test_every_room_is_known_here():
-    rooms = {path.stem for path in (ROOT / "train").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    rooms = {
+        path.stem for path in (ROOT / "train").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
     assert rooms == MAY_IMPORT.keys()
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_a_room_imports_what_it_may(room):
     for path in files_of(room):
-        allowed = MAY_IMPORT[room] | {room} | ({"report"} if room == "tasks" and path.stem in ("page", "drawing") else set())
+        allowed = (
+            MAY_IMPORT[room] | {room} | ({"report"} if room == "tasks" and path.stem in ("page", "drawing") else set())
+        )
         assert rooms_of(path) <= allowed, path.relative_to(ROOT)
 
 
@@ -77,7 +81,9 @@ def test_the_engine_imports_no_chapter_and_names_no_task(room):
     for path in files_of(room):
         chapters = {name.split(".")[1] for name in imports_of(path) if name.startswith("zoo.")} & CHAPTERS
         assert not chapters, path.relative_to(ROOT)
-        named = {name for name in imports_of(path) if re.match(r"train\.(tasks|config\.tasks)\.(?!protocol)[a-z]", name)}
+        named = {
+            name for name in imports_of(path) if re.match(r"train\.(tasks|config\.tasks)\.(?!protocol)[a-z]", name)
+        }
         assert named <= {"train.tasks.fitted", "train.tasks.make_task", "train.tasks.restore_task"}, path
         words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
         assert not words & KINDS.keys(), path.relative_to(ROOT)
@@ -87,7 +93,9 @@ def test_settings_and_recipes_import_nothing_heavy():
     light = {"train", "zoo.names", "zoo.names.unknown"}
     for room in ("config", "recipes"):
         for path in files_of(room):
-            names = {name for name in imports_of(path) if name.partition(".")[0] in ("jax", "flax", "numpy", "PIL", "zoo")}
+            names = {
+                name for name in imports_of(path) if name.partition(".")[0] in ("jax", "flax", "numpy", "PIL", "zoo")
+            }
             assert names <= light, path.relative_to(ROOT)
 
 

@@ -19,10 +19,10 @@ from train.engine.assemble import Assembly, assemble
 from train.engine.console import Console
 from train.engine.evaluator import Evaluator
 from train.engine.feed import Feed
+from train.engine.finish import write_results
 from train.engine.interrupt import Interrupt
 from train.engine.meter import Meter, NonFiniteError, check_state
 from train.engine.progress import Progress
-from train.engine.finish import write_results
 from train.engine.state import TrainState
 from train.engine.transfer import check_origin
 from train.store.checkpoint import CheckpointError, Checkpoints

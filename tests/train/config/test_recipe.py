@@ -57,9 +57,7 @@ def test_values_out_of_range_are_listed_together():
     assert str(caught.value) == "recipe bad: out of range: epochs=0, early_stop=-1"
     with pytest.raises(RecipeError) as caught:
         Optimizer(learning_rate=float("nan"), momentum=1.0, ema=1.0)
-    assert str(caught.value) == (
-        "out of range: optimizer.learning_rate=nan, optimizer.momentum=1.0, optimizer.ema=1.0"
-    )
+    assert str(caught.value) == ("out of range: optimizer.learning_rate=nan, optimizer.momentum=1.0, optimizer.ema=1.0")
 
 
 BAD_VALUES = {
@@ -208,7 +206,6 @@ def test_named_recipes_are_found_by_name_and_a_typo_gives_the_nearest():
         get("digit")
 
 
-
 # ---- tasks ----
 
 
@@ -250,7 +247,9 @@ def test_each_setting_of_a_task_has_its_range(kind, field, value):
 
 
 def test_prototypes_refuse_what_their_kind_does_not_have():
-    with pytest.raises(RecipeError, match=r"sphere_classification with one_hot prototypes has no task\.seed: leave out"):
+    with pytest.raises(
+        RecipeError, match=r"sphere_classification with one_hot prototypes has no task\.seed: leave out"
+    ):
         SphereClassification(prototypes="one_hot", seed=3)
     with pytest.raises(RecipeError, match=r"with separated prototypes has no task\.vectors"):
         SphereJoint(vectors="words.npz")

@@ -14,12 +14,11 @@ import pytest
 import zoo
 import zoo.perceptrons
 from tests.train.small import TASK, Boxes, ConvNet, Detection, Net, detection_batch, make_state
-from train.config import Augment
+from train.config import Augment, Optimizer
 from train.data import ArraySource, Facts, GrainPipeline, MemoryPipeline, augment, preprocess
 from train.engine.feed import GrainFeed, MemoryFeed
 from train.engine.optim import make_optimizer
 from train.engine.placement import make_placement
-from train.config import Optimizer
 from train.engine.state import fingerprint, initial_state
 from train.engine.step import make_evaluate, make_predict, make_update
 
@@ -185,7 +184,7 @@ def test_evaluation_counts_every_example_once_on_any_number_of_devices():
 
 @functools.cache
 def detector(name):
-    """Three steps on ragged batches: some devices have three boxes, some none, and the loss is a mean over all boxes."""
+    """Three steps on ragged batches: some devices have six boxes, some none; the loss is the mean over all boxes."""
     task, optimizer, batch = Detection(), optax.sgd(0.1), detection_batch(BATCH)
     batch["objects"]["valid"] = np.arange(3)[None] < np.array([3, 3, 0, 0, 1, 0, 2, 3] * (BATCH // 8))[:, None]
     placement = placement_of(name)

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.engine.assemble import assemble
 from train.config import Augment, Data, DataError, Model, Optimizer, Recipe, RecipeError
 from train.config.tasks.regression import Regression
+from train.engine.assemble import assemble
 
 MLP = Model("mlp", options=("hidden=(4,)",))
 

@@ -10,15 +10,15 @@ import sklearn.metrics
 
 import zoo
 from tests.train.harness import TEST, lines, recipe
-from train.engine.assemble import assemble
-from train.engine.console import Console
 from train.config import Data
 from train.data import load
 from train.data.source import Wrapped
+from train.engine.assemble import assemble
+from train.engine.console import Console
 from train.engine.evaluator import Evaluator, first_kernel
+from train.store.workdir import Workdir
 from train.use.evaluate import evaluate_run
 from train.use.open_run import load_variables
-from train.store.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures("runs")
 

@@ -11,9 +11,9 @@ import pytest
 from tests.train import harness
 from tests.train.harness import begin, check_lines, recipe, run, saved, signal_at
 from train.engine import finish, loop
-from train.store.checkpoint import Checkpoints
 from train.engine.evaluator import Evaluator
 from train.engine.feed import MemoryFeed
+from train.store.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("runs")
 

@@ -9,10 +9,10 @@ import pytest
 
 import zoo
 from tests.train.harness import STEPS_PER_EPOCH, lines, recipe, run, saved
-from train.store.checkpoint import Checkpoints
 from train.config import DataError, Metric
 from train.engine.evaluator import Evaluator
 from train.engine.state import fingerprint
+from train.store.checkpoint import Checkpoints
 from train.store.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures("runs")

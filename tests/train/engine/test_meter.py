@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from train.config import Data, Optimizer, Recipe
 from train.engine import meter
 from train.engine.meter import Meter, NonFiniteError, check_state
-from train.config import Data, Optimizer, Recipe
 from train.engine.step import Sums
 from train.tasks.classification.task import Classification
 from train.tasks.protocol import Ratio

@@ -11,10 +11,10 @@ import pytest
 
 from tests.train.harness import BATCH, STEPS_PER_EPOCH, begin, lines, recipe, run, saved, signal_at
 from train import cli
+from train.config import Data, Optimizer
 from train.data import load, make_pipeline
 from train.engine.feed import MemoryFeed
 from train.engine.loop import NonFiniteError
-from train.config import Data, Optimizer
 from train.tasks.classification.task import Classification
 
 pytestmark = pytest.mark.usefixtures("runs")

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 from tests.train.small import quick_compiling
-from train.engine.optim import decay_mask, has_moved, make_optimizer, make_schedule
 from train.config import Optimizer, Schedule
+from train.engine.optim import decay_mask, has_moved, make_optimizer, make_schedule
 from zoo.names import UnknownNameError
 
 NAMES = ("sgd", "adam", "adamw", "lars", "lamb", "muon")

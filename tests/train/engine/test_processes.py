@@ -16,10 +16,28 @@ from train.store.workdir import Workdir
 
 pytestmark = pytest.mark.slow  # four starts of two programs each
 
-OPTIONS = (
-    "fit digits_mlp --data.limit 128 --data.batch-size 16 --data.eval-batch-size 80 --epochs 12 --eval-every 4 "
-    "--log-every 4 --model.options hidden=(8,) --optimizer.ema 0.5 --steps-per-dispatch 1"
-).split()
+OPTIONS = [
+    "fit",
+    "digits_mlp",
+    "--data.limit",
+    "128",
+    "--data.batch-size",
+    "16",
+    "--data.eval-batch-size",
+    "80",
+    "--epochs",
+    "12",
+    "--eval-every",
+    "4",
+    "--log-every",
+    "4",
+    "--model.options",
+    "hidden=(8,)",
+    "--optimizer.ema",
+    "0.5",
+    "--steps-per-dispatch",
+    "1",
+]
 
 
 def start(arguments, processes):

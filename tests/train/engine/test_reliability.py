@@ -16,12 +16,12 @@ import pytest
 from tests.train import harness
 from tests.train.harness import begin, check_lines, lines, recipe, run, saved, signal_at
 from train import cli
-from train.store import seal
-from train.store.checkpoint import CheckpointError
+from train.config import Optimizer
 from train.engine.evaluator import Evaluator
 from train.engine.feed import MemoryFeed
+from train.store import seal
+from train.store.checkpoint import CheckpointError
 from train.store.files import write_json
-from train.config import Optimizer
 from train.store.workdir import Workdir, WorkdirError
 
 pytestmark = pytest.mark.usefixtures("runs")

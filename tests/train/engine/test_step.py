@@ -21,10 +21,11 @@ from tests.train.small import (
     make_state,
     quick_compiling,
 )
-from train.engine.optim import make_optimizer
 from train.config import Optimizer
+from train.engine.optim import make_optimizer
 from train.engine.state import fingerprint
-from train.engine.step import AUGMENTATION, DROPOUT, TASK as TASK_DRAWS, make_evaluate, make_predict, make_update, step_key
+from train.engine.step import AUGMENTATION, DROPOUT, make_evaluate, make_predict, make_update, step_key
+from train.engine.step import TASK as TASK_DRAWS
 from train.tasks.protocol import Aux, OneForward, Ratio
 from zoo.perceptrons import MLP
 
@@ -340,7 +341,7 @@ def test_a_task_may_call_the_model_several_times_and_draw_from_its_key():
     state = make_state(model, optimizer, IMAGES)
     update = jax.jit(make_update(model, Twice(), optimizer))
     new, sums = update(state, BATCH)
-    later, sums_later = update(new, BATCH)
+    _, sums_later = update(new, BATCH)
     assert float(sums.totals["difference"]) > 0
     assert float(sums.totals["noise"]) != float(sums_later.totals["noise"])
     mean, once = (s.model_state["batch_stats"]["block"]["norm"]["mean"] for s in (new, update_once(state)))

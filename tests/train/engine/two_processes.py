@@ -1,6 +1,6 @@
 """One of several processes that train together; `test_placement.py` starts them, on one machine.
 
-python -m tests.train.engine.two_processes PORT PROCESSES PROCESS    prints each run's losses and a sum of its parameters
+`python -m tests.train.engine.two_processes PORT PROCESSES PROCESS` prints losses and a sum of the parameters.
 """
 
 import json

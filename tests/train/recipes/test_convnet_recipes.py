@@ -10,15 +10,15 @@ from PIL import Image
 
 from tests.train import harness
 from tests.train.data.test_framing import picture
+from train import data
+from train.config import Model, Recipe, RecipeError
 from train.engine.assemble import assemble
 from train.engine.console import Console
-from train import data
-from train.use.open_run import load_variables
-from train.use.predict import predict_images
 from train.engine.optim import make_schedule
-from train.config import Model, Recipe, RecipeError
 from train.recipes import cifar, get, imagenet
 from train.store.workdir import Workdir
+from train.use.open_run import load_variables
+from train.use.predict import predict_images
 
 CIFAR, IMAGENET = 50_000, 1_281_167
 """Training images."""

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.store import seal
-from train.store.checkpoint import CheckpointError, Checkpoints
 from train.config import Metric, Recipe
 from train.engine.state import TrainState, fingerprint
+from train.store import seal
+from train.store.checkpoint import CheckpointError, Checkpoints
 
 ACCURACY = Metric("accuracy", "Accuracy")
 

@@ -12,15 +12,15 @@ import zoo
 from tests.shared import shared
 from tests.train import harness
 from train import cli
-from train.engine.assemble import assemble
-from train.engine.console import Console
 from train.config import Augment, Data, DataError, Model, Optimizer
 from train.data import load
-from train.use.explain import ExplainError, _class_number, explain, find_subject
-from train.use.predict import predict_images
-from train.use.explanation import MAPS_SHOWN, Explanation, Stage, _around, explanation
+from train.engine.assemble import assemble
+from train.engine.console import Console
 from train.store.checkpoint import CheckpointError
 from train.store.workdir import Workdir
+from train.use.explain import ExplainError, _class_number, explain, find_subject
+from train.use.explanation import MAPS_SHOWN, Explanation, Stage, _around, explanation
+from train.use.predict import predict_images
 from zoo.convnets.looking import grad_cam
 from zoo.names import UnknownNameError
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.train.harness import begin, lines, recipe
 from train import cli
-from train.store.checkpoint import CheckpointError
-from train.store.workdir import WorkdirError
-from train.engine.console import Console
 from train.config import Data, DataError
 from train.data import Field, Kind, load, read_image
+from train.engine.console import Console
+from train.store.checkpoint import CheckpointError
+from train.store.workdir import WorkdirError
 from train.tasks.regression.task import Regression
 from train.use.predict import predict_images
 
@@ -136,7 +136,7 @@ def test_predict_says_what_is_missing(whole, tmp_path, capsys):
 
 @pytest.mark.usefixtures("runs")
 def test_predict_leaves_a_picture_an_image_and_its_records_as_json(whole, images, tmp_path):
-    paths, arrays = images
+    paths, _ = images
     (tmp_path / "other").mkdir()
     twin = shutil.copy(paths[0], tmp_path / "other" / paths[0].name)
     records = predict_images(whole[0], (*paths[:2], twin), output=tmp_path / "out", console=QUIET)
