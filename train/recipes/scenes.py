@@ -10,7 +10,7 @@ from train.config.tasks.digit_boxes import DigitBoxes
 from train.config.tasks.segmentation import Segmentation
 
 _DATA = Data(source="scenes", batch_size=16, eval_batch_size=125)
-_AUGMENT = Augment(pad_crop=8, mean=(0.25, 0.25, 0.25), std=(0.2, 0.2, 0.2))
+_AUGMENT = Augment(pad_crop=8, mean=(0.31, 0.31, 0.31), std=(0.22, 0.22, 0.22))
 
 SEGMENTATION = Recipe(
     name="scenes_segmentation",

@@ -1,9 +1,8 @@
-"""The colours of classes where they are drawn on images: the theme's, but for black and grey, which images have."""
+"""The colours of classes where they are drawn on images: the report's, but for black and grey, which images have."""
 
-from train.report.theme import COLOURS
-
-_INSTEAD = {"#000000": "#c2185b", "#7f7f7f": "#7b4fd0"}
-ON_IMAGES = tuple(_INSTEAD.get(colour, colour) for colour in COLOURS)
+ON_IMAGES = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#c2185b", "#8c564b", "#7b4fd0", "#bcbd22"
+)  # fmt: skip
 
 
 def class_colour(label: int) -> str:

@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIDE, GAP, LINE = 1.6, 0.12, 0.22
+SIDE, GAP, LINE = 2.1, 0.12, 0.16
 """Of an image, between images, of a line of text; in inches."""
 
 
@@ -56,7 +56,7 @@ def grid(
     """
     columns = min(columns, len(shown))
     lines = max(example.caption.count("\n") + 1 if example.caption else 0 for example in shown)
-    step = side + GAP, side + GAP + lines * LINE
+    step = side + GAP, side + GAP + (lines + 0.5) * LINE
     width, height = columns * step[0] + GAP, math.ceil(len(shown) / columns) * step[1] + GAP
     figure = new_figure(width, height, theme)
     figure.set_layout_engine("none")
@@ -85,9 +85,9 @@ def _draw(axes: Axes, example: Shown, names: Sequence[str], corner: tuple[float,
         label = int(found.classes[place])
         colour = class_colour(label)
         corners = corner + scale * found.boxes[place].reshape(2, 2)
-        _outline(axes, corners, colour, 1.2 if side < 2 else 2.0)
+        _outline(axes, corners, colour, 1.2 if side < 3 else 2.0)
         score = "" if found.scores is None else f" {100 * found.scores[place]:.0f}"
-        size = 5 if side < 2 else 9
+        size = 5 if side < 1.5 else 6.5 if side < 3 else 9
         axes.text(
             corners[0, 0], corners[0, 1], f"{shorten(names[label], 12)}{score}", fontsize=size, color="white",
             va="bottom" if corners[0, 1] > top + 0.1 * side else "top", parse_math=False,

@@ -144,7 +144,7 @@ class BoxPage:
         found = _boxes({name: each[f"predicted_{name}"] for name in _PREDICTED})
         found = found._replace(boxes=scale * found.boxes)
         errors = [f"{each[name]} {name}" for name in ("missed", "false") if each[name]]
-        caption = f"example {each['row']}: {', '.join(errors) or 'all found'}"
+        caption = f"example {each['row']}\n{', '.join(errors) or 'all found'}"
         return Shown(each["image"], true, found, caption)
 
     def _classes(self) -> tuple[str, bytes]:

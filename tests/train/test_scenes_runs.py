@@ -1,0 +1,151 @@
+"""Whole runs of the two tasks on scenes: they train, resume bit by bit, report, and draw what they predict."""
+
+import dataclasses
+import functools
+import importlib
+import json
+import signal
+import types
+
+import flax.linen as nn
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo.catalog
+from tests.train import harness
+from train.config import Augment, Data, Model, Optimizer, Recipe, RecipeError, Schedule
+from train.config.tasks.digit_boxes import DigitBoxes
+from train.config.tasks.segmentation import Segmentation
+from train.engine import finish
+from train.engine.assemble import assemble
+from train.store.workdir import Workdir
+from train.use.predict import predict_images
+from zoo.names import UnknownNameError
+from zoo.nn import BatchNorm, Conv
+
+scenes = importlib.import_module("train.data.sources.scenes")  # beside a function of that name
+TASKS = {"segmentation": Segmentation(), "digit_boxes": DigitBoxes()}
+
+
+class Maps(nn.Module):
+    """A backbone of two maps, quick to compile."""
+
+    num_classes: int = 0
+    dtype: object = None
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images, train=False, features=False):
+        named, x = {}, images
+        for name, strides in (("stage1", 4), ("stage2", 2)):
+            x = Conv(4, (3, 3), strides, 1, name=name)(x)
+            named[name] = x = nn.relu(BatchNorm(axis_name=self.axis_name, name=f"{name}_norm")(x, not train))
+        return named if features else x.mean(axis=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def small(engine):
+    """A context of few scenes and a small backbone, with the report drawn."""
+    row = dataclasses.replace(zoo.catalog.CATALOG["cifar_resnet8"], name="maps", builder=f"{__name__}:Maps", options={})
+    draw = finish.write_report
+    with engine(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.catalog.CATALOG", types.MappingProxyType({**zoo.catalog.CATALOG, "maps": row}))
+        patch.setattr(scenes, "COUNTS", {"train": 16, "test": 7})
+        patch.setattr(scenes, "_composed", functools.cache(scenes._composed.__wrapped__))
+        patch.setattr(finish, "write_report", draw)
+        yield
+
+
+def recipe(kind, **changes):
+    """Shifted and mirrored scenes, a batch that the test split does not fill, for two epochs."""
+    base = Recipe(
+        name="scenes",
+        model=Model("maps"),
+        data=Data(source="scenes", batch_size=4, eval_batch_size=4),
+        augment=Augment(pad_crop=6, flip=True, mean=(0.3, 0.3, 0.3), std=(0.2, 0.2, 0.2)),
+        task=TASKS[kind],
+        optimizer=Optimizer("adamw", learning_rate=3e-3),
+        schedule=Schedule("constant"),
+        epochs=2,
+        log_every=3,
+    )
+    return dataclasses.replace(base, **changes)
+
+
+@pytest.fixture(scope="module")
+def finished(small, tmp_path_factory):
+    """A finished run of each task."""
+
+    @functools.cache
+    def run(kind):
+        path = tmp_path_factory.mktemp(kind) / "run"
+        return path, harness.run(recipe(kind), path)
+
+    return run
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_run_reports_what_it_learned(kind, finished):
+    path, outcome = finished(kind)
+    html = (path / "report.html").read_text(encoding="utf-8")
+    metric = assemble(recipe(kind)).task.metrics[0]
+    assert {metric.name, "loss"} <= outcome.metrics.keys()
+    assert np.isfinite(outcome.metrics["loss"])
+    for words in ("<h2>Classes</h2>", "<h2>Examples</h2>", "<h2>Worst examples</h2>", f"test {metric.title}"):
+        assert words.lower() in html.lower()
+    assert (path / "predictions.png").stat().st_size
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_resumed_run_equals_the_uninterrupted_one(kind, finished, tmp_path, monkeypatch):
+    path, outcome = finished(kind)
+    copy = tmp_path / "run"
+    monkeypatch.setattr(finish, "write_report", harness.write_no_report)
+    with monkeypatch.context() as patch:
+        harness.signal_at(patch, harness.MemoryFeed, "advance", signal.SIGTERM, call=5)
+        assert harness.run(recipe(kind), copy).fingerprint is None
+    assert harness.run(recipe(kind), copy, resume=True).fingerprint == outcome.fingerprint
+    harness.check_lines(copy, path)
+
+
+def test_boxes_of_some_examples_are_followed_over_the_run(finished):
+    path, _ = finished("digit_boxes")
+    seen = Workdir(path).read_seen()
+    assert [step for step, _ in seen] == [4, 8]
+    assert {name: array.shape for name, array in seen[-1][1].items()} == {
+        "boxes": (6, 8, 4),
+        "scores": (6, 8),
+        "classes": (6, 8),
+        "valid": (6, 8),
+    }
+    assert "<h2>Boxes over the run</h2>" in (path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_prediction_of_an_image_file_is_drawn_and_written_down(kind, finished, tmp_path):
+    path, _ = finished(kind)
+    (record,) = predict_images(path, (path / "example.png",), output=tmp_path)
+    (written,) = json.loads((tmp_path / "predictions.json").read_text(encoding="utf-8"))
+    assert written == json.loads(json.dumps(record))
+    if kind == "segmentation":
+        assert sum(length for _, length in written["runs"]) == 64 * 64
+    else:
+        assert all(0 <= side <= 64 for box in written["boxes"] for side in box["box"])
+    with Image.open(tmp_path / "example.png") as picture:
+        assert picture.mode == "RGB"
+        assert min(picture.size) > 200
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("segmentation", "label_map"), ("digit_boxes", "boxes, classes")])
+def test_source_without_the_fields_is_refused_in_one_line(kind, missing):
+    of_digits = recipe(kind, data=Data(source="digits"), model=Model("cifar_resnet8"))
+    with pytest.raises(RecipeError) as refused:
+        assemble(of_digits)
+    found = "found image uint8[8,8,1], label int32[]"
+    assert str(refused.value) == f"{kind} on digits: expected examples with {missing}, {found}"
+
+
+def test_map_that_the_model_does_not_have_is_refused(small):
+    with pytest.raises(UnknownNameError, match="stage22'; nearest: stage2"):
+        assemble(recipe("segmentation", task=Segmentation(maps=("stage22",))))
