@@ -163,8 +163,8 @@ def test_page_has_its_sections_and_says_its_result(tmp_path):
     html = "".join(results.sections)
     for words in (
         "<h2>Classes</h2>",
-        "IoU by class",
-        "Confusion matrix",
+        "Intersection over union",
+        "<h2>Confusion matrix</h2>",
         "<h2>Examples</h2>",
         "<h2>Worst examples</h2>",
         "background",

@@ -21,7 +21,7 @@ if typing.TYPE_CHECKING:
 
 SIDE, GAP, LINE = 1.05, 0.08, 0.24
 """Of a panel, between panels, of a line of text; in inches."""
-COLOUR, IMAGE = 0.6, 0.4
+COLOUR, IMAGE = 0.75, 0.25
 """How much of a pixel is its class's colour, and how much the image."""
 
 
@@ -35,9 +35,9 @@ class Palette(NamedTuple):
     def over(
         self, image: UInt8[np.ndarray, "height width channels"], labels: Int[np.ndarray, "height width"]
     ) -> UInt8[np.ndarray, "height width 3"]:
-        """The image in the colours of its classes; background shows the image, ignored pixels are grey."""
-        grey = viewable(image)
-        base = (grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1))[..., :3] / 255
+        """The image in grey, under the colours of its classes; background has none, ignored pixels are flat grey."""
+        grey = np.atleast_3d(viewable(image))[..., :3].mean(axis=-1, keepdims=True) / 255
+        base = np.repeat(grey, 3, axis=-1)
         drawn = base.copy()
         for label in np.unique(labels):
             if label != self.background:

@@ -11,7 +11,7 @@ from train.report.blocks import section
 from train.report.figures import NUMBERED_CLASSES
 from train.report.sample import Leading, spread
 from train.report.sections import themed
-from train.report.theme import pixels, png
+from train.report.theme import pixels
 from train.report.words import grouped, percent
 from train.tasks.protocol import HostBatch, HostPrediction
 from train.tasks.segmentation.drawing import Palette, Shown, panels
@@ -151,12 +151,10 @@ class LabelMapPage:
             (name, None, "–", "none") if np.isnan(iou) else (name, iou, percent(iou, 1, 1), f"{grouped(count)} pixels")
             for name, iou, count in zip(names, ious, support, strict=True)
         ]
-        bars = f"<h3>IoU by class</h3>{blocks.bars(rows)}"
+        text = "Intersection over union: pixels that are a class and predicted as it, over those that are either."
+        bars = section("Classes", blocks.bars(rows), text=text)
         shares = np.rint(100 * self.counts / np.maximum(support, 1)[:, None]).astype(np.int64)
-        text = "Intersection over union: pixels that are a class and predicted as it, over those that are either. "
-        text += "Rows of the matrix are true classes, columns predicted ones, in percent of the row's pixels."
-        if len(names) <= NUMBERED_CLASSES:
-            block = blocks.row(f"<h3>Confusion matrix</h3>{blocks.matrix(shares, names)}", bars)
-            return section("Classes", block, text=text), png(figures.confusion_matrix(shares, names))
         chart, light = themed(lambda theme: figures.confusion_matrix(shares, names, theme), "Confusion matrix.")
-        return section("Classes", chart, bars, text=text), light
+        matrix = blocks.matrix(shares, names) if len(names) <= NUMBERED_CLASSES else chart
+        text = "Rows are true classes, columns predicted ones, in percent of the row's pixels."
+        return bars + section("Confusion matrix", matrix, text=text), light
