@@ -81,7 +81,7 @@ def measure(name: str) -> Row:
         "top1": zoo.pretrained(name).top1,
         "parameters": found.parameters,
         "flops": found.flops,
-        "images_per_second": found.inference.images_per_second(BATCH),
+        "images_per_second": found.inference.examples_per_second(BATCH),
         "compile_seconds": found.inference.compile_seconds,
     }
 
