@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import importlib
 import json
-import signal
+import shutil
 import types
 
 import flax.linen as nn
@@ -100,11 +100,11 @@ def test_run_reports_what_it_learned(kind, finished):
 @pytest.mark.parametrize("kind", TASKS)
 def test_resumed_run_equals_the_uninterrupted_one(kind, finished, tmp_path, monkeypatch):
     path, outcome = finished(kind)
-    copy = tmp_path / "run"
+    copy = shutil.copytree(path, tmp_path / "run")
+    shutil.rmtree(copy / "checkpoints" / "8")  # as if the power had failed in the second epoch
+    for file in (Workdir(copy).report, Workdir(copy).fingerprint):
+        file.unlink()
     monkeypatch.setattr(finish, "write_report", harness.write_no_report)
-    with monkeypatch.context() as patch:
-        harness.signal_at(patch, harness.MemoryFeed, "advance", signal.SIGTERM, call=5)
-        assert harness.run(recipe(kind), copy).fingerprint is None
     assert harness.run(recipe(kind), copy, resume=True).fingerprint == outcome.fingerprint
     harness.check_lines(copy, path)
 

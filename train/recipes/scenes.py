@@ -2,40 +2,42 @@
 
 python -m train fit scenes_segmentation
 python -m train fit scenes_boxes
-python -m train fit scenes_segmentation --task.maps stage3        the coarsest map alone: FCN-32s, so to speak
+python -m train fit scenes_segmentation --task.maps stage4        one map alone, an eighth of the image's size
+
+The network is a thin VGG-11, whose dense layers nothing uses: half the processor time of ResNet-8 on these images.
+Digits are shifted and not mirrored, which would make them others.
+
+Measured on the 250 test scenes with 2 cores of a CPU that others used too; of processor time, all included, each takes
+about four minutes, which are two with both cores free:
+
+| recipe | result | seconds | processor time |
+|---|---|--:|--:|
+| scenes_segmentation | mean IoU 64.44 %, 96.41 % of the pixels | 374 | 247 s |
+| scenes_boxes | AP at IoU 0.5 65.58 %, the right class in 71.77 % of the digits' cells | 318 | 208 s |
+
+Both know their training scenes better (mean IoU 74 %, right class 84 %). Rotation did not help; four times as many
+scenes, each seen a quarter as often, brought the boxes of 24 epochs from 67.1 to 70.2 %.
 """
+
+import dataclasses
 
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 from train.config.tasks.digit_boxes import DigitBoxes
 from train.config.tasks.segmentation import Segmentation
 
-_DATA = Data(source="scenes", batch_size=16, eval_batch_size=125)
-_AUGMENT = Augment(pad_crop=8, mean=(0.31, 0.31, 0.31), std=(0.22, 0.22, 0.22))
-
 SEGMENTATION = Recipe(
     name="scenes_segmentation",
-    model=Model("cifar_resnet8"),
-    data=_DATA,
-    augment=_AUGMENT,
+    model=Model("vgg11_bn", options=("widths=(16,32,64,128,128)", "hidden=16")),
+    data=Data(source="scenes", batch_size=8, eval_batch_size=125),
+    augment=Augment(pad_crop=8, mean=(0.31, 0.31, 0.31), std=(0.22, 0.22, 0.22)),
     task=Segmentation(),
-    optimizer=Optimizer("adamw", learning_rate=4e-3, weight_decay=1e-2),
-    schedule=Schedule("one_cycle", warmup=0.25),
-    epochs=12,
-    eval_every=2,
-    log_every=31,
+    optimizer=Optimizer("adamw", learning_rate=2e-3, weight_decay=1e-2),
+    schedule=Schedule("one_cycle", warmup=0.15),
+    epochs=20,
+    eval_every=4,
+    log_every=125,
 )
 
-BOXES = Recipe(
-    name="scenes_boxes",
-    model=Model("cifar_resnet8"),
-    data=_DATA,
-    augment=_AUGMENT,
-    task=DigitBoxes(),
-    optimizer=Optimizer("adamw", learning_rate=4e-3, weight_decay=1e-2),
-    schedule=Schedule("one_cycle", warmup=0.25),
-    epochs=12,
-    eval_every=2,
-    log_every=31,
-)
+BOXES = dataclasses.replace(SEGMENTATION, name="scenes_boxes", task=DigitBoxes())
 
 RECIPES = (SEGMENTATION, BOXES)
