@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train.data import DataError
-from train.data.fields import aligned
+from train.data.fields import Facts, aligned
 from train.data.sources.npz import npz
 
 
@@ -94,8 +94,44 @@ def test_fields_may_be_there_without_labels_and_targets(tmp_path):
     assert npz(path, "test").spec.keys() == {"image", "label_map"}
 
 
+def test_an_archive_says_which_labels_mean_nothing_and_background(tmp_path):
+    images, names = arrays()["image"], np.array(["cat", "dog"])
+    maps = np.resize(np.array([0, 1, 2, 255], np.uint8), (20, 3, 2))
+    contents = {"image": images, "label_map": maps, "class_names": names}
+    path = write(tmp_path, **contents, ignore=np.uint8(255), background=2)
+    for split in ("train", "test"):
+        source = npz(path, split)
+        assert source.facts == Facts(("cat", "dog"), ignore=255, background=2)
+        found = source.arrays()
+        assert found["label_map"].dtype == np.int32
+        assert np.array_equal(found["label_map"], maps[found["image"][:, 0, 0, 0]])
+    assert npz(write(tmp_path, **contents | {"label_map": maps % 2}), "train").facts == Facts(("cat", "dog"))
+
+
+def test_classes_of_objects_that_are_not_real_may_be_any(tmp_path):
+    classes, valid = np.array([[1, 0, -1]] * 20), np.array([[True, True, False]] * 20)
+    contents = {"image": arrays()["image"], "boxes": np.zeros((20, 3, 4)), "boxes_valid": valid, "classes": classes}
+    train = npz(write(tmp_path, **contents, class_names=np.array(["a", "b"])), "train").arrays()
+    assert train["classes"].dtype == np.int32
+    assert np.array_equal(train["classes"], [[1, 0, 0]] * 16)
+
+
 def changed(**changes):
     return {**arrays(), **changes}
+
+
+def marked(value, row=17, dtype=np.int64, **more):
+    """Label maps of which one pixel has another value."""
+    maps = np.zeros((20, 3, 2), dtype)
+    maps[row, 1, 1] = value
+    return {"image": arrays()["image"], "label_map": maps, "class_names": np.array(["a", "b", "c"]), **more}
+
+
+def objects(value, row=17, **more):
+    """Two objects an image, of which one has another class."""
+    classes = np.zeros((20, 2), int)
+    classes[row, 1] = value
+    return changed(boxes=np.zeros((20, 2, 4)), classes=classes, **more)
 
 
 FLOATS = np.zeros((20, 3, 2, 1), np.float32)
@@ -113,7 +149,7 @@ WRONG = {
     "no label": ({"image": arrays()["image"]}, "expected label or target beside image, found neither"),
     "float labels": (changed(label=np.zeros(20)), r"expected label as 20 integers, found float64 \(20,\)"),
     "too few labels": (changed(label=np.zeros(19, int)), r"expected label as 20 integers, found int64 \(19,\)"),
-    "negative label": (changed(label=np.arange(20) - 3), r"expected label in 0\.\.16, found -3 in row 0"),
+    "negative label": (changed(label=16 - np.arange(20)), r"expected label in 0\.\.16, found -1 in row 17"),
     "label beyond the names": (
         changed(class_names=np.array(["a", "b", "c"])),
         r"expected label in 0\.\.2, found 3 in row",
@@ -169,6 +205,33 @@ WRONG = {
         ),
         r"expected boxes of one shape, found \(2, 4\) and test \(3, 4\)",
     ),
+    "a label map of VOC that does not say what 255 is": (
+        marked(255),
+        r"expected label_map in 0\.\.2 or -1 \(ignore\), found 255 in row 17",
+    ),
+    "a label map with another ignore": (
+        marked(-1, ignore=255, background=3),
+        r"expected label_map in 0\.\.2 or 255 \(ignore\) or 3 \(background\), found -1 in row 17",
+    ),
+    "a label map beyond int32, which would be -1 there": (
+        marked(2**32 - 1, dtype=np.uint32),
+        r"expected label_map in 0\.\.2 .*, found 4294967295 in row 17",
+    ),
+    "a test label map out of range": (
+        marked(0, test_image=arrays()["image"], test_label_map=marked(3, row=4)["label_map"]),
+        r"expected test_label_map in 0\.\.2 .*, found 3 in row 4",
+    ),
+    "an object beyond the names": (
+        objects(4, class_names=np.array(["a", "b", "c", "d"])),
+        r"expected classes in 0\.\.3, found 4 in row 17",
+    ),
+    "an object beyond the labels": (objects(4), r"expected classes in 0\.\.3, found 4 in row 17"),
+    "an object of no class": (objects(-1, row=3), r"expected classes in 0\.\.3, found -1 in row 3"),
+    "several labels to ignore": (marked(0, ignore=[0, 255]), r"expected ignore as one integer, found int64 \(2,\)"),
+    "a number to ignore": (marked(0, ignore=255.0), r"expected ignore as one integer, found float64 \(\)"),
+    "a label to ignore beyond int32": (marked(0, ignore=2**31), r"expected ignore in .*, found 2147483648"),
+    "a background beyond the names": (marked(0, background=4), r"expected background in 0\.\.3, found 4"),
+    "a negative background": (marked(0, background=-1), r"expected background in 0\.\.3, found -1"),
     "numeric names": (changed(class_names=np.arange(4)), "expected class_names as a list of text, found int64"),
     "pickled objects": (changed(class_names=np.array([{}])), "of plain arrays: .*allow_pickle=False"),
 }

@@ -12,6 +12,8 @@ from train.data.select import stratified_split
 from train.data.source import Arrays, ArraySource, generator
 
 TEST_FRACTION = 0.2
+NUMBERS = 2**31
+"""As many numbers as labels may be where nobody named the classes: those of int32."""
 
 
 class Known(NamedTuple):
@@ -46,7 +48,8 @@ def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
     Arrays: "image" (uint8, N H W C) with "label" (integers from 0), "target" (finite numbers) or those of `KNOWN`;
     the same names after "test_" are the test split, else a fifth is held out by a fixed seed. "train_image" may
     stand for "image". "class_names" (text) names the labels, which are else numbered up to the largest; without
-    "label" it names the numbers of "classes" or "label_map".
+    "label" it names the numbers of "classes" or "label_map". The integers "ignore" (else -1) and "background" are
+    what "label_map" may hold besides, see `Facts`.
 
     Raises:
       DataError: an array is missing, or has another shape, type or range than this.
@@ -60,17 +63,15 @@ def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
     if "image" not in found:
         raise DataError(f"{file}: expected an array 'image', found: {', '.join(found) or 'none'}")
     train = _examples(file, found, "")
-    names = _class_names(file, found, train)
+    facts = _facts(file, found, train)
+    train |= _labels(file, "", train, facts)  # before some are held out: errors name the rows of the archive
     if "test_image" in found:
         test = _examples(file, found, "test_")
+        test |= _labels(file, "test_", test, facts)
         _check_alike(file, train, test)
     else:
         train, test = _hold_out(train)
-    for prefix, arrays in (("", train), ("test_", test)):
-        if "label" in arrays:
-            _check_range(file, prefix + "label", arrays["label"], len(names))
-            arrays["label"] = arrays["label"].astype(np.int32)
-    return ArraySource(f"npz:{path}", train if split == "train" else test, _spec(train), Facts(names))
+    return ArraySource(f"npz:{path}", train if split == "train" else test, _spec(train), facts)
 
 
 def _read(file: Path) -> Arrays:
@@ -128,7 +129,8 @@ def _known(file: Path, found: Arrays, prefix: str, name: str, count: int, sizes:
         raise DataError(
             f"{file}: expected {prefix}{name} as {numbers} ({', '.join(wanted)}), found {array.dtype} {array.shape}"
         )
-    array = array.astype(known.dtype)
+    if known.dtype != "int32":  # labels are checked as they are, for a large one would turn into another
+        array = array.astype(known.dtype)
     if name in ("boxes", "keypoints") and not np.all(np.isfinite(array)):
         raise DataError(f"{file}: expected finite numbers in {prefix}{name}")
     if not known.shape.startswith("n"):
@@ -158,6 +160,20 @@ def _spec(arrays: Arrays) -> Spec:
     return spec
 
 
+def _facts(file: Path, found: Arrays, train: Arrays) -> Facts:
+    facts = Facts(_class_names(file, found, train))
+    bounds = {"ignore": (-NUMBERS, NUMBERS - 1), "background": (0, len(facts.classes) or NUMBERS - 1)}
+    for name, (least, most) in bounds.items():
+        if (array := found.get(name)) is None:
+            continue
+        if array.shape != () or array.dtype.kind not in "iu":
+            raise DataError(f"{file}: expected {name} as one integer, found {array.dtype} {array.shape}")
+        if not least <= array <= most:
+            raise DataError(f"{file}: expected {name} in {least}..{most}, found {array}")
+        facts = facts._replace(**{name: int(array)})
+    return facts
+
+
 def _class_names(file: Path, found: Arrays, train: Arrays) -> tuple[str, ...]:
     if not train.keys() & {"label", "classes", "label_map"}:
         return ()
@@ -174,11 +190,25 @@ def _class_names(file: Path, found: Arrays, train: Arrays) -> tuple[str, ...]:
     return tuple(names.tolist())
 
 
-def _check_range(file: Path, name: str, labels: np.ndarray, classes: int) -> None:
-    outside = np.flatnonzero((labels < 0) | (labels >= classes))
-    if outside.size:
-        row = outside[0]
-        raise DataError(f"{file}: expected {name} in 0..{classes - 1}, found {labels[row]} in row {row}")
+def _labels(file: Path, prefix: str, arrays: Arrays, facts: Facts) -> Arrays:
+    """The arrays of labels, each of a class or of what else it may hold."""
+    others = {"ignore": facts.ignore, "background": facts.background}
+    besides = {"label": {}, "classes": {}, "label_map": {k: v for k, v in others.items() if v is not None}}
+    classes = len(facts.classes) or NUMBERS
+    checked = {}
+    for name, more in besides.items():
+        if name not in arrays:
+            continue
+        labels = arrays[name]
+        wrong = (labels < 0) | (labels >= classes)
+        for label in more.values():
+            wrong &= labels != label
+        if wrong.any():
+            place = np.unravel_index(wrong.argmax(), wrong.shape)
+            wanted = " or ".join([f"0..{classes - 1}", *(f"{label} ({what})" for what, label in more.items())])
+            raise DataError(f"{file}: expected {prefix}{name} in {wanted}, found {labels[place]} in row {place[0]}")
+        checked[name] = labels.astype(np.int32)
+    return checked
 
 
 def _check_alike(file: Path, train: Arrays, test: Arrays) -> None:
