@@ -1,9 +1,11 @@
 """Sources by name: the one table from a recipe's data to its examples.
 
-Read `load`; each source has a file, and `train.data.source` says what one is. A new one is a file and a row of `NAMES`.
+Read `load`; each source has a file, and `train.data.source` says what one is. A new one is a file, its import and a row
+of `SOURCES` here, and its name in the help of `train.config.Data.source`.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 from train.config import Data
 from train.data.framing import Framed, framing_of
@@ -21,7 +23,28 @@ from zoo.names import unknown
 _ANGLES = {"train": 0, "test": 1}
 """Seeds of the angles by which images are turned."""
 
-NAMES = ("digits", "rotated_digits", "scenes", "tfds:NAME", "folder:PATH", "npz:PATH")
+
+class Asked(NamedTuple):
+    """What a source is told."""
+
+    split: Literal["train", "test"]
+    after: str
+    """What the recipe says after the colon; empty where the name has none."""
+    data_dir: str | None
+    """Where prepared TFDS data sets are."""
+    any_size: bool
+    """Whether images may have several sizes, for they are framed."""
+
+
+SOURCES: dict[str, Callable[[Asked], Source]] = {
+    "digits": lambda asked: digits(asked.split),
+    "rotated_digits": lambda asked: rotated_digits(asked.split),
+    "scenes": lambda asked: scenes(asked.split),
+    "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
+    "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size),
+    "npz:PATH": lambda asked: npz(asked.after, asked.split),
+}
+"""By name; where that has a colon, something must follow it."""
 
 
 def load(config: Data, split: Literal["train", "test"]) -> Source:
@@ -56,17 +79,8 @@ def load(config: Data, split: Literal["train", "test"]) -> Source:
 
 
 def _named(config: Data, split: Literal["train", "test"], any_size: bool) -> Source:
-    match config.source.partition(":"):
-        case ("digits", "", ""):
-            return digits(split)
-        case ("rotated_digits", "", ""):
-            return rotated_digits(split)
-        case ("scenes", "", ""):
-            return scenes(split)
-        case ("tfds", ":", name) if name:
-            return TfdsSource(name, split, config.data_dir, any_size)
-        case ("folder", ":", path) if path:
-            return folder(path, split, any_size)
-        case ("npz", ":", path) if path:
-            return npz(path, split)
-    raise unknown("data source", config.source, NAMES)
+    name, colon, after = config.source.partition(":")
+    for known, make in SOURCES.items():
+        if known.partition(":")[:2] == (name, colon) and bool(after) == bool(colon):
+            return make(Asked(split, after, config.data_dir, any_size))
+    raise unknown("data source", config.source, SOURCES)
