@@ -24,7 +24,8 @@ class Data(Config):
     per_class: tuple[int, ...] = ()
     """Two numbers: training examples of the first and of the last class, the others evenly in between."""
     rotate: tuple[float, ...] = ()
-    """Two angles in degrees, between which each image is turned once; the angle is its target."""
+    """Two angles in degrees, between which each image is turned once; the angle is its target. Needs images of one
+    size: not with crop or canvas."""
     pipeline: Literal["auto", "memory", "grain"] = "auto"
     """memory keeps the whole set on the device, grain reads it with workers; auto: memory up to 1 GiB."""
     workers: int = 0
@@ -55,7 +56,8 @@ class Data(Config):
             "classes": len(self.classes) != 1,
             "per_class": not self.per_class
             or (len(self.per_class) == 2 and 1 <= self.per_class[0] <= self.per_class[1]),
-            "rotate": not self.rotate or (len(self.rotate) == 2 and self.rotate[0] < self.rotate[1] and not self.crop),
+            "rotate": not self.rotate
+            or (len(self.rotate) == 2 and self.rotate[0] < self.rotate[1] and not self.crop and not self.canvas),
             "crop": self.crop >= 0,
             "smallest_area": 0 < self.smallest_area <= 1,
             "eval_crop": self.eval_crop == 0 or (self.eval_crop > 0 and self.crop > 0),

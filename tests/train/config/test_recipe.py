@@ -111,6 +111,12 @@ def test_windows_that_are_cut_anew_are_not_kept_in_memory():
         Recipe(data=Data(crop=32, pipeline="memory"))
 
 
+def test_images_are_turned_only_where_they_have_one_size():
+    for framing in ("crop", "canvas"):
+        with pytest.raises(RecipeError, match=r"out of range: data\.rotate=\(-45\.0, 45\.0\)"):
+            Data(rotate=(-45.0, 45.0), **{framing: 16})
+
+
 def test_every_number_of_a_recipe_has_a_range():
     def is_number(value):
         return isinstance(value, int | float) and not isinstance(value, bool)
