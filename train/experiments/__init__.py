@@ -5,7 +5,7 @@ Read `study.py`: what most of them are. A folder a chapter; a new experiment is 
 
 import dataclasses
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,16 +27,20 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True)
-class Repeated(Options):
-    """Options of experiments that repeat each training."""
+class SeededOptions(Options):
+    """Options of experiments that train each recipe with several seeds."""
 
     seeds: int = 0
     """With how many seeds, from --seed on; 0: the experiment's own number."""
 
+    def count(self, own: Mapping[str, int]) -> int:
+        """How many seeds: those asked for, or else the experiment's own number at this scale."""
+        return self.seeds or own[self.scale]
+
 
 @dataclasses.dataclass(frozen=True)
-class Worded(Repeated):
-    """Options of experiments that repeat each training, and know what classes are called."""
+class Worded(SeededOptions):
+    """Options of experiments with several seeds that know what classes are called."""
 
     vectors: Path | None = None
     """Word vectors of the classes' names: .npz, or text of GloVe or word2vec."""
@@ -89,17 +93,17 @@ EXPERIMENTS = {
     "sphere-imbalance": Experiment(
         "prototypes and other classifiers with 2 to 200 examples a class (lecture rows L89, L92)",
         "train.experiments.hyperspheres.imbalance",
-        Repeated,
+        SeededOptions,
     ),
     "sphere-regression": Experiment(
         "regression on the sphere against squared error (lecture row L93)",
         "train.experiments.hyperspheres.regression",
-        Repeated,
+        SeededOptions,
     ),
     "sphere-joint": Experiment(
         "digit and rotation in one space against two losses (lecture rows L94, L95)",
         "train.experiments.hyperspheres.joint",
-        Repeated,
+        SeededOptions,
     ),
     "sphere-limits": Experiment(
         "output sizes and scales of gradients, with and without a sphere (lecture row L96)",

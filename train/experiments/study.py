@@ -5,6 +5,7 @@ experiment that trains nothing uses `conclude` alone.
 """
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,6 @@ from train.engine import hosts
 from train.engine.console import Console
 from train.engine.seeds import Stopped, train_seeds
 from train.engine.trained import Trained
-from train.experiments import Repeated
 from train.experiments.tables import with_spread
 from train.report.theme import png
 from train.store.files import write_bytes, write_json, write_text
@@ -114,7 +114,8 @@ class Study:
     def train(self, workdir: Path, console: Console) -> dict[str, Result]:
         """Trains every recipe with every seed, but for what is finished; what was interrupted goes on.
 
-        WORKDIR/RECIPE.json says what each seed came to; the folder WORKDIR/RECIPE has the runs.
+        WORKDIR/RECIPE.json says what each seed came to; the folder WORKDIR/RECIPE has the runs. Where those are of
+        another recipe of that name they stay, and this one has RECIPE-2.json and RECIPE-2, and so on.
 
         Raises:
           KeyboardInterrupt: after saying how to go on; or see `run`.
@@ -124,12 +125,14 @@ class Study:
             raise RecipeError(f"expected one seed or more from 0 on, got {self.seeds} from {self.first} on")
         results = {}
         for arm, recipe in self.arms.items():
-            file = workdir / f"{recipe.name}.json"
-            found = _kept(file, recipe)
+            file = _file_for(recipe, workdir)
+            if file.stem != recipe.name:
+                console.say(f"{arm}: {recipe.name}.json is of other settings, and stays; these are in {file.name}")
+            found = _kept(file)[1]
             missing = [seed for seed in seeds if seed not in found]
             console.say(arm if missing else f"{arm}: finished before", style="bold" if missing else None)
             try:
-                for seed, trained in train_seeds(recipe, missing, workdir / recipe.name, console) if missing else ():
+                for seed, trained in train_seeds(recipe, missing, workdir / file.stem, console) if missing else ():
                     found[seed] = trained
                     hosts.first_does(lambda file=file, recipe=recipe, found=found: _keep(file, recipe, found))
             except KeyboardInterrupt:
@@ -143,19 +146,6 @@ class Study:
             )
             console.say(f"{arm}: {', '.join(shown)}")
         return results
-
-
-def repeated(
-    name: str,
-    options: Repeated,
-    seeds: Mapping[str, int],
-    arms: Mapping[str, Recipe],
-    claims: Callable[[Results], dict[str, bool]],
-    table: Callable[[Results], str],
-    figure: Callable[[Results], Any],
-) -> Study:
-    """The study with as many seeds as the person asked for, or else as many as `seeds` says of the scale."""
-    return Study(name, arms, options.seeds or seeds[options.scale], claims, table, figure, options.seed)
 
 
 def conclude(
@@ -203,14 +193,31 @@ def _keep(file: Path, recipe: Recipe, found: Mapping[int, Trained]) -> None:
     write_json(file, {"recipe": _whatever_seed(recipe), "seeds": seeds})
 
 
-def _kept(file: Path, recipe: Recipe) -> dict[int, Trained]:
-    """What earlier calls found of this very recipe, by seed."""
+def _file_for(recipe: Recipe, workdir: Path) -> Path:
+    """The results of this very recipe, or the first free place: RECIPE.json, RECIPE-2.json, RECIPE-3.json, ...
+
+    Raises:
+      RunError: a file there is damaged.
+    """
+    own = json.loads(json.dumps(_whatever_seed(recipe)))
+
+    def choose() -> Path:
+        for number in itertools.count(1):
+            file = workdir / (f"{recipe.name}.json" if number == 1 else f"{recipe.name}-{number}.json")
+            if not file.exists() or _kept(file)[0] == own:
+                break
+        return file
+
+    return hosts.path_from_first(choose)
+
+
+def _kept(file: Path) -> tuple[dict[str, Any], dict[int, Trained]]:
+    """The recipe that earlier calls trained, and what they found, by seed."""
     if not file.exists():
-        return {}
+        return {}, {}
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        seeds = {int(seed): _as_trained(values) for seed, values in kept["seeds"].items()}
-        return seeds if kept["recipe"] == json.loads(json.dumps(_whatever_seed(recipe))) else {}
+        return kept["recipe"], {int(seed): _as_trained(values) for seed, values in kept["seeds"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{file} is damaged ({error!r}): delete it to train this arm again, but for runs that are finished"

@@ -68,13 +68,14 @@ def trained(monkeypatch):
     asked = []
 
     def train_seeds(recipe, seeds, path, console):
-        assert path.name == recipe.name
+        train_seeds.folders.append(path.name)
         for seed in seeds:
             asked.append((recipe.name, seed))
             if len(asked) == train_seeds.interrupted_at:
                 raise train_seeds.interruption
             yield seed, came_to(float(seed))
 
+    train_seeds.folders = []
     train_seeds.asked, train_seeds.interrupted_at, train_seeds.interruption = asked, 0, KeyboardInterrupt
     monkeypatch.setattr(study, "train_seeds", train_seeds)
     return train_seeds
@@ -114,6 +115,21 @@ def test_seeds_are_added_and_another_recipe_is_trained_anew(trained, tmp_path):
     changed = {**ARMS, "second": dataclasses.replace(ARMS["second"], epochs=11)}
     train(changed, 2, 6, tmp_path)
     assert trained.asked == [("two", 6), ("two", 7)]
+
+
+def test_results_of_another_recipe_of_that_name_stay_and_count_again(trained, tmp_path, capsys):
+    before = train(ARMS, 2, 0, tmp_path)
+    kept = (tmp_path / "two.json").read_text()
+    changed = {**ARMS, "second": dataclasses.replace(ARMS["second"], epochs=11)}
+    again = {**ARMS, "second": dataclasses.replace(ARMS["second"], epochs=12)}
+    assert "stays" not in capsys.readouterr().out
+    for arms in (changed, again, changed):
+        train(arms, 2, 0, tmp_path)
+    assert "second: two.json is of other settings, and stays; these are in two-2.json" in capsys.readouterr().out
+    assert trained.folders == ["one", "two", "two-2", "two-3"]  # weights of seeds side by side stay too
+    assert (tmp_path / "two.json").read_text() == kept
+    assert train(ARMS, 2, 0, tmp_path) == before
+    assert len(trained.asked) == 8
 
 
 def test_an_interruption_keeps_the_seeds_and_the_arms_before_it(trained, tmp_path, capsys):

@@ -12,7 +12,7 @@ from typing import Any
 from train.config import Classification, Data, Model, Optimizer, Recipe, Schedule
 from train.config.tasks.sphere import SphereClassification
 from train.experiments import Worded
-from train.experiments.study import Results, Study, repeated
+from train.experiments.study import Results, Study
 from train.experiments.tables import grid
 from train.recipes import cifar, cifar10, sphere
 from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
@@ -72,7 +72,7 @@ def base_of(options: Worded) -> Recipe:
 
 def study(options: Worded) -> Study:
     """Every arm, and what is said of them."""
-    return repeated("sphere-dims", options, SEEDS, recipes_of(options), claims, table, figure)
+    return Study("sphere-dims", recipes_of(options), options.count(SEEDS), claims, table, figure, options.seed)
 
 
 def run(options: Worded) -> int:

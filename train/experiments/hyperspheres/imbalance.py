@@ -16,8 +16,8 @@ import numpy as np
 from train.config import Augment, Classification, Data, Model, Optimizer, Recipe, Schedule
 from train.config.tasks.angles import ArcFace, ClassMeans, CosFace, MaxSeparation, SphereFace
 from train.config.tasks.sphere import SphereClassification
-from train.experiments import Repeated
-from train.experiments.study import Results, Study, repeated
+from train.experiments import SeededOptions
+from train.experiments.study import Results, Study
 from train.experiments.tables import grid
 from train.recipes import cifar, mnist, sphere
 from train.report.theme import COLOURS, LIGHT, heading, labels, new_figure, style
@@ -52,7 +52,7 @@ PUBLISHED = {SOFTMAX: ("64.4 ± 0.4", "44.2 ± 0.0", "43.1 ± 0.6"), OURS: ("65.
 """Accuracy in percent, with 500 and with 2 to 200 examples a class of CIFAR-100, and about 30 of CUB-200."""
 
 
-def recipes_of(options: Repeated) -> dict[str, Recipe]:
+def recipes_of(options: SeededOptions) -> dict[str, Recipe]:
     """Every arm's recipe."""
     if options.scale == "quick":
         bases = {"2 to 200": QUICK}
@@ -74,12 +74,12 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
     return arms
 
 
-def study(options: Repeated) -> Study:
+def study(options: SeededOptions) -> Study:
     """Every arm, and what is said of them."""
-    return repeated("sphere-imbalance", options, SEEDS, recipes_of(options), claims, table, figure)
+    return Study("sphere-imbalance", recipes_of(options), options.count(SEEDS), claims, table, figure, options.seed)
 
 
-def run(options: Repeated) -> int:
+def run(options: SeededOptions) -> int:
     """See `Study.run`."""
     return study(options).run(options.workdir)
 

@@ -16,8 +16,8 @@ from train.config import Model, Recipe, Schedule
 from train.config.tasks.regression import Joint
 from train.engine.console import Console
 from train.engine.seeds import Stopped, folder_for, train_alone
-from train.experiments import Repeated
-from train.experiments.study import INTERRUPTED, Results, Study, repeated
+from train.experiments import SeededOptions
+from train.experiments.study import INTERRUPTED, Results, Study
 from train.experiments.tables import grid, smaller, with_spread
 from train.recipes import sphere
 from train.report.theme import COLOURS, LIGHT, labels, new_figure, style
@@ -45,7 +45,7 @@ PUBLISHED = {"two losses": ("354.7 ± 7.8", "47.2 ± 0.4"), "one sphere": ("68.3
 """Years that the creation date is off, and percent of the styles."""
 
 
-def recipes_of(options: Repeated) -> dict[str, Recipe]:
+def recipes_of(options: SeededOptions) -> dict[str, Recipe]:
     """Every arm's recipe; they differ in the task alone."""
     base = QUICK if options.scale == "quick" else PAPER
     base = dataclasses.replace(base, data=dataclasses.replace(base.data, data_dir=options.data_dir))
@@ -55,18 +55,18 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
     }
 
 
-def study(options: Repeated) -> Study:
+def study(options: SeededOptions) -> Study:
     """Every arm, and what is said of them."""
-    return repeated("sphere-joint", options, SEEDS, recipes_of(options), claims, table, figure)
+    return Study("sphere-joint", recipes_of(options), options.count(SEEDS), claims, table, figure, options.seed)
 
 
-def run(options: Repeated) -> int:
+def run(options: SeededOptions) -> int:
     """See `Study.run`; and the globe."""
     code = study(options).run(options.workdir)
     return code if code == INTERRUPTED else globe(options) or code
 
 
-def globe(options: Repeated) -> int:
+def globe(options: SeededOptions) -> int:
     """Trains the paper's five digits in three dimensions, whose report has a globe that shows how they part.
 
     Returns:

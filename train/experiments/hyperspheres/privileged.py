@@ -15,7 +15,7 @@ from train.config import Recipe
 from train.config.tasks.sphere import SphereClassification
 from train.experiments import Worded
 from train.experiments.hyperspheres.dims import base_of, split
-from train.experiments.study import Results, Study, repeated
+from train.experiments.study import Results, Study
 from train.experiments.tables import grid
 from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
 from train.tasks.sphere.prototypes import likeness_of, prototypes_of
@@ -56,7 +56,9 @@ def study(options: Worded) -> Study:
     def with_placing(results: Results) -> str:
         return f"{table(results)}\n{placing(options)}"
 
-    return repeated("sphere-privileged", options, SEEDS, recipes_of(options), claims, with_placing, figure)
+    return Study(
+        "sphere-privileged", recipes_of(options), options.count(SEEDS), claims, with_placing, figure, options.seed
+    )
 
 
 def run(options: Worded) -> int:

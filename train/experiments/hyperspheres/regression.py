@@ -16,8 +16,8 @@ import numpy as np
 from train.config import Data, Model, Optimizer, Recipe, Schedule
 from train.config.tasks.regression import Regression
 from train.config.tasks.sphere import SphereRegression
-from train.experiments import Repeated
-from train.experiments.study import Results, Study, repeated
+from train.experiments import SeededOptions
+from train.experiments.study import Results, Study
 from train.experiments.tables import grid, smaller, with_spread
 from train.recipes import mnist
 from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
@@ -58,7 +58,7 @@ TALLEST = 60.0
 """Degrees of the tallest bar in the figure."""
 
 
-def recipes_of(options: Repeated) -> dict[str, Recipe]:
+def recipes_of(options: SeededOptions) -> dict[str, Recipe]:
     """Every arm's recipe: "sphere, 2D, 0.01", and so on."""
     base = QUICK if options.scale == "quick" else PAPER
     base = dataclasses.replace(base, data=dataclasses.replace(base.data, data_dir=options.data_dir))
@@ -76,12 +76,12 @@ def recipes_of(options: Repeated) -> dict[str, Recipe]:
     }
 
 
-def study(options: Repeated) -> Study:
+def study(options: SeededOptions) -> Study:
     """Every arm, and what is said of them."""
-    return repeated("sphere-regression", options, SEEDS, recipes_of(options), claims, table, figure)
+    return Study("sphere-regression", recipes_of(options), options.count(SEEDS), claims, table, figure, options.seed)
 
 
-def run(options: Repeated) -> int:
+def run(options: SeededOptions) -> int:
     """See `Study.run`."""
     return study(options).run(options.workdir)
 
