@@ -1,7 +1,10 @@
 """Seeds side by side: the states of all are one state with a leading axis, trained and evaluated by one program.
 
 `SideBySide` is the placement that maps the update and the evaluation over that axis; feed and evaluator are those of a
-run. Networks of dense layers gain by it everywhere, all others on accelerators.
+run. Networks of dense layers gain by it everywhere, small ones of other layers on accelerators.
+
+Nothing is saved before the end: after an interruption these seeds start anew. Whether they fit in memory is judged by
+their states alone; activations, which are there once a seed too, are not counted.
 """
 
 import dataclasses
@@ -31,14 +34,22 @@ from train.tasks.protocol import Task, Totals
 
 MEMORY = 2**31
 """Bytes of parameters and all that goes with them, of all seeds, above which they train one after another."""
+LARGE = 2**21
+"""Parameters above which a network that is not all dense trains one seed after another: large ones keep an accelerator
+busy alone, and tend to have the large activations that `MEMORY` does not count."""
 
 
 def pays(assembly: Assembly, count: int) -> bool:
-    """Whether so many seeds fit in memory and gain by one program: on a CPU networks of dense layers alone do."""
+    """Whether so many seeds fit in memory, as far as their states go, and gain by one program.
+
+    Networks of dense layers do everywhere, others on accelerators where they have no more than `LARGE` parameters.
+    """
     shapes = jax.tree.leaves(assembly.state_shapes)
     fits = count * sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes) <= MEMORY
-    dense = all(leaf.ndim <= 2 for leaf in jax.tree.leaves(assembly.state_shapes.params))
-    return fits and (dense or jax.default_backend() != "cpu")
+    params = jax.tree.leaves(assembly.state_shapes.params)
+    dense = all(leaf.ndim <= 2 for leaf in params)
+    small = sum(math.prod(leaf.shape) for leaf in params) <= LARGE
+    return fits and (dense or (small and jax.default_backend() != "cpu"))
 
 
 class SideBySide(MeshPlacement):
