@@ -45,7 +45,7 @@ REMATERIALISED = {
 }
 """How many blocks a network computes again in the backward pass."""
 
-LONG_TO_COMPILE = {"inception_v3_tiny", "cifar_densenet_tiny"}
+LONG_TO_COMPILE = {"inception_v3_tiny", "googlenet_tiny", "cifar_densenet_tiny"}
 """Twice eight seconds on a busy machine, and of the parts that GoogLeNet and another DenseNet have too."""
 
 # All tests of one model, then the next's.

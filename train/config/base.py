@@ -35,7 +35,7 @@ class Config:
         found = []
         for field in dataclasses.fields(self):
             value, hint = getattr(self, field.name), _hints(type(self))[field.name]
-            if not _fits(value, hint):
+            if not fits(value, hint):
                 expected = hint.__name__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
                 found.append(f"{self._path(field.name)}: expected {expected}, got {value!r}")
         return found
@@ -48,14 +48,15 @@ def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a plain value is of a declared type."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return value in arguments
     if origin is types.UnionType:
-        return any(_fits(value, argument) for argument in arguments)
+        return any(fits(value, argument) for argument in arguments)
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(element, arguments[0]) for element in value)
+        return isinstance(value, tuple) and all(fits(element, arguments[0]) for element in value)
     if isinstance(value, bool):  # to Python a bool is an int
         return hint is bool
     return isinstance(value, (int, float) if hint is float else hint)

@@ -6,6 +6,7 @@ the feed of training batches, and the programs of an evaluation.
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,16 +20,20 @@ from jaxtyping import Array, Float, Key, PyTree
 
 import zoo
 from train import data
-from train.config import Recipe, RecipeError, model_options
+from train.config import Recipe, RecipeError
 from train.data.fields import Facts, Spec, describe
 from train.engine import hosts, transfer
 from train.engine.feed import Feed, GrainFeed, MemoryFeed, choose_steps_per_dispatch
+from train.engine.network import make_network
 from train.engine.optim import make_optimizer, make_schedule
 from train.engine.placement import MeshPlacement, make_placement
 from train.engine.state import TrainState, initial_state
 from train.engine.step import Update, make_evaluate, make_predict, make_update
 from train.tasks import fitted, make_task, restore_task
 from train.tasks.protocol import Batch, Task
+
+_DIGESTED = (data.Kind.LABEL, data.Kind.VALUE, data.Kind.TOKENS, data.Kind.BOXES, data.Kind.KEYPOINTS)
+_ROWS_DIGESTED = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Assembly:
     test: data.Source
     task: Task
     model: nn.Module
+    part: str
+    """The field of the model that holds the catalog's, where the task has layers on top."""
     placement: MeshPlacement
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
@@ -88,7 +95,7 @@ class Assembly:
         try:
             file = transfer.weights_file(recipe.model.name, recipe.weights)
             examples = [jax.ShapeDtypeStruct(each.shape[1:], each.dtype) for each in self.inputs]
-            loaded = zoo.load_weights(self.model, file, examples, self.init_key, into=part_of(self.model))
+            loaded = zoo.load_weights(self.model, file, examples, self.init_key, into=self.part)
         except (ValueError, ImportError, OSError) as error:
             raise RecipeError(f"weights: {error}") from error
         return jax.device_get(loaded)
@@ -141,7 +148,7 @@ class Assembly:
                 "test_examples": len(self.test),
                 "fields": {name: {**field._asdict(), "kind": str(field.kind)} for name, field in spec.items()},
                 "facts": facts._asdict(),
-                "values": _statistics(self.train),
+                "digests": _digests(self.train),
             },
             "task": {"kind": self.recipe.task.kind, "fitted": fitted(self.task)},
             "metrics": [metric._asdict() for metric in self.task.metrics],
@@ -228,7 +235,10 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
         raise RecipeError(
             f"{recipe.task.kind} compares all examples of a batch: expected placement jit or fsdp, got pmap"
         )
-    placement = make_placement(recipe.placement)
+    try:
+        placement = make_placement(recipe.placement)
+    except ValueError as error:
+        raise RecipeError(str(error)) from error
     if config.batch_size % placement.mesh.size:
         raise RecipeError(f"data.batch_size: {config.batch_size} does not divide over {placement.mesh.size} devices")
     steps_per_epoch = len(train) // config.batch_size
@@ -240,7 +250,7 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
         accumulate = recipe.optimizer.accumulate
         raise RecipeError(f"optimizer.accumulate: {accumulate} steps an update, and the run has {total_steps}")
     schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, updates)
-    model = make_model(recipe, task, placement.axis_name)
+    model, part = make_network(recipe, task, placement.axis_name)
     inputs = model_inputs(recipe, task, train.spec)
     assembly = Assembly(
         recipe=recipe,
@@ -248,9 +258,10 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
         test=test,
         task=task,
         model=model,
+        part=part,
         placement=placement,
         schedule=schedule,
-        optimizer=make_optimizer(recipe.optimizer, schedule, functools.partial(_adapted, recipe, model, inputs)),
+        optimizer=make_optimizer(recipe.optimizer, schedule, functools.partial(_adapted, recipe, model, part, inputs)),
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
     )
@@ -292,13 +303,13 @@ def _form(spec: Spec) -> str:
 
 
 def _adapted(
-    recipe: Recipe, model: nn.Module, inputs: tuple[Any, ...], optimizer: optax.GradientTransformation
+    recipe: Recipe, model: nn.Module, part: str, inputs: tuple[Any, ...], optimizer: optax.GradientTransformation
 ) -> optax.GradientTransformation:
     """The optimiser with what the recipe says of single layers."""
     if recipe.freeze:
         optimizer = transfer.only_moving(optimizer, recipe.freeze)
     if recipe.optimizer.layer_decay < 1:
-        optimizer = transfer.slower_below(optimizer, model, inputs, recipe.optimizer.layer_decay, part_of(model))
+        optimizer = transfer.slower_below(optimizer, model, inputs, recipe.optimizer.layer_decay, part)
     return optimizer
 
 
@@ -326,32 +337,17 @@ def one_example(spec: Spec) -> dict[str, jax.ShapeDtypeStruct]:
     return {**batch, **valid, "index": jax.ShapeDtypeStruct((1,), "int32"), "mask": jax.ShapeDtypeStruct((1,), bool)}
 
 
-def make_model(recipe: Recipe, task: Task, axis_name: str | None = None) -> nn.Module:
-    """The recipe's model, with a head that fits the task."""
-    options: dict[str, Any] = {**task.model_options(), "dtype": jnp.dtype(recipe.model.dtype)}
-    if recipe.model.remat:
-        options["remat"] = True
-    try:
-        model = zoo.create(recipe.model.name, **options | model_options(recipe.model))
-    except TypeError as error:
-        raise RecipeError(f"model.options: {error}") from error
-    if axis_name is not None and "axis_name" in {field.name for field in dataclasses.fields(model)}:
-        model = model.clone(axis_name=axis_name)  # batch norm averages over the devices
-    return task.wrap(model)
+def _digests(source: data.Source) -> dict[str, str]:
+    """A digest of what is said of some examples, spread over all: a run that goes on knows its data again by it.
 
-
-def part_of(model: nn.Module) -> str:
-    """The field of a task's model that holds the catalog's; empty where the task has no layers on top."""
-    fields = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
-    return next((name for name, value in fields.items() if isinstance(value, nn.Module) and name != "parent"), "")
-
-
-def _statistics(source: data.Source) -> dict[str, dict[str, float]]:
-    """Mean and deviation of each number of the examples, by which a run that goes on knows its data again."""
+    Pixels are left out: another version of a decoder may give others.
+    """
+    rows = np.unique(np.linspace(0, len(source) - 1, _ROWS_DIGESTED).round().astype(int))
     found = {}
     for name, field in source.spec.items():
-        if field.kind is data.Kind.VALUE and not field.shape:
-            values = data.OfFields(source, (name,)).arrays()[name]
-            mean, std = np.mean(values, dtype=np.float64), np.std(values, dtype=np.float64)
-            found[name] = {"mean": float(mean), "std": float(std)}
+        if field.kind in _DIGESTED:
+            digest = hashlib.sha256()
+            for row in rows:
+                digest.update(np.ascontiguousarray(source.peek(int(row), name)).astype(field.dtype).tobytes())
+            found[name] = digest.hexdigest()[:16]
     return found

@@ -44,9 +44,9 @@ def first_does(action: Callable[[], T]) -> T | None:
     if is_first():
         try:
             result = action()
-        except Exception as error:  # the others must not wait for ever
+        except BaseException as error:  # the others must not wait for ever
             failed = error
-    said = _from_first("" if failed is None else f"{failed}" or type(failed).__name__)
+    said = _text_from_first("" if failed is None else f"{failed}" or type(failed).__name__)
     if failed is not None:
         raise failed
     if said:
@@ -65,9 +65,8 @@ def first_holds(held: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
 
 def path_from_first(choose: Callable[[], Path]) -> Path:
     """The path that the first process chooses, in every process."""
-    if count() == 1:
-        return choose()
-    return Path(_from_first(str(choose()) if is_first() else ""))
+    chosen = first_does(choose)
+    return chosen if count() == 1 else Path(_text_from_first(str(chosen) if is_first() else ""))
 
 
 def from_first(number: int) -> int:
@@ -141,7 +140,7 @@ def _gathered(array: np.ndarray) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(array))
 
 
-def _from_first(text: str) -> str:
+def _text_from_first(text: str) -> str:
     from jax.experimental import multihost_utils
 
     padded = np.zeros(_LONGEST, np.uint8)

@@ -93,6 +93,7 @@ class _Run:
         self.evaluator = Evaluator(assembly)
         self.progress = Progress()
         self.saved_at: int | None = None
+        self.asking_at = 0
         self.evaluated = False
         self.started = time.perf_counter()
         console.learn(assembly.task.metrics)
@@ -150,7 +151,7 @@ class _Run:
                 with self.console.timed("compiling the training step") if first else contextlib.nullcontext():
                     state = self._dispatch(state)
             except Exception as error:
-                if not self.interrupt:
+                if not self.interrupt or hosts.count() > 1:  # of several processes the others go on
                     raise
                 # A signal to a whole group of processes ends the pipeline's workers too.
                 warnings.warn(f"no step after step {self.progress.step}: {error}", stacklevel=2)
@@ -164,10 +165,13 @@ class _Run:
         return state
 
     def _is_interrupted(self) -> bool:
-        """Whether a signal came; several processes agree on that at the steps at which metrics are logged."""
+        """Whether a signal came; several processes agree on that once in `log_every` steps."""
         if hosts.count() == 1:
             return bool(self.interrupt)
-        return self.progress.step % self.recipe.log_every == 0 and hosts.any_of(bool(self.interrupt))
+        if self.progress.step < self.asking_at:
+            return False
+        self.asking_at = self.progress.step - self.progress.step % self.recipe.log_every + self.recipe.log_every
+        return hosts.any_of(bool(self.interrupt))
 
     def _dispatch(self, state: TrainState) -> TrainState:
         """Runs the next few steps, up to the next at which the host has something to do.

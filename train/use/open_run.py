@@ -9,7 +9,7 @@ from jaxtyping import Array, PyTree
 
 from train.config import Recipe
 from train.data.fields import Facts, Field, Kind, Spec
-from train.engine.assemble import make_model
+from train.engine.network import make_network
 from train.store.checkpoint import CheckpointError, Checkpoints
 from train.store.workdir import Workdir, WorkdirError
 from train.tasks import restore_task
@@ -29,7 +29,7 @@ class FinishedRun:
 
     def model(self) -> nn.Module:
         """The recipe's model, with what the task has on top."""
-        return make_model(self.recipe, self.task)
+        return make_network(self.recipe, self.task).model
 
     def variables(self, best: bool = False, ema: bool = False) -> tuple[int, PyTree[Array]]:
         """Step and variables of the last (or best) checkpoint, or their moving average.

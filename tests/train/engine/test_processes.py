@@ -30,13 +30,11 @@ OPTIONS = [
     "--eval-every",
     "4",
     "--log-every",
-    "4",
+    "20",
     "--model.options",
     "hidden=(8,)",
     "--optimizer.ema",
     "0.5",
-    "--steps-per-dispatch",
-    "1",
 ]
 
 

@@ -82,6 +82,34 @@ def test_a_run_is_not_resumed_on_other_data(data, tmp_path, monkeypatch):
         run(recipe(copy), path, resume=True)
 
 
+def test_a_run_is_not_resumed_on_other_labels_of_as_many_examples(data, tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    copy = shutil.copy(data, tmp_path / "tiny.npz")
+    signal_at(monkeypatch, MemoryFeed, "advance", signal.SIGTERM)
+    run(recipe(copy), path)
+    arrays = dict(np.load(copy))
+    np.savez(copy, **arrays | {"label": np.roll(arrays["label"], 1)})
+    with pytest.raises(WorkdirError, match=r"not what this run began with.*\n  data.digests.label: \w+ -> \w+$"):
+        run(recipe(copy), path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "said"),
+    [({"x": 1}, "x: 1"), ({"class_names": 3, "label_smoothing": 0.0}, "class_names: 3"), ([1], "does not say what")],
+)
+def test_a_card_whose_task_is_damaged_or_of_another_version_is_one_line(fitted, said, whole, tmp_path, capsys):
+    path = shutil.copytree(whole[0], tmp_path / "run")
+    card = Workdir(path).read_card()
+    card["task"]["fitted"] = fitted
+    write_json(path / "recipe.json", card)
+    (path / "report.html").unlink()
+    for command in (["resume", path], ["evaluate", path], ["predict", path, path / "example.png"]):
+        assert cli.main([str(word) for word in command]) == 1
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+
+
 def test_a_checkpoint_of_another_pipeline_is_an_error(data, tmp_path, monkeypatch):
     path = tmp_path / "run"
     signal_at(monkeypatch, MemoryFeed, "advance", signal.SIGTERM)
