@@ -46,7 +46,7 @@ REMATERIALISED = {
 """How many blocks a network computes again in the backward pass."""
 
 LONG_TO_COMPILE = {"inception_v3_tiny", "googlenet_tiny", "cifar_densenet_tiny"}
-"""Twice eight seconds on a busy machine, and of the parts that GoogLeNet and another DenseNet have too."""
+"""Many modules: twice eight seconds on a busy machine."""
 
 # All tests of one model, then the next's.
 of_every_model = pytest.mark.parametrize("name", NAMES, scope="module")

@@ -46,6 +46,15 @@ def flat_names(node: Any, path: str = "") -> dict[str, Any]:
     return {name: value for part in parts for name, value in part.items()}
 
 
+def as_tuples(value: Any) -> Any:
+    """Lists, also of lists, as json has them, as the tuples that they were.
+
+    >>> as_tuples([1, [2, 3]])
+    (1, (2, 3))
+    """
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
 def differences(one: Recipe, other: Recipe) -> list[str]:
     """The fields in which two recipes differ, as lines "field: one -> other"; a task may lack what another has."""
     left, right = flatten(one), flatten(other)

@@ -81,14 +81,27 @@ def read_image(
       DataError: the file is missing or is not an image.
     """
     height, width, channels = field.shape
+    image = read_picture(path, "L" if channels == 1 else "RGB")
+    if framing is not None:
+        return framing.picture(image)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image, np.uint8).reshape(field.shape)
+
+
+def read_picture(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
+    """An image file as it is, of 8 bits a channel, without transparency.
+
+    Args:
+      path: of the file.
+      mode: what of Pillow's it becomes: "RGB", or "L" for grey.
+
+    Raises:
+      DataError: the file is missing or is not an image.
+    """
     with opened(path, path) as image:
         image.load()
-        image = eight_bits(image).convert("L" if channels == 1 else "RGB")
-        if framing is not None:
-            return framing.picture(image)
-        if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(image, np.uint8).reshape(field.shape)
+        return eight_bits(image).convert(mode)
 
 
 def encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> bytes:

@@ -8,14 +8,15 @@ is drawn once an example, as a few steps, and done to every field by its kind: s
 import abc
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Num, UInt8
 from PIL import Image
 
 from train.config import Data, DataError, RecipeError
-from train.data.fields import PIXELS, STILL, Field, Kind, aligned, size_of, sized
+from train.data.fields import PIXELS, STILL, Facts, Field, Kind, aligned, size_of, sized
 from train.data.frame_rules import FRAME, Crop, Move, Resize, Steps, bilinear, there
 from train.data.source import Example, Rows, Source, Wrapped, generator
 
@@ -99,6 +100,19 @@ def framing_of(config: Data, split: Literal["train", "test"]) -> Framing | None:
         return Windows(config.crop, config.crop, config.smallest_area)
     side = config.eval_crop or config.crop
     return Windows(side, config.resize or side)
+
+
+def evaluated(framing: Framing | None, image: Field, size: tuple[int, int], facts: Facts) -> Move:
+    """What happens to an image file before the model sees it: its framing, or else resizing to the data's size.
+
+    Args:
+      framing: what `framing_of` gives of the run's data, for the test split.
+      image: what the images of the data are.
+      size: width and height of the file.
+      facts: of the data.
+    """
+    height, width = image.shape[:2]
+    return Move(framing.still(*size) if framing else (Resize(width, height),), *size, facts)
 
 
 def random_window(width: int, height: int, smallest_area: float, random: np.random.Generator) -> Crop:
@@ -193,3 +207,53 @@ def _square(field: Field, side: int) -> Field:
     if field.kind in PIXELS:
         return field._replace(shape=(*field.shape[:-1], 3))
     return field._replace(dtype="float32") if field.kind == Kind.MAP else field
+
+
+def unframed(value: Any, kind: Kind, move: Move) -> Any:
+    """What is predicted of a framed image, in the pixels of the image before.
+
+    Boxes are cut off at its border; each pixel of a map is the one in which its centre lay, and `ignore` or nan where
+    the model did not see it.
+
+    Args:
+      value: of one example.
+      kind: one of `UNFRAME`; those of `STILL` need no way back.
+      move: what happened to the image. It began with a resizing, so its width and height may be replaced by those of
+        the same image reduced.
+    """
+    return UNFRAME[kind](value, move)
+
+
+def _boxes_before(value: Float[np.ndarray, "objects 4"], move: Move) -> Float[np.ndarray, "objects 4"]:
+    scale, shift = (np.tile(part, 2) for part in move.affine())
+    return np.clip((value - shift) / scale, 0, np.tile([move.width, move.height], 2)).astype(value.dtype)
+
+
+def _keypoints_before(value: Float[np.ndarray, "... points 3"], move: Move) -> Float[np.ndarray, "... points 3"]:
+    """What is not in the image is zero."""
+    scale, shift = move.affine()
+    at = (value[..., :2] - shift) / scale
+    seen = (value[..., 2] > 0) & np.all((at >= 0) & (at <= (move.width, move.height)), axis=-1)
+    return np.where(seen[..., None], np.concatenate([at, value[..., 2:]], axis=-1), 0).astype(value.dtype)
+
+
+def _nearest_before(value: Num[np.ndarray, "height width *channels"], move: Move, fill: float) -> np.ndarray:
+    scale, shift = move.affine()
+    x, y = (
+        np.floor((np.arange(count) + 0.5) * scale[axis] + shift[axis]).astype(int)
+        for axis, count in enumerate((move.width, move.height))
+    )
+    height, width = value.shape[:2]
+    found = value[y.clip(0, height - 1)[:, None], x.clip(0, width - 1)]
+    found[(y < 0) | (y >= height)] = fill
+    found[:, (x < 0) | (x >= width)] = fill
+    return found
+
+
+UNFRAME: dict[Kind, Callable[[Any, Move], Any]] = {
+    Kind.BOXES: _boxes_before,
+    Kind.KEYPOINTS: _keypoints_before,
+    Kind.LABEL_MAP: lambda value, move: _nearest_before(value, move, move.facts.ignore),
+    Kind.MAP: lambda value, move: _nearest_before(value, move, math.nan),
+}
+"""The way back of `FRAME`, for the kinds that a task predicts."""

@@ -14,6 +14,7 @@ from train.engine.console import Console
 from train.engine.evaluator import Evaluator, first_kernel
 from train.engine.progress import Progress
 from train.engine.state import TrainState, fingerprint
+from train.engine.transfer import layers
 from train.store import journal
 from train.store.files import write_bytes, write_json
 from train.store.workdir import Workdir
@@ -40,7 +41,8 @@ def write_results(
 
     hosts.first_does(write_variables)
     with console.timed("writing the report"):
-        write_report(files, evaluator, state, result, first_kernel(variables["params"]))
+        order = layers(assembly.model, assembly.inputs, assembly.part)
+        write_report(files, evaluator, state, result, first_kernel(variables["params"], order))
     console.table(f"{assembly.recipe.name}: {progress.step} steps", _summary(files, progress, console))
     return digest
 

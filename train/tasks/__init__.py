@@ -11,6 +11,7 @@ from typing import Any
 from train.config import RunError
 from train.config import Task as Settings
 from train.config.base import fits
+from train.config.codec import as_tuples
 from train.config.task import task_of
 from train.data.source import Source
 from train.tasks.protocol import Task, fitted
@@ -35,14 +36,9 @@ def restore_task(settings: Settings, values: Mapping[str, Any]) -> Task:
     """
     kind = task_of(settings.kind)
     hints = {field.name: typing.get_type_hints(kind)[field.name] for field in dataclasses.fields(kind)}
-    found = {name: _as_tuple(value) for name, value in values.items()}
+    found = {name: as_tuples(value) for name, value in values.items()}
     wrong = [f"{name}: {found.get(name, 'nothing')!r}" for name in {**hints, **found} if name not in hints]
     wrong += [f"{name}: {found.get(name)!r}" for name, hint in hints.items() if not fits(found.get(name), hint)]
     if wrong:
         raise RunError(f"what the run's card says of its task {settings.kind} cannot be read: {'; '.join(wrong)}")
     return kind(**found)
-
-
-def _as_tuple(value: Any) -> Any:
-    """Lists, also of lists, as json has them, as the tuples that they were."""
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -162,7 +162,10 @@ class Task(Protocol):
 
 
 class Judge(Protocol):
-    """Numbers of an evaluation that are no sums. Bounded in memory, and can be pickled."""
+    """Numbers of an evaluation that are no sums. It can be pickled.
+
+    It may keep a few numbers of each prediction, such as its score, and so grow with them, but no image or map.
+    """
 
     def add(self, batch: HostBatch, predicted: HostPrediction) -> None:
         """Takes in the real examples of a batch."""

@@ -8,6 +8,7 @@ import flax.linen as nn
 from jaxtyping import Array, PyTree
 
 from train.config import Recipe
+from train.config.codec import as_tuples
 from train.data.fields import Facts, Field, Kind, Spec
 from train.engine.network import make_network
 from train.store.checkpoint import CheckpointError, Checkpoints
@@ -56,7 +57,7 @@ def open_run(path: Path) -> FinishedRun:
     try:
         task = restore_task(recipe.task, learned)
         spec = {name: _field(values) for name, values in card["data"]["fields"].items()}
-        facts = Facts(**{name: _as_tuple(value) for name, value in card["data"]["facts"].items()})
+        facts = Facts(**{name: as_tuples(value) for name, value in card["data"]["facts"].items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
     return FinishedRun(files, recipe, task, spec, facts)
@@ -77,8 +78,3 @@ def load_variables(files: Workdir, task: Task, best: bool = False) -> tuple[int,
 
 def _field(values: dict[str, Any]) -> Field:
     return Field(Kind(values["kind"]), tuple(values["shape"]), values["dtype"], tuple(values["most"]))
-
-
-def _as_tuple(value: Any) -> Any:
-    """Lists, also of lists, as json has them, as the tuples that they were."""
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -1,6 +1,5 @@
 """Predicts image files with a run's model: says it, draws it, and writes it down."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,19 @@ from jaxtyping import Array, PyTree
 
 from train.config import RunError
 from train.data import Kind, framing_of, preprocess, read_image
-from train.data.decode import encoded
+from train.data.decode import encoded, opened, read_picture
+from train.data.frame_rules import Move
+from train.data.framing import evaluated, unframed
 from train.engine.console import Console
 from train.engine.step import make_predict
 from train.store.files import write_bytes, write_json
-from train.tasks.protocol import Page, Prediction
+from train.tasks.protocol import Prediction
 from train.use.open_run import FinishedRun, open_run
 
 _BATCH = 64
 RECORDS = "predictions.json"
+LARGEST = 1024
+"""Pixels of a file's longer side on which boxes or maps are drawn; a larger one is reduced to it."""
 
 
 class PredictError(RunError):
@@ -37,6 +40,10 @@ def predict_images(
 
     The data set is not needed: class names and the images' shape were written down when the run began.
 
+    A task whose predictions have places says of which kind they are, `places = {"boxes": Kind.BOXES}`. Those are
+    written down and drawn in the pixels of the file, and the record has its "width" and "height". Other pictures show
+    the image as the model saw it.
+
     Args:
       path: the run's folder.
       images: files of any size and mode; they are resized to what the model was evaluated on.
@@ -54,17 +61,13 @@ def predict_images(
     run = open_run(path)
     examples = [_example(run, image) for image in images]
     step, variables = run.variables(best, ema)
-    page = run.task.page()
     predictions = _predicted(run, variables, examples)
-    records = [
-        {"image": str(image), **page.record(predicted), "text": page.words(predicted)}
-        for image, predicted in zip(images, predictions, strict=True)
-    ]
+    records = [_record(run, image, predicted) for image, predicted in zip(images, predictions, strict=True)]
     console = console or Console()
     rows = [(record["image"], record["text"]) for record in records]
     console.table(f"{run.recipe.model.name} of {path}, step {step}", rows)
     if output is not None:
-        _write(output, images, examples, predictions, records, page)
+        _write(output, run, images, examples, predictions, records)
         console.say(f"pictures and {RECORDS}: {output}")
     return records
 
@@ -93,13 +96,49 @@ def _predicted(run: FinishedRun, variables: PyTree[Array], examples: list[dict[s
     return found
 
 
+def _places(run: FinishedRun) -> dict[str, Kind]:
+    """Which predictions of the task are in pixels, or one a pixel; of most tasks none."""
+    return getattr(run.task, "places", {})
+
+
+def _record(run: FinishedRun, image: Path, predicted: Prediction) -> dict[str, Any]:
+    page, size = run.task.page(), {}
+    if _places(run):
+        with opened(image, image) as file:
+            move = _move(run, file.size)
+        size = {"width": move.width, "height": move.height}
+        predicted = _on_file(run, predicted, move)
+    return {"image": str(image), **size, **page.record(predicted), "text": page.words(predicted)}
+
+
+def _picture(run: FinishedRun, image: Path, example: dict[str, np.ndarray], predicted: Prediction) -> np.ndarray:
+    """The example with what is predicted of it; that with places on the file itself, which is reduced if large."""
+    if _places(run):
+        file = read_picture(image)
+        move = _move(run, file.size)
+        file.thumbnail((LARGEST, LARGEST))
+        predicted = _on_file(run, predicted, move._replace(width=file.width, height=file.height))
+        example = {"image": np.asarray(file)}
+    return run.task.page().picture(example, predicted)
+
+
+def _move(run: FinishedRun, size: tuple[int, int]) -> Move:
+    """What happened to a file of this width and height before the model saw it."""
+    return evaluated(framing_of(run.recipe.data, "test"), run.spec["image"], size, run.facts)
+
+
+def _on_file(run: FinishedRun, predicted: Prediction, move: Move) -> Prediction:
+    """What is predicted of an image, in the pixels of its file."""
+    return {**predicted, **{name: unframed(predicted[name], kind, move) for name, kind in _places(run).items()}}
+
+
 def _write(
     output: Path,
+    run: FinishedRun,
     images: tuple[Path, ...],
     examples: list[dict[str, np.ndarray]],
     predictions: list[Prediction],
-    records: list[Mapping[str, Any]],
-    page: Page,
+    records: list[dict[str, Any]],
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
@@ -109,5 +148,5 @@ def _write(
             number += 1
             name = f"{image.stem}-{number}.png"
         taken.add(name)
-        write_bytes(output / name, encoded(page.picture(example, predicted)))
+        write_bytes(output / name, encoded(_picture(run, image, example, predicted)))
     write_json(output / RECORDS, records)

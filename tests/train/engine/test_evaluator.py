@@ -158,3 +158,6 @@ def test_the_first_kernel_is_that_of_the_convolution_that_sees_the_image(model):
     variables, _, _ = model
     np.testing.assert_array_equal(first_kernel(variables["params"]), variables["params"]["conv"]["kernel"])
     assert first_kernel({"dense": {"kernel": np.zeros((3, 4))}}) is None
+    params = {"block": {"kernel": np.zeros((3, 3, 1, 8))}, "stem": {"kernel": np.ones((3, 3, 3, 8))}}
+    order = {"stem/kernel": 0, "block/kernel": 1}  # a depthwise kernel is no first layer
+    np.testing.assert_array_equal(first_kernel(params, order), params["stem"]["kernel"])

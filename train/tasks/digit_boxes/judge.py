@@ -24,24 +24,35 @@ class AveragePrecision:
 
     A prediction is right where it overlaps with an object of its class that no better prediction found. Expects
     predictions in order of their scores, as `DigitBoxes.decode` gives them.
+
+    It grows with the predictions that are valid, by 6 bytes each (of up to 256 classes), and not with the images'
+    size: the precision at a recall needs the order of all scores.
     """
 
     def __init__(self, num_classes: int) -> None:
         self.objects: Int[np.ndarray, "classes"] = np.zeros(num_classes, np.int64)
         """How many there are of each class."""
-        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        label = np.min_scalar_type(num_classes - 1)
+        self._kept = [np.zeros(0, [("score", np.float32), ("label", label), ("right", bool)])]
+        """A row a prediction, in parts that are put together when they are read."""
 
     def add(self, batch: HostBatch, predicted: HostPrediction) -> None:
         """See `Judge`."""
-        real, valid = batch["boxes_valid"], predicted["valid"]
-        self.objects += np.bincount(batch["classes"][real], minlength=len(self.objects))
-        right = matches(batch, predicted) >= 0
-        self._parts.append((predicted["scores"][valid], predicted["classes"][valid], right[valid]))
+        self.add_matched(batch, predicted, matches(batch, predicted))
+
+    def add_matched(self, batch: HostBatch, predicted: HostPrediction, found: Int[np.ndarray, "batch most"]) -> None:
+        """The same where it is known what `matches` says."""
+        valid = predicted["valid"]
+        self.objects += np.bincount(batch["classes"][batch["boxes_valid"]], minlength=len(self.objects))
+        part = np.empty(np.count_nonzero(valid), self._kept[0].dtype)
+        part["score"], part["label"] = predicted["scores"][valid], predicted["classes"][valid]
+        part["right"] = found[valid] >= 0
+        self._kept.append(part)
 
     def merge(self, other: "AveragePrecision") -> None:
         """See `Judge`."""
         self.objects = self.objects + other.objects
-        self._parts += other._parts
+        self._kept += other._kept
 
     def scores(self) -> dict[str, float]:
         """See `Judge`: the mean over the classes that have an object; nan of none."""
@@ -54,12 +65,9 @@ class AveragePrecision:
 
     def curve(self, label: int) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
         """Recall and precision after each prediction of a class, the best first; of equal scores the earlier first."""
-        if not self._parts:
-            return np.zeros(0), np.zeros(0)
-        scores, labels, right = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        these = labels == label
-        order = np.argsort(-scores[these], kind="stable")
-        found = np.cumsum(right[these][order])
+        self._kept = [np.concatenate(self._kept)]
+        these = self._kept[0][self._kept[0]["label"] == label]
+        found = np.cumsum(these["right"][np.argsort(-these["score"], kind="stable")])
         return found / self.objects[label], found / np.arange(1, len(found) + 1)
 
     def _of(self, label: int) -> float:

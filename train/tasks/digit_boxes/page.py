@@ -45,9 +45,10 @@ class BoxPage:
         rows = batch["index"]
         if not len(rows):
             return
-        self.judge.add(batch, predicted)
         sure = {**predicted, "valid": predicted["valid"] & (predicted["scores"] >= SURE)}
-        match = matches(batch, sure)
+        match = matches(batch, predicted)
+        self.judge.add_matched(batch, predicted, match)
+        match = np.where(sure["valid"], match, -1)  # the others come later, and so take nothing from these
         is_found = np.zeros(batch["boxes_valid"].shape, bool)
         examples, places = np.nonzero(match >= 0)
         is_found[examples, match[examples, places]] = True
@@ -85,25 +86,19 @@ class BoxPage:
         self.some.merge(other.some)
 
     def results(self, run: Run) -> Results:
-        """See `Page`.
-
-        Raises:
-          ValueError: there was no object.
-        """
-        count = int(self.judge.objects.sum())
-        if not count:
-            raise ValueError("expected examples with at least one box")
-        missed = int(self.missed.sum())
+        """See `Page`; where there was no object, it says so."""
+        count, missed = int(self.judge.objects.sum()), int(self.missed.sum())
         classes, curves = self._classes()
         some, examples = self._examples(self.some, "Examples", "spread evenly over the test set")
         worst, _ = self._examples(self.worst, "Worst examples", "most misses and false boxes first")
         return Results(
-            value=percent(self.judge.scores()[AP50.name], 1),
+            value=percent(self.judge.scores()[AP50.name], 1) if count else "–",
             label="test AP at IoU 0.5",
             detail=f"of boxes that are surer than {SURE:.0%}: {grouped(self.found)} of {grouped(count)} digits found, "
             f"{grouped(missed)} missed, {grouped(self.false)} false, in {grouped(self.images)} images",
             sections=[classes, *self._over_the_run(run), some, worst],
-            pictures={"precision_recall.png": curves, "predictions.png": examples},
+            pictures={"precision_recall.png": curves, **examples},
+            notes=[] if count else ["There is no digit in the held-out scenes: no average precision."],
         )
 
     def record(self, predicted: HostPrediction) -> dict[str, Any]:
@@ -131,12 +126,15 @@ class BoxPage:
         shown = Shown(example["image"], None, found, caption if len(found.boxes) else self.words(predicted))
         return pixels(grid([shown], self.class_names, side=3.6), dpi=150)
 
-    def _examples(self, kept: Leading, title: str, order: str) -> tuple[str, bytes]:
+    def _examples(self, kept: Leading, title: str, order: str) -> tuple[str, dict[str, bytes]]:
+        """The section, and the picture beside the page; without examples there is none."""
+        if not len(kept):
+            return section(title, text="None."), {}
         shown = [self._shown(each) for each in kept.examples(by_row=kept is self.some)]
         text = f"{len(shown)} shown, {order}. Thin white boxes are there; coloured ones are predicted, each with its "
         text += "class and score in percent."
         block, light = themed(lambda theme: grid(shown, self.class_names, COLUMNS, theme=theme), f"{title}: {order}.")
-        return section(title, block, text=text), light
+        return section(title, block, text=text), {"predictions.png": light}
 
     def _shown(self, each: Mapping[str, Any]) -> Shown:
         valid, scale = each["true_boxes_valid"], each["scale"]

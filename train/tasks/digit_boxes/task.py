@@ -35,6 +35,8 @@ class DigitBoxes(OneForward):
     metrics: ClassVar[tuple[Metric, ...]] = (AP50, CELL_IOU, CELL_ACCURACY, LOSS)
     fields: ClassVar[tuple[str, ...]] = ("image", "boxes", "classes")
     seen: ClassVar[int] = SEEN
+    places: ClassVar[Mapping[str, Kind]] = {"boxes": Kind.BOXES}
+    """Which predictions are in pixels of the image, for `train.use.predict`."""
 
     class_names: tuple[str, ...]
     most_boxes: int = 8

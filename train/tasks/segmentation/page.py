@@ -69,37 +69,39 @@ class LabelMapPage:
         self.some.merge(other.some)
 
     def results(self, run: Run) -> Results:
-        """See `Page`.
-
-        Raises:
-          ValueError: there was no pixel that counts.
-        """
-        if not self.counts.any():
-            raise ValueError("expected predictions of at least one pixel that counts")
+        """See `Page`; where there was no pixel that counts, it says so."""
         ious = intersection_over_union(self.counts)
         classes, confusion = self._classes(ious)
         some, examples = self._examples(self.some.examples(by_row=True), "Examples", "spread evenly over the test set")
         worst, _ = self._examples(self.worst.examples(), "Worst examples", "the smallest mean IoU first")
-        count = int(self.counts.sum())
+        count, images = int(self.counts.sum()), f"{grouped(self.images)} images"
+        detail = f"no pixel that counts in {images}"
+        if count:
+            right = f"{percent(accuracy(self.counts), 1)} of {grouped(count)} pixels in {images} are right"
+            detail = f"of {int((~np.isnan(ious)).sum())} classes; {right}"
         return Results(
-            value=percent(mean_of_known(ious), 1),
+            value=percent(mean_of_known(ious), 1) if count else "–",
             label="test mean IoU",
-            detail=f"of {int((~np.isnan(ious)).sum())} classes; {percent(accuracy(self.counts), 1)} of "
-            f"{grouped(count)} pixels in {grouped(self.images)} images are right",
+            detail=detail,
             sections=[classes, some, worst],
-            pictures={"confusion.png": confusion, "predictions.png": examples},
+            pictures={"confusion.png": confusion, **examples},
+            notes=[] if count else ["There is no pixel that counts in the held-out images: no mean IoU."],
         )
 
     def record(self, predicted: HostPrediction) -> dict[str, Any]:
-        """See `Page`: the share of each class, and the label map, row by row, as runs of [label, pixels]."""
+        """See `Page`: the share of each class, and the label map, row by row, as runs of [label, pixels].
+
+        Pixels labelled "ignore" are those of a file that the model did not see.
+        """
         labels = predicted["label_map"]
         height, width = labels.shape
         flat = labels.ravel()
         starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
         lengths = np.diff(starts, append=flat.size)
         runs = [[int(flat[start]), int(length)] for start, length in zip(starts, lengths, strict=True)]
-        names = list(self.palette.names)
-        return {"shares": dict(self._shares(labels)), "height": height, "width": width, "names": names, "runs": runs}
+        names, ignore = list(self.palette.names), self.palette.ignore
+        size = {"height": height, "width": width}
+        return {"shares": dict(self._shares(labels)), **size, "names": names, "ignore": ignore, "runs": runs}
 
     def words(self, predicted: HostPrediction) -> str:
         """See `Page`: the classes, by their share of the image."""
@@ -128,12 +130,16 @@ class LabelMapPage:
         return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
     def _shares(self, labels: Int[np.ndarray, "height width"]) -> list[tuple[str, float]]:
-        """Each class that is there, the largest first."""
-        counts = np.bincount(labels.ravel(), minlength=len(self.palette.names))
+        """Each class that is there, and its share of what is known, the largest first."""
+        known = labels[labels != self.palette.ignore]
+        counts = np.bincount(known, minlength=len(self.palette.names))
         order = [label for label in np.argsort(-counts, kind="stable") if counts[label]]
-        return [(self.palette.names[label], float(counts[label] / labels.size)) for label in order]
+        return [(self.palette.names[label], float(counts[label] / known.size)) for label in order]
 
-    def _examples(self, kept: Sequence[Mapping[str, Any]], title: str, order: str) -> tuple[str, bytes]:
+    def _examples(self, kept: Sequence[Mapping[str, Any]], title: str, order: str) -> tuple[str, dict[str, bytes]]:
+        """The section, and the picture beside the page; without examples there is none."""
+        if not kept:
+            return section(title, text="None."), {}
         shown = [
             Shown(
                 each["image"], each["true"], each["predicted"], f"example {each['row']}: {percent(each['iou'], 1, 1)}"
@@ -142,7 +148,7 @@ class LabelMapPage:
         ]
         text = f"{len(shown)} shown, {order}, with the mean IoU of the classes in each. Grey pixels do not count."
         block, light = themed(lambda theme: panels(shown, self.palette, COLUMNS, theme=theme), f"{title}: {order}.")
-        return section(title, block, text=text), light
+        return section(title, block, text=text), {"predictions.png": light}
 
     def _classes(self, ious: Float[np.ndarray, "classes"]) -> tuple[str, bytes]:
         """IoU of each class as bars, and the confusion matrix in percent of each row, also as a PNG."""

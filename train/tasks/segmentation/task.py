@@ -4,6 +4,7 @@ Long, Shelhamer and Darrell, 2015, Fully Convolutional Networks for Semantic Seg
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import flax.linen as nn
@@ -31,6 +32,8 @@ class Segmentation(OneForward):
 
     metrics: ClassVar[tuple[Metric, ...]] = (MEAN_IOU, PIXEL_ACCURACY, LOSS)
     fields: ClassVar[tuple[str, ...]] = ("image", "label_map")
+    places: ClassVar[Mapping[str, Kind]] = {"label_map": Kind.LABEL_MAP}
+    """Which predictions are one a pixel of the image, for `train.use.predict`."""
 
     class_names: tuple[str, ...]
     background: int | None
