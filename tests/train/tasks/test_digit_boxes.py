@@ -211,6 +211,14 @@ def test_curve_is_scikit_learns():
     assert average_precision(recall, precision) == pytest.approx(np.mean(best))
 
 
+def test_judge_keeps_six_bytes_a_prediction():
+    truth, found = random_scenes()
+    judge = judged((truth, found), (truth, found))
+    judge.curve(0)
+    (kept,) = judge._kept
+    assert kept.nbytes == 6 * 2 * found["valid"].sum()
+
+
 def random_scenes(count=40):
     low = random.uniform(0, 20, (count, MOST, 2))
     boxes = np.concatenate([low, low + random.uniform(5, 12, (count, MOST, 2))], axis=2).astype(np.float32)
@@ -298,6 +306,22 @@ def test_page_counts_what_is_found_missed_and_false(tmp_path):
         assert words in html
     assert "8 of 10 digits found, 2 missed, 1 false" in results.detail
     assert set(results.pictures) == {"precision_recall.png", "predictions.png"}
+
+
+@pytest.mark.parametrize("rows", [slice(1, 2), None], ids=["no digit", "no image"])
+def test_page_without_digits_says_so_and_is_drawn(rows, tmp_path):
+    page = BoxPage(NAMES)
+    if rows:
+        arrays = [{name: value[rows] for name, value in each.items()} for each in (BATCH, TRUTH)]
+        arrays[1]["valid"] = np.ones((1, MOST), bool)  # false boxes
+        arrays[1]["scores"] = TRUTH["scores"][:1]
+        page.add(*arrays)
+    results = page.results(Run(tmp_path))
+    assert results.value == "–"
+    assert results.notes == ["There is no digit in the held-out scenes: no average precision."]
+    assert f"{4 if rows else 0} false, in {1 if rows else 0} images" in results.detail
+    assert set(results.pictures) == {"precision_recall.png", *(["predictions.png"] if rows else [])}
+    assert ("None." in "".join(results.sections)) == (rows is None)
 
 
 def test_page_is_the_same_however_the_images_came():

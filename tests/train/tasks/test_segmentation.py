@@ -173,6 +173,19 @@ def test_page_has_its_sections_and_says_its_result(tmp_path):
     assert set(results.pictures) == {"confusion.png", "predictions.png"}
 
 
+@pytest.mark.parametrize("images", [2, 0])
+def test_page_of_pixels_that_do_not_count_says_so_and_is_drawn(images, tmp_path):
+    page = page_of()
+    nothing = {**BATCH, "label_map": np.full_like(LABELS, IGNORE)}
+    page.add({name: value[:images] for name, value in nothing.items()}, predicted(slice(images)))
+    results = page.results(Run(tmp_path))
+    assert results.value == "–"
+    assert results.detail == f"no pixel that counts in {images} images"
+    assert results.notes == ["There is no pixel that counts in the held-out images: no mean IoU."]
+    assert "None." in "".join(results.sections)
+    assert set(results.pictures) == {"confusion.png"}
+
+
 def test_record_has_every_pixel_and_the_line_names_what_is_not_background():
     page = page_of()
     label_map = np.array([[3, 3, 0, 0], [0, 1, 3, 3]], np.int32)
@@ -182,5 +195,7 @@ def test_record_has_every_pixel_and_the_line_names_what_is_not_background():
     assert record["shares"] == {"background": 0.5, "cat": 0.375, "dog": 0.125}
     assert page.words({"label_map": label_map}) == "cat 37.5 %, dog 12.5 %"
     assert page.words({"label_map": np.full((2, 2), 3)}) == "background alone"
+    seen_half = {"label_map": np.array([[0, IGNORE]], np.int32)}
+    assert (page.record(seen_half)["shares"], page.words(seen_half)) == ({"cat": 1.0}, "cat 100.0 %")
     picture = page.picture({"image": BATCH["image"][0]}, {"label_map": LABELS[0].clip(0)})
     assert (picture.dtype, picture.ndim, picture.shape[-1]) == (np.uint8, 3, 3)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import types
 
 import numpy as np
 import PIL.Image
@@ -10,11 +11,16 @@ import pytest
 from tests.train.harness import begin, lines, recipe
 from train import cli
 from train.config import Data, DataError
-from train.data import Field, Kind, load, read_image
+from train.data import Facts, Field, Kind, framing_of, load, read_image
+from train.data.frame_rules import FRAME
+from train.data.framing import evaluated, unframed
 from train.engine.console import Console
 from train.store.checkpoint import CheckpointError
 from train.store.workdir import WorkdirError
+from train.tasks.digit_boxes.page import BoxPage
+from train.tasks.digit_boxes.task import DigitBoxes
 from train.tasks.regression.task import Regression
+from train.tasks.segmentation.task import Segmentation
 from train.use.predict import predict_images
 
 QUIET = Console(quiet=True)
@@ -154,3 +160,99 @@ def test_a_run_that_never_came_to_training_is_refused(data, tmp_path):
     path = begin(recipe(data), tmp_path / "run")
     with pytest.raises(WorkdirError, match="never came to training"):
         predict_images(path, (path / "none.png",), console=QUIET)
+
+
+SIDE = 64
+FRAMINGS = {"resized": Data(), "canvas": Data(canvas=SIDE), "centre": Data(crop=SIDE, resize=80)}
+SHAPES = {"wide": (256, 128), "tall": (120, 200), "large": (2560, 1280)}
+"""Width and height of a file, of which the rectangle of `bright` covers the same share."""
+
+
+def bright(size):
+    """A white rectangle on black, enlarged by nearest, and its corners in pixels of the file."""
+    small = np.zeros((20, 20), np.uint8)
+    small[7:13, 8:14] = 255
+    file = PIL.Image.fromarray(small).resize(size, PIL.Image.Resampling.NEAREST).convert("RGB")
+    return file, np.array([8, 7, 14, 13]) / 20 * np.tile(size, 2)
+
+
+@pytest.fixture
+def seeing(monkeypatch):
+    """A run whose model takes what is bright of the image that it is given for a digit 1."""
+
+    def install(task, data):
+        spec = {"image": image_of(SIDE, SIDE, 3)}
+        recipe = types.SimpleNamespace(data=data, model=types.SimpleNamespace(name="eye"))
+        facts = Facts(("0", "1"), background=0)
+        run = types.SimpleNamespace(task=task, recipe=recipe, spec=spec, facts=facts, variables=lambda *_: (1, None))
+        monkeypatch.setattr("train.use.predict.open_run", lambda _: run)
+        monkeypatch.setattr("train.use.predict._predicted", lambda _, __, examples: [seen(each) for each in examples])
+
+    def seen(example):
+        there = example["image"].mean(axis=-1) > 127
+        (top, left), (bottom, right) = np.argwhere(there)[[0, -1]]
+        box = np.array([[left, top, right + 1, bottom + 1], [0, 0, 0, 0]], np.float32)
+        scores, valid = np.array([0.9, 0.0], np.float32), np.array([True, False])
+        classes = np.array([1, 0], np.int32)
+        return {"label_map": there.astype(np.int32), "boxes": box, "scores": scores, "classes": classes, "valid": valid}
+
+    return install
+
+
+@pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)
+@pytest.mark.parametrize("size", SHAPES.values(), ids=SHAPES)
+def test_boxes_are_in_pixels_of_the_file_however_it_was_framed(data, size, seeing, tmp_path, monkeypatch):
+    seeing(DigitBoxes(("0", "1")), data)
+    file, expected = bright(size)
+    file.save(tmp_path / "file.png")
+    drawn = []
+    monkeypatch.setattr(BoxPage, "picture", lambda _, *given: drawn.append(given) or np.zeros((8, 8, 3), np.uint8))
+    (record,) = predict_images(tmp_path, (tmp_path / "file.png",), output=tmp_path / "out", console=QUIET)
+    assert (record["width"], record["height"]) == size
+    (box,) = record["boxes"]
+    pixel = max(size) / SIDE  # of the model, in pixels of the file
+    np.testing.assert_allclose(box["box"], expected, atol=pixel)
+    ((example, predicted),) = drawn
+    image = example["image"]
+    reduced = min(1, 1024 / max(size))
+    assert image.shape == (round(size[1] * reduced), round(size[0] * reduced), 3)
+    left, top, right, bottom = np.argwhere(image[..., 0] > 127)[[0, -1]][:, ::-1].ravel()
+    np.testing.assert_allclose(predicted["boxes"][0], [left, top, right + 1, bottom + 1], atol=1 + pixel * reduced)
+
+
+@pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)
+def test_label_maps_have_the_size_of_the_file_and_say_where_the_model_saw_nothing(data, seeing, tmp_path):
+    seeing(Segmentation(("0", "1"), 0, -1), data)
+    file, _ = bright((256, 128))
+    file.save(tmp_path / "file.png")
+    (record,) = predict_images(tmp_path, (tmp_path / "file.png",), output=tmp_path / "out", console=QUIET)
+    assert (record["width"], record["height"]) == (256, 128)
+    labels = np.concatenate([np.full(length, label) for label, length in record["runs"]]).reshape(128, 256)
+    known = labels != record["ignore"]
+    true = np.asarray(file)[..., 0] > 127
+    both, either = (labels == 1) & true, (labels == 1) | true
+    assert both.sum() / either.sum() > 0.8
+    assert sum(record["shares"].values()) == pytest.approx(1)
+    if data.crop:  # 64 of 80 pixels of the shorter side, of 128
+        assert (known.any(axis=1).sum(), known.any(axis=0).sum()) == (pytest.approx(102.4, abs=1),) * 2
+        assert known[64, 128]
+        assert not known[:, 0].any()
+    else:
+        assert known.all()
+    assert (tmp_path / "out" / "file.png").stat().st_size
+
+
+@pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)
+def test_keypoints_and_maps_find_back_to_where_they_were(data):
+    random = np.random.default_rng(0)
+    move = evaluated(framing_of(data, "test"), image_of(SIDE, SIDE, 3), (50, 30), Facts())
+    points = np.ones((5, 3), np.float32)
+    points[:, :2] = random.uniform((21, 11), (29, 19), (5, 2))
+    points[0] = 0  # not in the image
+    np.testing.assert_allclose(unframed(FRAME[Kind.KEYPOINTS](points, move), Kind.KEYPOINTS, move), points, atol=1e-4)
+    places = np.stack(np.meshgrid(np.arange(50.0), np.arange(30.0)), axis=-1)  # each pixel holds its own place
+    found = unframed(FRAME[Kind.MAP](places, move), Kind.MAP, move)
+    known = ~np.isnan(found[..., 0])
+    assert known.all() == (not data.crop)
+    assert known[15, 25]
+    assert np.abs(found - places)[known].max() < 1
