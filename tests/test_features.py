@@ -1,9 +1,22 @@
 """Channels and strides of named features, against the papers' tables."""
 
+import flax.linen as nn
 import pytest
 
 import zoo
 from tests.composites import Clips, composites  # noqa: F401 (a fixture)
+from zoo.nn import Conv
+
+
+class Pyramid(nn.Module):
+    """Maps that are halved over and over, as a detector's P3 to P7 are, down to a stride of 512."""
+
+    @nn.compact
+    def __call__(self, images, train=False, features=False):
+        named, x = {}, images
+        for level in range(1, 10):
+            named[f"p{level}"] = x = Conv(2, (3, 3), 2, 1, name=f"p{level}")(x)
+        return named if features else x
 
 
 @pytest.mark.parametrize(
@@ -49,3 +62,9 @@ def test_a_module_has_the_inputs_of_its_row_or_is_given_some():
     assert zoo.feature_info(Clips(), (4, 16, 16, 3))["stage1"] == (6, (2, 4, 4))
     with pytest.raises(ValueError, match=r"expected a model of the catalog, got a module of .*:Clips"):
         zoo.feature_info(Clips())
+
+
+@pytest.mark.parametrize("size", [(512, 512), (800, 1333), (33, 1025)])
+def test_strides_of_a_pyramid_are_exact_up_to_512_on_any_size(size):
+    found = zoo.feature_info(Pyramid(), (*size, 3))
+    assert [feature.stride for feature in found.values()] == [(2**level,) * 2 for level in range(1, 10)]

@@ -10,8 +10,10 @@ import jax
 from zoo.catalog import create, describe, entry_of
 from zoo.catalog.inputs import Example, Input, as_inputs, batch_of
 
-LARGER = 64 * 7
-"""Images larger by so many pixels have maps larger by so many divided by the stride, whatever the borders do."""
+LARGER = 512 * 7
+"""Images larger by so many pixels have maps larger by so many divided by the stride, whatever the borders do.
+
+That is exact of strides that divide it: powers of two up to 512, and patches of 7 or 14 pixels."""
 
 
 class Feature(NamedTuple):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
+import zoo
 from zoo.dense import FCN
 from zoo.dense.fcn import enlarged
 from zoo.names import UnknownNameError
@@ -106,3 +107,13 @@ def test_maps_come_from_fine_to_coarse_whatever_order_they_are_asked_for():
 
     jax.eval_shape(Asks().init, jax.random.key(0), IMAGES)
     assert found == ["stem", "stage3"]
+
+
+def test_exported_program_serves_batches_of_any_size():
+    params, _, logits = scored()
+    exported = zoo.export_model(FCN(Backbone(), 5), {"params": params}, IMAGES.shape[1:], platforms=("cpu",))
+    program = jax.export.deserialize(exported.serialize())
+    assert program.out_avals[0].str_short() == "float32[batch,12,8,5]"
+    for count in (1, 2):
+        found = program.call({"params": params}, IMAGES[:count])
+        np.testing.assert_allclose(found, logits[:count], rtol=1e-3, atol=1e-3)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import zoo
 from zoo.detection import Cells, GridDetector, decode, encode, losses, scores
 from zoo.nn import Conv
 
@@ -104,3 +105,15 @@ def test_images_and_backbones_that_have_no_such_grid_are_refused():
     shape = jax.ShapeDtypeStruct((1, 24, 32, 1), jnp.float32)
     with pytest.raises(ValueError, match="at least 24 x 32 places, found stage1 12 x 16"):
         jax.eval_shape(GridDetector(Backbone(), 6, stride=1).init, jax.random.key(0), shape)
+
+
+def test_exported_program_serves_batches_of_any_size():
+    model = GridDetector(Backbone(), 6, width=4)
+    images = random.normal(size=(3, 24, 32, 1)).astype(np.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), images)
+    variables = jax.tree.map(lambda leaf: random.uniform(0.1, 1, leaf.shape).astype(np.float32), shapes)
+    exported = zoo.export_model(model, variables, images.shape[1:], platforms=("cpu",))
+    expected = jax.jit(model.apply)(variables, images)
+    for count in (1, 3):
+        for found, whole in zip(exported.call(variables, images[:count]), expected, strict=True):
+            np.testing.assert_allclose(found, whole[:count], rtol=1e-4, atol=1e-4)

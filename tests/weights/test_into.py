@@ -104,6 +104,63 @@ def test_parts_that_are_not_there_or_not_in_the_catalog_are_refused(tmp_path):
         zoo.load_weights(OnBackbone(Foreign()), tmp_path / "w.safetensors", (32, 32, 3), into="backbone")
 
 
+def foreign(num_classes=3, **options):
+    """A classifier of a class without a row, on a backbone of the catalog."""
+
+    class Foreign(OnBackbone):
+        pass
+
+    return Foreign(zoo.create("cifar_resnet8", num_classes=0, **options), num_classes)
+
+
+@pytest.mark.parametrize("into", ["", "backbone"])
+def test_a_file_of_the_whole_model_is_taken_whole_and_a_class_needs_no_row(tmp_path, into):
+    path = tmp_path / "w.safetensors"
+    for model in (foreign(), zoo.create("on_resnet8")):
+        variables = families.he_normal(model, (32, 32, 3))
+        zoo.save_weights(variables, path)
+        assert_equal(zoo.load_weights(model, path, (32, 32, 3), into=into), variables)
+    assert_equal(zoo.load_weights("on_resnet8", path, into=into), variables)
+
+
+def test_a_part_of_its_own_parts_names_is_told_from_the_whole(tmp_path):
+    trained = families.he_normal(foreign(), (32, 32, 3))
+    zoo.save_weights(trained, tmp_path / "w.safetensors")  # params/backbone/... and params/head/..., as the whole has
+    loaded = zoo.load_weights(OnBackbone(foreign()), tmp_path / "w.safetensors", (32, 32, 3), into="backbone")
+    assert_equal(loaded["params"]["backbone"], trained["params"])
+    assert not np.array_equal(loaded["params"]["head"]["kernel"], trained["params"]["head"]["kernel"])
+
+
+def test_a_whole_model_without_a_row_says_what_does_not_fit_and_what_it_needs(tmp_path):
+    path = tmp_path / "w.safetensors"
+    variables = families.he_normal(foreign(), (32, 32, 3))
+    zoo.save_weights(variables, path)
+    with pytest.warns(NewHeadWarning, match="head for 3 classes, the model one for 4: .*: params/head/bias, params/h"):
+        loaded = zoo.load_weights(foreign(4), path, (32, 32, 3), into="backbone")
+    assert_equal(loaded["params"]["backbone"], variables["params"]["backbone"])
+    with pytest.raises(ValueError, match=r"a module of .*Foreign, for which inputs must be given"):
+        zoo.load_weights(foreign(), path, into="backbone")
+    with pytest.raises(WeightsError) as error:
+        zoo.load_weights(foreign(widening=2), path, (32, 32, 3), into="backbone")
+    assert "w.safetensors does not fit Foreign at input shape (32, 32, 3) (expected a model" in str(error.value)
+    assert "batch_stats/backbone/stage3/block1/norm1/mean: expected shape (128,), got (64,)" in str(error.value)
+    zoo.save_weights({name: tree["backbone"] for name, tree in variables.items()}, path, "akamaster", "cifar_resnet8")
+    with pytest.raises(WeightsError, match=r"conv1\.weight: not one of this zoo's names, and Foreign has no other"):
+        zoo.load_weights(foreign(), path, (32, 32, 3))
+
+
+def test_a_part_of_a_part_is_named_by_the_path_of_fields(tmp_path):
+    part, trained = backbone("cifar_resnet8", num_classes=0)
+    model = OnBackbone(OnBackbone(part, 5), 2)
+    for layout in ("zoo", "akamaster"):
+        zoo.save_weights(trained, tmp_path / "w.safetensors", layout, part)
+        loaded = zoo.load_weights(model, tmp_path / "w.safetensors", (32, 32, 3), into="backbone/backbone")
+        assert_equal(loaded["params"]["backbone"]["backbone"], trained["params"])
+        assert_equal(loaded["batch_stats"]["backbone"]["backbone"], trained["batch_stats"])
+    with pytest.raises(zoo.UnknownNameError, match="no part of CifarResNet 'backbone'"):
+        zoo.load_weights(model, tmp_path / "w.safetensors", (32, 32, 3), into="backbone/backbone/backbone")
+
+
 @pytest.mark.parametrize("name", ["googlenet_tiny", "inception_v3_tiny", "squeezenet_tiny", "swin_mini", "mlp"])
 def test_the_row_names_the_layers_that_grow_with_the_number_of_classes(name):
     entry = zoo.describe(name)

@@ -61,4 +61,4 @@ def enlarged(
     """
     if maps.shape[1:3] == size:
         return maps
-    return jax.image.resize(maps, (len(maps), *size, maps.shape[-1]), "bilinear", antialias=False)
+    return jax.image.resize(maps, (maps.shape[0], *size, maps.shape[-1]), "bilinear", antialias=False)

@@ -13,7 +13,7 @@ from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from zoo.catalog import Entry, create, describe, entry_of
-from zoo.catalog.inputs import Example, as_inputs, batch_of
+from zoo.catalog.inputs import Example, Input, as_inputs, batch_of
 from zoo.names import unknown
 from zoo.weights.families import family_of
 from zoo.weights.files import read_arrays
@@ -44,51 +44,56 @@ def load_weights(
     The file is `.safetensors`, or torch's `.pth`, `.pt` or `.th`; its names are this zoo's (as `save_weights`
     writes them) or those of a layout that the model's row in the catalog names. All of it fits, or nothing is
     loaded. Only the heads that the row names may differ in the number of classes: they are then drawn anew, with a
-    warning; with `num_classes=0` they are left out.
+    warning; with `num_classes=0` they are left out. A module without a row takes files with this zoo's names alone,
+    and its head is the layer `head`.
 
-    With `into="backbone"` the file is one of that part of the model, which is itself a model of the catalog: it is
-    read by the rules of the part's row, and the rest of the variables is drawn.
+    With `into="backbone"` the file is one of that part of the model: it is read by the rules of the part's row, and
+    the rest of the variables is drawn. A file of the whole model, with this zoo's names, is taken whole all the same.
 
     Args:
-      model: a name of `zoo.list_models()`, or a module of such a model's class.
+      model: a name of `zoo.list_models()`, or a module.
       source: the file; or what `zoo.weights.source.locate` finds: the name of published weights
         ("IMAGENET1K_V1"), or "hub:OWNER/REPOSITORY".
       inputs: one example without the batch axis, as for `zoo.init`, of several inputs a sequence; by default the
-        catalog's. Needed where the number of channels differs.
+        catalog's. Needed where the number of channels differs, and of a module without a row.
       key: for what is drawn; `jax.random.key(0)` by default.
-      into: the field of the model that holds the part.
+      into: the field of the model that holds the part; in a part of a part, the path of fields: "model/backbone".
       **overrides: as for `zoo.create`, where `model` is a name.
 
     Raises:
       UnknownNameError: no such model, option, part or published weights.
       FileNotFoundError: no such file.
       WeightsError: entries that the model does not have, misses, or has in another shape.
-      ValueError: the file is damaged, of an unknown kind, or not the published one; or the class of the model, or of
-        the part, is not in the catalog.
+      ValueError: the file is damaged, of an unknown kind, or not the published one; or the model has no row in the
+        catalog and no inputs are given.
       ImportError: a torch file or one of the hub, and torch or huggingface_hub is not installed.
       OSError: the file cannot be fetched.
     """
     module = _module(model, overrides)
-    part = _part(module, into) if into else module
-    entry = describe(model) if isinstance(model, str) and not into else entry_of(part)
+    part = _part(module, into)
     if inputs is None:
-        inputs = (describe(model) if isinstance(model, str) else entry_of(module)).inputs
+        inputs = _row_of_inputs(model).inputs
     examples = as_inputs(inputs)
+    whole = describe(model) if isinstance(model, str) else _row(module, examples)
+    entry = _row(part, examples) if into else whole
     path = locate(entry, source)
+    arrays = read_arrays(path)
 
     def initial(key: PRNGKeyArray) -> PyTree[Array]:
         return module.init(key, *(jnp.zeros(one.shape, one.dtype) for one in batch_of(examples)))
 
     key = jax.random.key(0) if key is None else key
     everything = flat(jax.eval_shape(initial, key))
+    if _is_of_whole(arrays, everything, into):
+        into, part, entry = "", module, whole
     wanted = {_without(name, into): leaf for name, leaf in everything.items() if not into or lies_in(name, (into,))}
-    found = _in_our_layout(read_arrays(path), entry, part, wanted)
+    found = _in_our_layout(arrays, entry, part, wanted)
     drawn = _heads_for_other_classes(found.arrays, wanted, entry)
     kept, problems = _fitted(found, wanted, drawn, entry)
     if problems:
         shapes = ", ".join(str(one.shape) for one in examples)
         what = f"{entry.name} as {into}" if into else entry.name
-        raise misfit(f"{path} does not fit {what} at input shape {shapes}", problems)
+        raise misfit(f"{path} does not fit {what} at input shape {shapes}{_strictness(part)}", problems)
 
     values = {_within(name, into): jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name not in drawn}
     if drawn:
@@ -126,17 +131,56 @@ def _module(model: str | nn.Module, overrides: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def _part(module: nn.Module, name: str) -> nn.Module:
-    """The module in a field of a module.
+def _part(module: nn.Module, path: str) -> nn.Module:
+    """The module in a field of a module, or in a field of that and so on; without a path the module itself.
 
     Raises:
       UnknownNameError: no field of this name holds a module.
     """
-    fields = (field for field in type(module).__dataclass_fields__ if field not in ("parent", "name"))
-    parts = {field: value for field in fields if isinstance(value := getattr(module, field, None), nn.Module)}
-    if name not in parts:
-        raise unknown(f"part of {type(module).__name__}", name, parts)
-    return parts[name]
+    for name in path.split("/") if path else ():
+        fields = (field for field in type(module).__dataclass_fields__ if field not in ("parent", "name"))
+        parts = {field: value for field in fields if isinstance(value := getattr(module, field, None), nn.Module)}
+        if name not in parts:
+            raise unknown(f"part of {type(module).__name__}", name, parts)
+        module = parts[name]
+    return module
+
+
+def _row_of_inputs(model: str | nn.Module) -> Entry:
+    """The row that says what a model takes.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if isinstance(model, str):
+        return describe(model)
+    try:
+        return entry_of(model)
+    except ValueError as error:
+        raise ValueError(f"{error}, for which inputs must be given") from error
+
+
+def _row(module: nn.Module, examples: tuple[Input, ...]) -> Entry:
+    """The module's row in the catalog, or where it has none a row for files with our own names."""
+    try:
+        return entry_of(module)
+    except ValueError:
+        return Entry(type(module).__name__, builder="", task="", inputs=examples, paper="", lecture="")
+
+
+def _strictness(module: nn.Module) -> str:
+    """What an error adds for a module without a row, which may be why the file does not fit."""
+    try:
+        entry_of(module)
+    except ValueError as error:
+        return f" ({error}: its files have this zoo's names, and all but a head has to fit)"
+    return ""
+
+
+def _is_of_whole(arrays: Mapping[str, np.ndarray], everything: Mapping[str, Any], into: str) -> bool:
+    """Whether a file's names are ours, and more of them those of the whole model than of the part's."""
+    whole = sum(name in everything for name in arrays)
+    return all(map(is_ours, arrays)) and whole > sum(_within(name, into) in everything for name in arrays)
 
 
 def _within(name: str, part: str) -> str:
