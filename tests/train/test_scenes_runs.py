@@ -19,13 +19,18 @@ from train.config.tasks.digit_boxes import DigitBoxes
 from train.config.tasks.segmentation import Segmentation
 from train.engine import finish
 from train.engine.assemble import assemble
+from train.report import theme
 from train.store.workdir import Workdir
+from train.tasks.digit_boxes.judge import AP50
+from train.tasks.segmentation.task import MEAN_IOU
 from train.use.predict import predict_images
 from zoo.names import UnknownNameError
 from zoo.nn import BatchNorm, Conv
 
 scenes = importlib.import_module("train.data.sources.scenes")  # beside a function of that name
 TASKS = {"segmentation": Segmentation(), "digit_boxes": DigitBoxes()}
+METRICS = {"segmentation": MEAN_IOU, "digit_boxes": AP50}
+WRITE_REPORT = finish.write_report
 
 
 class Maps(nn.Module):
@@ -46,14 +51,13 @@ class Maps(nn.Module):
 
 @pytest.fixture(scope="module")
 def small(engine):
-    """A context of few scenes and a small backbone, with the report drawn."""
+    """A context of few scenes and a small backbone, in which drawings are coarse."""
     row = dataclasses.replace(zoo.catalog.CATALOG["cifar_resnet8"], name="maps", builder=f"{__name__}:Maps", options={})
-    draw = finish.write_report
     with engine(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("zoo.catalog.CATALOG", types.MappingProxyType({**zoo.catalog.CATALOG, "maps": row}))
-        patch.setattr(scenes, "COUNTS", {"train": 16, "test": 7})
+        patch.setattr(scenes, "COUNTS", {"train": 8, "test": 7})
         patch.setattr(scenes, "_composed", functools.cache(scenes._composed.__wrapped__))
-        patch.setattr(finish, "write_report", draw)
+        patch.setattr(theme, "DPI", 24)
         yield
 
 
@@ -68,63 +72,76 @@ def recipe(kind, **changes):
         optimizer=Optimizer("adamw", learning_rate=3e-3),
         schedule=Schedule("constant"),
         epochs=2,
-        log_every=3,
+        log_every=1,
     )
     return dataclasses.replace(base, **changes)
 
 
 @pytest.fixture(scope="module")
 def finished(small, tmp_path_factory):
-    """A finished run of each task."""
+    """A finished run of each task, and what draws its report, which is left to one test."""
+    reports = {}
+
+    def later(files, *rest):
+        reports[files.path] = functools.partial(WRITE_REPORT, files, *rest)
+        harness.write_no_report(files)
 
     @functools.cache
     def run(kind):
         path = tmp_path_factory.mktemp(kind) / "run"
-        return path, harness.run(recipe(kind), path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(finish, "write_report", later)
+            outcome = harness.run(recipe(kind), path)
+        return path, outcome, reports[path]
 
     return run
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_run_reports_what_it_learned(kind, finished):
-    path, outcome = finished(kind)
-    html = (path / "report.html").read_text(encoding="utf-8")
-    metric = assemble(recipe(kind)).task.metrics[0]
-    assert {metric.name, "loss"} <= outcome.metrics.keys()
+def test_run_measures_what_it_learned(kind, finished):
+    path, outcome, _ = finished(kind)
+    assert {METRICS[kind].name, "loss"} <= outcome.metrics.keys()
     assert np.isfinite(outcome.metrics["loss"])
-    for words in ("<h2>Classes</h2>", "<h2>Examples</h2>", "<h2>Worst examples</h2>", f"test {metric.title}"):
+    assert [line["step"] for line in harness.lines(path, "eval")] == [2, 4]
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_report_shows_what_the_run_learned(kind, finished):
+    path, _, draw = finished(kind)
+    draw()
+    html = (path / "report.html").read_text(encoding="utf-8")
+    for words in ("<h2>Classes</h2>", "<h2>Examples</h2>", "<h2>Worst examples</h2>", f"test {METRICS[kind].title}"):
         assert words.lower() in html.lower()
+    assert ("<h2>Boxes over the run</h2>" in html) == (kind == "digit_boxes")
     assert (path / "predictions.png").stat().st_size
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_resumed_run_equals_the_uninterrupted_one(kind, finished, tmp_path, monkeypatch):
-    path, outcome = finished(kind)
+def test_resumed_run_equals_the_uninterrupted_one(kind, finished, tmp_path):
+    path, outcome, _ = finished(kind)
     copy = shutil.copytree(path, tmp_path / "run")
-    shutil.rmtree(copy / "checkpoints" / "8")  # as if the power had failed in the second epoch
+    shutil.rmtree(copy / "checkpoints" / "4")  # as if the power had failed in the second epoch
     for file in (Workdir(copy).report, Workdir(copy).fingerprint):
         file.unlink()
-    monkeypatch.setattr(finish, "write_report", harness.write_no_report)
     assert harness.run(recipe(kind), copy, resume=True).fingerprint == outcome.fingerprint
     harness.check_lines(copy, path)
 
 
 def test_boxes_of_some_examples_are_followed_over_the_run(finished):
-    path, _ = finished("digit_boxes")
+    path = finished("digit_boxes")[0]
     seen = Workdir(path).read_seen()
-    assert [step for step, _ in seen] == [4, 8]
+    assert [step for step, _ in seen] == [2, 4]
     assert {name: array.shape for name, array in seen[-1][1].items()} == {
         "boxes": (6, 8, 4),
         "scores": (6, 8),
         "classes": (6, 8),
         "valid": (6, 8),
     }
-    assert "<h2>Boxes over the run</h2>" in (path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_prediction_of_an_image_file_is_drawn_and_written_down(kind, finished, tmp_path):
-    path, _ = finished(kind)
+    path = finished(kind)[0]
     (record,) = predict_images(path, (path / "example.png",), output=tmp_path)
     (written,) = json.loads((tmp_path / "predictions.json").read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(record))
