@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.export
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
@@ -33,6 +34,9 @@ class Cells(NamedTuple):
     """Its centre, x and y as shares of the cell, and the roots of its width and height in cells."""
     label: Float[Array, "*batch rows columns classes"]
     """Logits of its class; of what is right, the class's number, without the last axis."""
+
+
+jax.export.register_namedtuple_serialization(Cells, serialized_name="zoo.detection.Cells")
 
 
 class GridDetector(nn.Module):
