@@ -58,6 +58,8 @@ def small(engine):
         patch.setattr(scenes, "COUNTS", {"train": 8, "test": 7})
         patch.setattr(scenes, "_composed", functools.cache(scenes._composed.__wrapped__))
         patch.setattr(theme, "DPI", 24)
+        for split in scenes.COUNTS:
+            scenes.scenes(split)
         yield
 
 
@@ -69,7 +71,7 @@ def recipe(kind, **changes):
         data=Data(source="scenes", batch_size=4, eval_batch_size=4),
         augment=Augment(pad_crop=6, flip=True, mean=(0.3, 0.3, 0.3), std=(0.2, 0.2, 0.2)),
         task=TASKS[kind],
-        optimizer=Optimizer("adamw", learning_rate=3e-3),
+        optimizer=Optimizer("sgd", learning_rate=1e-2),
         schedule=Schedule("constant"),
         epochs=2,
         log_every=1,
