@@ -8,19 +8,16 @@ import shutil
 import tempfile
 
 _CACHE = "JAX_COMPILATION_CACHE_DIR"
-_made = None
 
-
-def pytest_configure(config):
-    """Before jax is imported, which looks at its environment only then; workers inherit this one's."""
-    global _made
-    if not hasattr(config, "workerinput") and _CACHE not in os.environ:
-        _made = os.environ[_CACHE] = tempfile.mkdtemp(prefix="zoo-tests-")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# Before jax is imported, by the next conftest say: it looks at its environment only then. Workers inherit this one's.
+_MADE = None if _CACHE in os.environ else tempfile.mkdtemp(prefix="zoo-tests-")
+if _MADE is not None:
+    os.environ[_CACHE] = _MADE
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 def pytest_unconfigure(config):
     """Takes the cache away again."""
-    if _made is not None:
-        shutil.rmtree(_made, ignore_errors=True)
+    if _MADE is not None:
+        shutil.rmtree(_MADE, ignore_errors=True)

@@ -7,6 +7,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import flax.linen as nn
@@ -16,7 +17,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from train.config import LOSS, Metric, RecipeError
 from train.config import Task as Settings
-from train.data.fields import Facts, Spec, describe
+from train.data.fields import Facts, Kind, Spec, describe
 from train.data.source import Source
 
 __all__ = [
@@ -106,6 +107,8 @@ class Task(Protocol):
     """Those of them that mixup and cutmix may mix: the loss reads NAME_b and "mix" beside them."""
     whole_batch: bool
     """Whether the loss compares the examples of a batch with each other, which `pmap` would keep apart."""
+    places: Mapping[str, Kind]
+    """Which predictions are places in the image, and of what kind: `predict` gives them in the file's own pixels."""
     seen: int
     """How many held-out examples are followed over the run, see `remember`; often none."""
 
@@ -206,6 +209,7 @@ class OneForward(abc.ABC):
     fields: ClassVar[tuple[str, ...]]
     mixes: ClassVar[tuple[str, ...]] = ()
     whole_batch: ClassVar[bool] = False
+    places: ClassVar[Mapping[str, Kind]] = MappingProxyType({})
     seen: ClassVar[int] = 0
 
     @abc.abstractmethod

@@ -98,7 +98,7 @@ def _predicted(run: FinishedRun, variables: PyTree[Array], examples: list[dict[s
 
 def _places(run: FinishedRun) -> dict[str, Kind]:
     """Which predictions of the task are in pixels, or one a pixel; of most tasks none."""
-    return getattr(run.task, "places", {})
+    return run.task.places
 
 
 def _record(run: FinishedRun, image: Path, predicted: Prediction) -> dict[str, Any]:
