@@ -24,7 +24,7 @@ from train.config import Recipe, RecipeError
 from train.data.fields import Facts, Spec, describe
 from train.engine import hosts, transfer
 from train.engine.feed import Feed, GrainFeed, MemoryFeed, choose_steps_per_dispatch
-from train.engine.network import make_network
+from train.engine.network import make_network, model_inputs
 from train.engine.optim import make_optimizer, make_schedule
 from train.engine.placement import MeshPlacement, make_placement
 from train.engine.state import TrainState, initial_state
@@ -317,24 +317,6 @@ def init_key(seed: int) -> Key[Array, ""]:
     """Draws the initial parameters of a run."""
     # A program that draws with this generator compiles four times faster than with jax's default one.
     return jax.random.key(seed, impl="rbg")
-
-
-def model_inputs(recipe: Recipe, task: Task, spec: Spec) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Shapes and types of what the model takes, for a batch of one example."""
-
-    def inputs(batch: Batch) -> tuple[Any, ...]:
-        return tuple(each for each in task.inputs(data.preprocess(recipe.augment, spec)(batch)) if each is not None)
-
-    return jax.eval_shape(inputs, one_example(spec))
-
-
-def one_example(spec: Spec) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes and types of a batch of one example."""
-    batch = {name: jax.ShapeDtypeStruct((1, *field.padded), field.dtype) for name, field in spec.items()}
-    valid = {
-        f"{name}_valid": jax.ShapeDtypeStruct((1, *field.most), bool) for name, field in spec.items() if field.most
-    }
-    return {**batch, **valid, "index": jax.ShapeDtypeStruct((1,), "int32"), "mask": jax.ShapeDtypeStruct((1,), bool)}
 
 
 def _digests(source: data.Source) -> dict[str, str]:

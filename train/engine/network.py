@@ -1,15 +1,18 @@
-"""The network that a recipe names, with what its task has on top, and with how it computes."""
+"""The network that a recipe names, with what its task has on top, how it computes, and what it takes."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 import zoo
+from train import data
 from train.config import Recipe, RecipeError, model_options
-from train.tasks.protocol import Task
+from train.data.fields import Spec
+from train.tasks.protocol import Batch, Task
 
 
 class Network(NamedTuple):
@@ -45,6 +48,24 @@ def make_network(recipe: Recipe, task: Task, axis_name: str | None = None) -> Ne
     alone = _computing(alone, computing)
     model = task.wrap(alone)
     return Network(model, next((name for name, value in _parts(model).items() if value is alone), ""))
+
+
+def model_inputs(recipe: Recipe, task: Task, spec: Spec) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Shapes and types of what the model takes, for a batch of one example."""
+
+    def inputs(batch: Batch) -> tuple[Any, ...]:
+        return tuple(each for each in task.inputs(data.preprocess(recipe.augment, spec)(batch)) if each is not None)
+
+    return jax.eval_shape(inputs, one_example(spec))
+
+
+def one_example(spec: Spec) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and types of a batch of one example."""
+    batch = {name: jax.ShapeDtypeStruct((1, *field.padded), field.dtype) for name, field in spec.items()}
+    valid = {
+        f"{name}_valid": jax.ShapeDtypeStruct((1, *field.most), bool) for name, field in spec.items() if field.most
+    }
+    return {**batch, **valid, "index": jax.ShapeDtypeStruct((1,), "int32"), "mask": jax.ShapeDtypeStruct((1,), bool)}
 
 
 def _computing(module: nn.Module, options: Mapping[str, Any]) -> nn.Module:

@@ -96,14 +96,9 @@ def _predicted(run: FinishedRun, variables: PyTree[Array], examples: list[dict[s
     return found
 
 
-def _places(run: FinishedRun) -> dict[str, Kind]:
-    """Which predictions of the task are in pixels, or one a pixel; of most tasks none."""
-    return run.task.places
-
-
 def _record(run: FinishedRun, image: Path, predicted: Prediction) -> dict[str, Any]:
     page, size = run.task.page(), {}
-    if _places(run):
+    if run.task.places:
         with opened(image, image) as file:
             move = _move(run, file.size)
         size = {"width": move.width, "height": move.height}
@@ -113,7 +108,7 @@ def _record(run: FinishedRun, image: Path, predicted: Prediction) -> dict[str, A
 
 def _picture(run: FinishedRun, image: Path, example: dict[str, np.ndarray], predicted: Prediction) -> np.ndarray:
     """The example with what is predicted of it; that with places on the file itself, which is reduced if large."""
-    if _places(run):
+    if run.task.places:
         file = read_picture(image)
         move = _move(run, file.size)
         file.thumbnail((LARGEST, LARGEST))
@@ -129,7 +124,7 @@ def _move(run: FinishedRun, size: tuple[int, int]) -> Move:
 
 def _on_file(run: FinishedRun, predicted: Prediction, move: Move) -> Prediction:
     """What is predicted of an image, in the pixels of its file."""
-    return {**predicted, **{name: unframed(predicted[name], kind, move) for name, kind in _places(run).items()}}
+    return {**predicted, **{name: unframed(predicted[name], kind, move) for name, kind in run.task.places.items()}}
 
 
 def _write(
