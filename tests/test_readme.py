@@ -14,12 +14,14 @@ from zoo import tables
 from zoo.__main__ import main as zoo_main
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+TRAINING = (Path(__file__).parents[1] / "train" / "README.md").read_text()
 MODELS = (Path(__file__).parents[1] / "zoo" / "MODELS.md").read_text()
 
 
 def _commands(program: str) -> list[list[str]]:
-    lines = re.findall(rf"^    (python -m {program}.*)$", README, re.MULTILINE)
-    lines += re.findall(rf"`(python -m {program}[^`]*)`", README)
+    text = f"{README}\n{TRAINING}"
+    lines = re.findall(rf"^    (python -m {program}.*)$", text, re.MULTILINE)
+    lines += re.findall(rf"`(python -m {program}[^`]*)`", text)
     assert lines
     return [shlex.split(line)[3:] for line in lines]
 
@@ -67,6 +69,10 @@ def test_the_two_commands_stand_on_lines_of_their_own():
     assert '\n    pip install -e ".[test]" && pytest\n' in README
 
 
-def test_links_of_the_readme_lead_to_files():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (Path(__file__).parents[1] / target).exists(), target
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "train/README.md"])
+def test_links_lead_to_files(page):
+    path = Path(__file__).parents[1] / page
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+    assert links
+    for target in links:
+        assert (path.parent / target).exists(), target

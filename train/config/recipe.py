@@ -30,8 +30,8 @@ class Recipe(Config):
     schedule: Schedule = Schedule()
     weights: str | None = None
     """Where to start instead of random numbers: a file, such as another run's model.safetensors; the name of published
-    weights, such as IMAGENET1K_V1; or hub:OWNER/REPOSITORY. They are the network's: what a task has on top, and a head
-    for other classes, is drawn anew."""
+    weights, such as IMAGENET1K_V1; or hub:OWNER/REPOSITORY. A head for other classes is drawn
+    anew, and so is what a task has on top of the network where the file holds the network alone."""
     freeze: tuple[str, ...] = ()
     """Parameters that stay as they are, as shell patterns of their paths, with the statistics beside them; the last
     pattern that fits decides, and ! lets move: "*" "!head/*" trains the head alone."""
