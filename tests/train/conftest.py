@@ -53,10 +53,13 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def whole(engine, data, tmp_path_factory):
-    """The folder and the outcome of a run of `harness.recipe` that nothing disturbed."""
+    """The folder and the outcome of a run of `harness.recipe` that nothing disturbed; tests only read it."""
     path = tmp_path_factory.mktemp("runs") / "whole"
     with engine():
-        return path, harness.run(harness.recipe(data), path)
+        outcome = harness.run(harness.recipe(data), path)
+    left = sorted(path.rglob("*"))
+    yield path, outcome
+    assert sorted(path.rglob("*")) == left, "a test changed the run that all share"
 
 
 @pytest.fixture(scope="session")

@@ -115,10 +115,10 @@ def test_a_regression_gives_the_value_itself(regression, images):
 
 
 @pytest.mark.usefixtures("runs")
-def test_predict_prints_a_table_a_file_a_row(whole, images, capsys, monkeypatch):
+def test_predict_prints_a_table_a_file_a_row(whole, images, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     paths, _ = images
-    assert cli.main(["predict", str(whole[0]), *map(str, paths[:3]), "--best"]) == 0
+    assert cli.main(["predict", str(whole[0]), *map(str, paths[:3]), "--best", "--output", str(tmp_path / "to")]) == 0
     printed = capsys.readouterr().out
     rows = [line for line in printed.splitlines() if ".png" in line]
     assert len(rows) == 3
