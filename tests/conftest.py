@@ -1,11 +1,16 @@
-"""Programs are compiled once for a whole run of the tests: both workers, and what they start, share one cache.
+"""Compiling and tracing are most of what the tests take: programs are compiled once, and little optimised.
 
-Compiling is most of what the tests take. Where `JAX_COMPILATION_CACHE_DIR` is set, as in `.ci/run`, that is used.
+Both workers, and the processes that tests start, share one cache; where `JAX_COMPILATION_CACHE_DIR` is set, as in
+`.ci/run`, that is used. `JAX_DISABLE_MOST_OPTIMIZATIONS=0 pytest` tests the programs that users run.
 """
 
+import gc
+import importlib.metadata
 import os
 import shutil
 import tempfile
+
+import pytest
 
 _CACHE = "JAX_COMPILATION_CACHE_DIR"
 
@@ -13,8 +18,28 @@ _CACHE = "JAX_COMPILATION_CACHE_DIR"
 _MADE = None if _CACHE in os.environ else tempfile.mkdtemp(prefix="zoo-tests-")
 if _MADE is not None:
     os.environ[_CACHE] = _MADE
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+_QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
+# Programs that are optimised little compile in half the time by XLA's older way to write loops. XLA ends a process at
+# a flag that it does not know, so that versions that nobody tried go without it.
+_KNOWN = tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2])) <= (0, 12)
+if _QUICK and _KNOWN:
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+
+# A trace makes many objects that stay: looking through all of them, over and over, was a seventh of the time.
+gc.set_threshold(200_000, 50, 1000)
+
+
+@pytest.fixture(scope="module")
+def optimised():
+    """Programs are optimised as users' are: for tests that compute for longer than they compile."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def pytest_unconfigure(config):

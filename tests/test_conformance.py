@@ -88,7 +88,7 @@ def evaluated(name):
     """What one program gives: features; the output alone, without classes, by `vmap` over examples, in bfloat16."""
     model = zoo.create(name)
 
-    @functools.partial(jax.jit, compiler_options=families.NO_COMPILER)
+    @jax.jit
     def program(variables, images):
         headless = {**variables, "params": {k: v for k, v in variables["params"].items() if k != "head"}}
         return {
@@ -132,7 +132,7 @@ def trained(name, remat):
     off = {field: 0.0 for field in ("dropout", "drop_path") if hasattr(model, field)}
     model, variables, images = model.copy(**off), variables_of(name), images_of(name)
 
-    @functools.partial(jax.jit, compiler_options=families.NO_COMPILER)
+    @jax.jit
     def step(params):
         def loss(params):
             logits, state = model.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])

@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+import types
 
 import flax.linen as nn
 import jax
@@ -19,14 +20,12 @@ from zoo.weights.rules import to_ours, to_theirs
 SMALL = re.compile(r"mlp|lenet5|cifar_resnet8|(?!convnext).*_tiny|.*_mini")
 """Names of the variants for tests: one of every class, and more where an architecture is two."""
 
-NO_COMPILER = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-"""Options of a compilation that takes longer than what it compiles."""
 
-
+@functools.cache
 def shapes(model, input_shape):
-    """Shapes of all variables by path."""
+    """Shapes of all variables by path; a network is traced once, whoever asks."""
     images = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
-    return flatten_dict(jax.eval_shape(model.init, jax.random.key(0), images), sep="/")
+    return types.MappingProxyType(flatten_dict(jax.eval_shape(model.init, jax.random.key(0), images), sep="/"))
 
 
 def parameters(name, **overrides):
@@ -38,14 +37,15 @@ def parameters(name, **overrides):
 def outputs(model, input_shape, **options):
     """Shapes and types of what the model gives for two examples."""
     images = jax.ShapeDtypeStruct((2, *input_shape), jnp.float32)
+    variables = unflatten_dict(dict(shapes(model, input_shape)), sep="/")
     order = []  # eval_shape sorts names
 
-    def forward(key, images):
-        result, _ = model.init_with_output({"params": key, "dropout": key}, images, **options)
+    def forward(variables, images):
+        result, _ = model.apply(variables, images, mutable=True, rngs={"dropout": jax.random.key(0)}, **options)
         order.extend(result if isinstance(result, dict) else ())
         return result
 
-    result = jax.eval_shape(forward, jax.random.key(0), images)
+    result = jax.eval_shape(forward, variables, images)
     return {name: result[name] for name in order} if order else result
 
 
@@ -78,7 +78,7 @@ def initial(model, input_shape, *layers):
         params = flatten_dict(model.init(key, jnp.zeros((1, *input_shape)))["params"], sep="/")
         return {path: value for path, value in params.items() if path.rpartition("/")[0] in layers}
 
-    return jax.jit(draw, compiler_options=NO_COMPILER)(jax.random.key(0, impl="rbg"))  # faster than threefry
+    return jax.jit(draw)(jax.random.key(0, impl="rbg"))  # faster than threefry
 
 
 def assert_spread(array, std):
@@ -96,7 +96,7 @@ def norms(model, input_shape):
         return call(*arguments, **options)
 
     with nn.intercept_methods(look):
-        shapes(model, input_shape)
+        shapes.__wrapped__(model, input_shape)  # a trace of its own
     return found
 
 
@@ -120,7 +120,7 @@ def losses(name, steps=4, rate=0.05, **overrides):
     images, labels = numbers.images(4, side).transpose(0, 2, 3, 1), jnp.arange(4)
     variables = he_normal(model, images.shape[1:])
 
-    @functools.partial(jax.jit, compiler_options=NO_COMPILER)
+    @jax.jit
     def step(variables, key):
         def loss(params):
             out, state = model.apply(

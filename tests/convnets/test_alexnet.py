@@ -55,6 +55,7 @@ def test_kernels_and_biases_start_uniform_within_one_over_the_root_of_the_inputs
             families.assert_spread(values, (3 * inputs) ** -0.5)
 
 
+@pytest.mark.slow  # of another family in the default run
 def test_the_tiny_variant_learns():
     first, *_, last = families.losses("alexnet_tiny", steps=8, rate=0.1, dropout=0.1)
     assert last < first

@@ -82,6 +82,7 @@ def test_at_first_kernels_are_small_and_every_branch_nearly_zero():
     assert (params["stage2/block1/layer_scale/scale"] == np.float32(1e-6)).all()
 
 
+@pytest.mark.slow  # of another family in the default run
 def test_the_small_variant_learns():
     first, *_, last = families.losses("convnext_mini", steps=8, rate=0.1)
     assert last < first

@@ -105,7 +105,7 @@ def test_every_layer_sees_all_features_before_it_and_changes_none(remat):
     kernels = [variables["params"][f"layer{i}"]["conv1"]["kernel"].shape for i in (1, 2, 3)]
     assert kernels == [(3, 3, channels, 2) for channels in (5, 7, 9)]
 
-    @functools.partial(jax.jit, compiler_options=families.NO_COMPILER)
+    @jax.jit
     def outputs(x):
         forward = functools.partial(block.apply, variables, train=False)
         return forward(x), jax.jacobian(lambda x: forward(x).sum((0, 1, 2)))(x)

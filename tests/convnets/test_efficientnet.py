@@ -109,6 +109,7 @@ def test_initialisation_is_torchvisions():
     assert not params["stage1/block1/se/expand/bias"].any()
 
 
+@pytest.mark.slow  # of another family in the default run
 def test_the_tiny_variant_learns():
     first, *_, last = families.losses("efficientnet_tiny", steps=8, rate=0.05)
     assert last < first

@@ -31,8 +31,6 @@ TOLERANCE = 1e-4
 MOMENTUM = {r"mobilenet_v3.*|efficientnet_b[5-7]": 0.99, r"mnasnet.*": 0.9997, r".*": 0.9}
 """The old statistics' share in an update, as torchvision has it: the first pattern that fits."""
 
-NO_COMPILER = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-
 
 def layout_of(name):
     """The layout of the weights that the golden file's names are in."""
@@ -93,7 +91,7 @@ def test_every_stage_and_every_statistic_is_torchs(architecture):
             variables, images, train=True, features=True, mutable=["batch_stats"], rngs=rngs
         )
 
-    at_evaluation, (in_training, state) = jax.jit(both, compiler_options=NO_COMPILER)(variables, images)
+    at_evaluation, (in_training, state) = jax.jit(both)(variables, images)
     found = {f"eval/{name}": value for name, value in at_evaluation.items()}
     found |= {f"train/{name}": value for name, value in in_training.items()}
     entries = [name for name in golden if name.startswith(("eval/", "train/"))]

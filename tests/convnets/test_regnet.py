@@ -95,6 +95,7 @@ def test_initialisation_is_torchvisions():
         assert 0.3 * inputs**-0.5 < largest <= inputs**-0.5
 
 
+@pytest.mark.slow  # of another family in the default run
 def test_the_tiny_variant_learns():
     first, *_, last = families.losses("regnet_tiny", steps=8, rate=0.05)
     assert last < first

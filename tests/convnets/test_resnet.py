@@ -139,7 +139,7 @@ def test_a_network_with_dilation_computes_the_strided_one_at_more_places(flags, 
     inputs = images(1)
     variables = drawn(strided, inputs)
 
-    @functools.partial(jax.jit, compiler_options=families.NO_COMPILER)
+    @jax.jit
     def maps(variables):
         return [model.apply(variables, inputs, features=True) for model in (strided, dense)]
 
@@ -160,7 +160,7 @@ def test_squeeze_and_excitation_gates_the_residual_by_the_means_of_its_channels(
         lambda leaf: leaf - 0.75 * (leaf.ndim > 1), variables["params"]["block1"]
     )
 
-    @functools.partial(jax.jit, compiler_options=families.NO_COMPILER)
+    @jax.jit
     def residuals(variables):
         states = [stage.apply(variables, x, False, mutable=["intermediates"])[1] for stage in (plain, gated)]
         return [state["intermediates"]["block1"]["residual"][0] for state in states]
@@ -178,7 +178,7 @@ def test_with_zero_init_every_unit_begins_with_a_residual_of_zero(unit):
     conv = functools.partial(Conv, use_bias=False, kernel_init=nn.initializers.ones_init())
     stage = Stage((basic_branch(4),) * 2, conv, BatchNorm, unit, zero_init=True)
 
-    @functools.partial(jax.jit, compiler_options=families.NO_COMPILER)
+    @jax.jit
     def start(x):
         variables = stage.init(jax.random.key(0), x, False)
         return variables["params"], stage.apply(variables, x, False, mutable=["intermediates"])[1]

@@ -58,7 +58,7 @@ def test_all_three_forms_compute_the_same_with_the_same_parameters(channels, str
         assert jax.tree.structure(back) == jax.tree.structure(grouped)
         jax.tree.map(np.testing.assert_array_equal, back, grouped)
 
-    @functools.partial(jax.jit, compiler_options=families.NO_COMPILER)
+    @jax.jit
     def outputs(variables):
         return {
             form: (unit.apply(variables[form], x, False), unit.apply(variables[form], x, True, mutable=["batch_stats"]))
@@ -78,7 +78,7 @@ def test_a_block_of_a_network_has_the_other_forms_too():
     images = numbers.images(1).transpose(0, 2, 3, 1)
     variables = families.he_normal(model, images.shape[1:])
 
-    @functools.partial(jax.jit, compiler_options=families.NO_COMPILER)
+    @jax.jit
     def stages(variables):
         named = model.apply(variables, images, features=True)
         block = {name: collection["stage2"]["block1"] for name, collection in variables.items()}

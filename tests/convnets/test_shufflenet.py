@@ -81,6 +81,7 @@ def test_batch_statistics_move_as_in_torchvision():
     assert families.norms(zoo.create("shufflenet_v2_tiny"), (32, 32, 3)) == {(0.9, 1e-5)}
 
 
+@pytest.mark.slow  # of another family in the default run
 def test_the_tiny_variant_learns():
     first, *_, last = families.losses("shufflenet_v2_tiny", steps=8, rate=0.2)
     assert last < first

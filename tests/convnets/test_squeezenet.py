@@ -105,6 +105,7 @@ def test_convolutions_start_uniform_by_their_fan_in_and_the_last_with_deviation_
     assert not params["head/bias"].any()
 
 
+@pytest.mark.slow  # of another family in the default run
 def test_the_tiny_variant_learns():
     first, *_, last = families.losses("squeezenet_tiny", steps=8, rate=0.5, dropout=0.1)
     assert last < first

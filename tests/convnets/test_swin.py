@@ -119,6 +119,7 @@ def test_initialisation_is_torchvisions():
         assert 0.8 * 48**-0.5 < np.abs(params[f"stem/conv/{part}"]).max() <= 48**-0.5
 
 
+@pytest.mark.slow  # of another family in the default run
 def test_the_small_variant_learns():
     first, *_, last = families.losses("swin_mini", steps=8, rate=0.05)
     assert last < first

@@ -33,6 +33,8 @@ MANY = similarity(RANDOM.standard_normal((100, 20)))  # as many classes as CIFAR
 LOSS, SAMPLE = jax.jit(ranking_loss), jax.jit(sample_triplets, static_argnums=(1, 2))
 TRIPLETS = np.array(list(itertools.permutations(range(7), 3)))
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 @pytest.fixture(scope="module")
 def cifar100():

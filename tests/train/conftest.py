@@ -1,8 +1,7 @@
-"""Fixtures for the tests of whole runs: the tiny model, no report, and compiled programs kept between runs."""
+"""Fixtures for the tests of whole runs: the tiny model, no report, and runs that many tests read."""
 
 import contextlib
 
-import jax
 import pytest
 
 from tests.train import harness
@@ -12,30 +11,16 @@ from train.config.tasks.regression import Regression
 
 @pytest.fixture(scope="session")
 def engine():
-    """A context in which runs of `harness.recipe` work and are quick; jax's settings are as before after it."""
-    settings = {
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_disable_most_optimizations": True,
-    }
+    """A context in which runs of `harness.recipe` work and are quick."""
 
     @contextlib.contextmanager
     def installed():
-        before = {name: getattr(jax.config, name, False) for name in settings}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("zoo.catalog.CATALOG", harness.CATALOG)
             patch.setattr("train.engine.finish.write_report", harness.write_no_report)
-            try:
-                _configure(settings)
-                yield
-            finally:
-                _configure(before)
+            yield
 
     return installed
-
-
-def _configure(settings):
-    for name, value in settings.items():
-        jax.config.update(name, value)
 
 
 @pytest.fixture

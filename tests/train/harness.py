@@ -140,8 +140,6 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
     variables = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "COLUMNS": "200",
         **environment,
     }

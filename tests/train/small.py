@@ -1,6 +1,5 @@
 """Small models, tasks and batches that the tests of the engine share."""
 
-import contextlib
 import dataclasses
 from typing import Any, ClassVar
 
@@ -17,15 +16,6 @@ from train.tasks.protocol import OneForward, Ratio
 from zoo.nn import BatchNorm, Conv
 
 TASK = Classification(("a", "b", "c"))
-
-
-@contextlib.contextmanager
-def quick_compiling():
-    """Compiles with few optimisations: most of the time of these tests goes into programs that run once."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 class Block(nn.Module):

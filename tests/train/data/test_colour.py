@@ -8,8 +8,6 @@ from scipy import stats
 from tests.train.data.examples import IMAGES, KEY, compiled
 from train.data.augment import colour
 
-pytestmark = pytest.mark.usefixtures("quick_compiling")
-
 
 def test_cutout_blackens_one_square_about_any_pixel_cut_off_at_the_border():
     result = np.asarray(compiled("cutout", 4)(KEY, IMAGES))

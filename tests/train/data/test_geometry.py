@@ -3,13 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from scipy import ndimage, stats
 
 from tests.train.data.examples import IMAGES, KEY, compiled
 from train.data.augment import geometry
-
-pytestmark = pytest.mark.usefixtures("quick_compiling")
 
 
 def test_pad_crop_cuts_a_window_of_the_padded_image_and_every_offset_occurs():

@@ -15,8 +15,6 @@ from train.data.augment import RULES, geometry
 from train.data.augment.geometry import Mirror, Shift, Turn
 from train.data.augment.moves import At
 
-pytestmark = pytest.mark.usefixtures("quick_compiling")
-
 BATCH, HEIGHT, WIDTH, MOST, PAD = 12, 16, 28, 3, 6
 FACTS = Facts(mirror=((0, 1),), ignore=-7)
 

@@ -8,8 +8,6 @@ from scipy import stats
 from tests.train.data.examples import IMAGES, KEY, compiled
 from train.data.augment import mixing
 
-pytestmark = pytest.mark.usefixtures("quick_compiling")
-
 symmetric_beta = jax.jit(mixing.symmetric_beta, static_argnums=1)
 
 

@@ -8,8 +8,6 @@ from scipy import stats
 from tests.train.data.examples import IMAGES, KEY, compiled
 from train.data.augment.moves import uniform
 
-pytestmark = pytest.mark.usefixtures("quick_compiling")
-
 
 def test_draws_depend_on_the_position_alone_not_on_the_batch():
     long, short = (jax.jit(lambda key, n=n: uniform(key, n, 3))(KEY) for n in (64, 5))

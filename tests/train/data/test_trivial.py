@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from tests.train.small import quick_compiling
 from train.config import Augment
 from train.data import Field, Kind, augment
 from train.data.augment.geometry import draw_mirror, flip
@@ -20,12 +19,6 @@ ENHANCERS = {
     "color": ImageEnhance.Color,
     "sharpness": ImageEnhance.Sharpness,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiling():
-    with quick_compiling():
-        yield
 
 
 def by_pillow(image, name, setting):

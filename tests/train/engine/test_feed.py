@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from tests.train.small import TASK, Net, make_state, quick_compiling
+from tests.train.small import TASK, Net, make_state
 from train.config import Augment
 from train.data import ArraySource, Facts, GrainPipeline, MemoryPipeline, augment
 from train.engine.feed import GrainFeed, MemoryFeed, choose_steps_per_dispatch
@@ -27,12 +27,6 @@ BATCH, SEED, CHUNK = 6, 3, 4
 MODEL, OPTIMIZER = Net(), optax.sgd(0.1, momentum=0.9)
 UPDATE = make_update(MODEL, TASK, OPTIMIZER)
 PLACEMENT = MeshPlacement(devices=jax.devices()[:1])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiling():
-    with quick_compiling():
-        yield
 
 
 def start():

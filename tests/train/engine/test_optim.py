@@ -8,7 +8,6 @@ import numpy as np
 import optax
 import pytest
 
-from tests.train.small import quick_compiling
 from train.config import Optimizer, Schedule
 from train.engine.optim import decay_mask, has_moved, make_optimizer, make_schedule
 from zoo.names import UnknownNameError
@@ -21,12 +20,6 @@ PARAMS = {
 }
 GRADS = [jax.tree.map(lambda p: random.normal(size=p.shape).astype(np.float32), PARAMS) for _ in range(3)]
 RATES = (0.1, 0.05, 0.2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiling():
-    with quick_compiling():
-        yield
 
 
 def changing_rate(count):

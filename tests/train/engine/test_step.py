@@ -19,7 +19,6 @@ from tests.train.small import (
     detection_batch,
     images_and_labels,
     make_state,
-    quick_compiling,
 )
 from train.config import Optimizer
 from train.engine.optim import make_optimizer
@@ -32,12 +31,6 @@ from zoo.perceptrons import MLP
 BATCH = images_and_labels()
 IMAGES = BATCH["image"]
 MOMENTUM = Optimizer("sgd", momentum=0.9, weight_decay=0.01)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiling():
-    with quick_compiling():
-        yield
 
 
 def optimizer_of(config, rate=0.1):

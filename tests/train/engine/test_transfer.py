@@ -12,7 +12,7 @@ import pytest
 
 import zoo
 from tests.train import harness
-from tests.train.small import TASK, ConvNet, Net, images_and_labels, make_state, quick_compiling
+from tests.train.small import TASK, ConvNet, Net, images_and_labels, make_state
 from train.config import Augment, Data, Model, Optimizer, Recipe, RecipeError
 from train.config.tasks.angles import CosFace
 from train.engine import transfer
@@ -32,12 +32,6 @@ GRADS = [jax.tree.map(lambda p: random.normal(size=p.shape).astype(np.float32), 
 ALL_BUT_HEAD = ("*", "!head/*")
 BATCH = {**images_and_labels(), "image": random.normal(size=(16, 8, 8, 3)).astype(np.float32)}
 CONVNET = ("conv1/*", "norm1/*")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiling():
-    with quick_compiling():
-        yield
 
 
 def steps(optimizer, params=PARAMS, grads=GRADS):

@@ -12,7 +12,6 @@ import pytest
 from scipy.special import softmax
 
 import zoo
-from tests.train.small import quick_compiling
 from train.config import Data, Model, Recipe, Schedule, differences
 from train.data import sources
 from train.experiments import EXPERIMENTS
@@ -35,7 +34,7 @@ NAN, INF = math.nan, math.inf
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick():
-    with quick_compiling(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "rotated_digits", functools.cache(sources.rotated_digits))
         yield
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
 
-from tests.train.small import quick_compiling
 from train.config import RecipeError
 from train.config.tasks.digit_boxes import DigitBoxes as Settings
 from train.data.fields import Facts, Field, Kind
@@ -63,10 +62,9 @@ def compiled():
         (_, ratio), gradient = jax.value_and_grad(total, has_aux=True)(cells)
         return TASK._right(cells, batch), ratio, gradient, TASK.totals(cells, batch), TASK.decode(cells)
 
-    with quick_compiling():
-        yield lambda cells, batch: jax.device_get(
-            run(cells, {name: batch[name] for name in ("boxes", "boxes_valid", "classes", "mask")})
-        )
+    return lambda cells, batch: jax.device_get(
+        run(cells, {name: batch[name] for name in ("boxes", "boxes_valid", "classes", "mask")})
+    )
 
 
 def saying(right, sure=20.0):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, mean_squared_error, top_k_accuracy_score
 
-from tests.train.small import quick_compiling
 from train.tasks.classification.task import Classification
 from train.tasks.regression.task import Regression
 
@@ -22,12 +21,6 @@ OTHERS = random.integers(0, CLASSES, COUNT).astype(np.int32)
 MIX = random.uniform(size=COUNT).astype(np.float32)
 ALL = np.ones(COUNT, bool)
 TASK = Classification(NAMES)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiling():
-    with quick_compiling():
-        yield
 
 
 @functools.cache

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.train.small import quick_compiling
 from train.tasks.class_means.task import ClassMeans
 from train.tasks.classification.task import Classification
 from train.tasks.fitting import as_rows
@@ -34,12 +33,6 @@ TASKS = [
     SphereRegression(-1.0, 1.0, 6),
     SphereJoint(NAMES, as_rows(np.eye(5)), -1.0, 1.0),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiling():
-    with quick_compiling():
-        yield
 
 
 def outputs_of(task, outputs):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from tests.train.small import quick_compiling
 from train.config import RecipeError
 from train.config.tasks.segmentation import Segmentation as Settings
 from train.data.fields import Facts, Field, Kind
@@ -46,10 +45,7 @@ def measured():
         )(logits)
         return ratio, gradient, TASK.totals(logits, batch)
 
-    with quick_compiling():
-        yield lambda logits, batch: jax.device_get(
-            measure(logits, {name: batch[name] for name in ("label_map", "mask")})
-        )
+    return lambda logits, batch: jax.device_get(measure(logits, {name: batch[name] for name in ("label_map", "mask")}))
 
 
 def test_loss_is_the_mean_over_pixels_that_count(measured):

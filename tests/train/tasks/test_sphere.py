@@ -10,7 +10,6 @@ import scipy.special
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error
 
 import zoo
-from tests.train.small import quick_compiling
 from train.tasks.class_means.task import ClassMeans
 from train.tasks.fitting import as_rows
 from train.tasks.joint.task import Joint
@@ -31,12 +30,6 @@ BATCH = {"label": LABELS, "target": TARGETS, "mask": ALL}
 CLASSES = SphereClassification(NAMES, as_rows(PROTOTYPES))
 VALUES = SphereRegression(10.0, 30.0, 4, "years")
 BOTH = SphereJoint(NAMES, as_rows(PROTOTYPES), 10.0, 30.0, "years")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiling():
-    with quick_compiling():
-        yield
 
 
 @functools.cache
