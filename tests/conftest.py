@@ -22,8 +22,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 _QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
 # Programs that are optimised little compile in half the time by XLA's older way to write loops. XLA ends a process at
-# a flag that it does not know, so that versions that nobody tried go without it.
-_KNOWN = tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2])) <= (0, 12)
+# a flag that it does not know, as jaxlib 0.12 does at this one.
+_KNOWN = tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2])) <= (0, 10)
 if _QUICK and _KNOWN:
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
