@@ -27,6 +27,9 @@ _KNOWN = tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2])) <=
 if _QUICK and _KNOWN:
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
+# A GPU's products of float32 are of TF32 unless asked otherwise: facts are held in float32.
+os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+
 # A trace makes many objects that stay: looking through all of them, over and over, was a seventh of the time.
 gc.set_threshold(200_000, 50, 1000)
 

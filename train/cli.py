@@ -47,10 +47,12 @@ def fit(arguments: Arguments) -> int:
     recipe, rest = _with_task(recipe, rest)
     about = f"Trains {recipe.model.name} on {recipe.data.source}. Other recipes: python -m train list."
     chosen = _parse(Fit, rest, f"fit {name}", description=about, default=Fit(recipe))
+    from train.engine import exact
     from train.engine.hosts import path_from_first
     from train.engine.loop import fit as run
     from train.store.workdir import free_workdir
 
+    exact.ask(chosen.recipe.exact)
     workdir = chosen.workdir or path_from_first(lambda: free_workdir(Path("runs"), chosen.recipe.name))
     return run(chosen.recipe, workdir).exit_code
 
@@ -219,8 +221,10 @@ def prepare(arguments: Arguments) -> int:
 
 def experiment(arguments: Arguments) -> int:
     """Reproduces a table or figure of the lecture."""
+    from train.engine import exact
     from train.experiments import run
 
+    exact.ask(True)
     return run(arguments)
 
 

@@ -120,12 +120,25 @@ def test_derivatives_of_second_order_are_reduce_windows():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_gpu_and_tpu_keep_one_reduce_window():
-    for pool in (max_pool, avg_pool):
-        traced = jax.jit(lambda x, pool=pool: pool(x, 3, 2, 1)).trace(jnp.zeros((2, 8, 8, 3)))
-        for platform, expected in (("cuda", 1), ("tpu", 1), ("cpu", 0)):
-            text = traced.lower(lowering_platforms=(platform,)).as_text()
-            assert text.count("stablehlo.reduce_window") == expected, (pool, platform)
+def lowered(function, platform):
+    traced = jax.jit(function).trace(jnp.zeros((2, 8, 8, 3)))
+    return traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize(
+    ("pool", "windows"), [(max_pool, {"cuda": 0, "tpu": 1, "cpu": 0}), (avg_pool, {"cuda": 1, "tpu": 1, "cpu": 0})]
+)
+def test_accelerators_keep_one_reduce_window_where_its_gradient_adds_in_one_order(pool, windows):
+    for platform, expected in windows.items():
+        assert lowered(lambda x: pool(x, 3, 2, 1), platform).count("stablehlo.reduce_window") == expected, platform
+
+
+def test_no_gradient_is_scattered_on_a_gpu():
+    def gradient(x):
+        return jax.grad(lambda x: max_pool(x, 3, 2, 1).sum())(x)
+
+    assert "select_and_scatter" in lowered(gradient, "tpu")
+    assert "scatter" not in lowered(gradient, "cuda")
 
 
 def test_pooling_is_exported_for_batches_of_any_size_and_mapped_over_axes():

@@ -54,6 +54,8 @@ class Recipe(Config):
     """Steps between lines of metrics."""
     early_stop: int = 0
     """Stop after this many evaluations without a better result; 0 never stops early."""
+    exact: bool = True
+    """On a GPU, use only kernels that give the same bits each time, some of them slower; elsewhere all do."""
     on_nan: Literal["stop", "skip"] = "stop"
     """A loss or gradient that is not finite stops the run, or its update is skipped and counted."""
 

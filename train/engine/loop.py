@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from train.config import Recipe
-from train.engine import hosts
+from train.engine import exact, hosts
 from train.engine.assemble import Assembly, assemble
 from train.engine.console import Console
 from train.engine.evaluator import Evaluator
@@ -61,6 +61,7 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
       CheckpointError: there are checkpoints and none can be read, or the last could not be written.
       NonFiniteError: the loss was not finite and the recipe says to stop.
     """
+    exact.ask(recipe.exact)
     console, files = (console or Console()) if hosts.is_first() else Console(quiet=True), Workdir(path)
     if resume:
         files.check(recipe)
@@ -69,10 +70,12 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
             hosts.first_does(lambda: files.claim(recipe))
         assembly = assemble(recipe, files.read_fitted() if resume else None)
         if not resume:
-            about = {**assembly.card(), **assembly.origin()}
+            about = {**assembly.card(), **assembly.origin(), "exact": exact.in_force()}
             hosts.first_does(lambda: files.write_card(recipe, about))
         else:
             files.check_about(assembly.card())
+            if not (exact.in_force() and exact.was_exact(files.read_card())):
+                warnings.warn("this run does not repeat bit for bit: on its GPU, kernels are not exact", stacklevel=2)
             if changes := files.changes():
                 warnings.warn(f"not what this run began with, so bits may differ: {'; '.join(changes)}", stacklevel=2)
         return _Run(assembly, files, console, interrupt).go(resume)

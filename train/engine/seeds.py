@@ -14,7 +14,7 @@ from pathlib import Path
 
 from train.config import Recipe, RecipeError
 from train.data import MemoryPipeline
-from train.engine import hosts
+from train.engine import exact, hosts
 from train.engine.assemble import Assembly, assemble
 from train.engine.console import Console
 from train.engine.loop import fit
@@ -54,6 +54,7 @@ def train_seeds(
     """
     if not seeds:
         raise RecipeError(f"recipe {recipe.name}: expected at least one seed, got none")
+    exact.ask(recipe.exact)
     console = console or Console(quiet=not hosts.is_first())
     if len(seeds) > 1 and (together := _together(recipe, len(seeds))) is not None:
         yield from zip(seeds, train_together(*together, seeds, path, console), strict=True)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from train.engine import exact
 from train.engine.console import Console
 from train.engine.loop import fit
 from train.engine.transfer import check_origin
@@ -30,6 +31,8 @@ def rerun(path: Path, console: Console | None = None) -> int:
         console.say(f"identical, bit for bit: {expected}")
         return 0
     console.say(f"different: {expected} was, {outcome.fingerprint} is")
+    if not (exact.was_exact(files.read_card()) and exact.in_force()):
+        console.say("  as was to be expected: on a GPU without exact kernels no two runs are the same")
     for change in files.changes():
         console.say(f"  {change}")
     return 1

@@ -1,8 +1,8 @@
 """Pooling: the largest or the mean value of each window. Lecture rows L34-L37.
 
-On GPU and TPU these are `lax.reduce_window`. XLA's CPU form of that is slow, so there a window is taken one
-axis at a time, as the strided slices that its taps see (`tests/benchmarks/layers.py`); values and gradients
-are the same, ties included.
+On TPU these are `lax.reduce_window`. XLA's CPU form of that is slow, so there a window is taken one axis at a time,
+as the strided slices that its taps see (`tests/benchmarks/layers.py`); values and gradients are the same, ties
+included. A GPU scatters the gradient of the largest, in an order that changes, so there that is of slices too.
 """
 
 import functools
@@ -51,7 +51,8 @@ def max_pool(
            [5., 7.]], dtype=float32)
     """
     shape = _window(x, window, strides, padding, "max_pool")
-    return lax.platform_dependent(x, cpu=bound(_max_of_slices, shape), default=bound(_max_of_windows, shape))
+    slices, windows = bound(_max_of_slices, shape), bound(_max_of_windows, shape)
+    return lax.platform_dependent(x, cpu=slices, cuda=slices, rocm=slices, default=windows)
 
 
 def avg_pool(
