@@ -27,7 +27,7 @@ def test_what_is_printed_is_consistent(capsys):
     assert main(arguments) == 0
     out = capsys.readouterr().out
     device = jax.devices()[0]
-    assert f"cifar_resnet8, 2 images of 16 x 16 x 3, on {device.platform} ({device.device_kind})" in out
+    assert f"cifar_resnet8, 2 images of 16 x 16 x 3, float32, on {device.platform} ({device.device_kind})" in out
     assert f"parameters      {tables.count_parameters('cifar_resnet8'):,}\n" in out
     (millions,) = re.findall(rf"^FLOPs +{NUMBER} million an image", out, re.MULTILINE)
     expected = tables.summarise("cifar_resnet8", (16, 16, 3)).flops
@@ -47,6 +47,29 @@ def test_training_is_timed_only_when_asked_for_and_the_side_is_the_catalogs():
     assert len(result.inference.milliseconds) == 5
     rate = result.inference.examples_per_second(3)
     assert rate == pytest.approx(3000 / statistics.median(result.inference.milliseconds))
+
+
+def test_the_compute_type_is_a_choice_and_the_work_the_same():
+    half, single = (benchmark.benchmark("mlp", batch=2, rounds=1, dtype=dtype) for dtype in ("bfloat16", "float32"))
+    assert (half.dtype, single.dtype) == ("bfloat16", "float32")
+    assert half.parameters == single.parameters
+    assert half.flops == single.flops
+
+
+def test_a_step_in_place_goes_on_from_its_own_result_and_an_accelerator_is_asked_ahead(monkeypatch):
+    seen = []
+    monkeypatch.setattr(benchmark, "CALLS", {})  # as for a platform that is not a CPU
+    count = jnp.zeros(())
+
+    def step(x, y):
+        jax.debug.callback(lambda value: seen.append(float(value)), x)
+        return x + y
+
+    timing = benchmark.timed(step, (count, jnp.ones(())), rounds=2, in_place=True)
+    jax.effects_barrier()
+    assert count.is_deleted()
+    assert sorted(seen) == list(range(3 * benchmark.CALLS_AHEAD))  # a round to warm up, and two
+    assert len(timing.milliseconds) == 2
 
 
 def test_flops_count_every_group_of_a_convolution():
@@ -90,6 +113,7 @@ def test_the_step_that_is_timed_descends():
         (["lenet5", "--batch", "0"], "error: batch: expected a positive integer, got 0"),
         (["lenet5", "--side", "-1"], "error: side: expected a positive integer, got -1"),
         (["lenet5", "--rounds", "0"], "error: rounds: expected a positive integer, got 0"),
+        (["mlp", "--dtype", "int8"], "error: dtype: expected one of float32, bfloat16, float16, got int8"),
     ],
 )
 def test_what_cannot_be_timed_is_one_line_and_exit_code_2(arguments, message, capsys):

@@ -94,7 +94,7 @@ def test_any_model_can_be_timed(name, side, capsys):
         assert result.inputs[0].shape == (4, 8, 8, 3)
         assert main(["benchmark", name, "--batch", "3", "--rounds", "1"]) == 0
         out = capsys.readouterr().out
-        assert "clips, 3 examples of 4 x 16 x 16 x 3, on" in out
+        assert "clips, 3 examples of 4 x 16 x 16 x 3, float32, on" in out
         assert "million an example" in out
 
 

@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
             one.add_argument("--side", type=int, default=0, metavar="N", help="pixels a side; by default the catalog's")
             one.add_argument("--rounds", type=int, default=10, metavar="N", help="runs of each program (%(default)s)")
             one.add_argument("--train", action="store_true", help="time a training step too")
+            one.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (%(default)s)")
     separating = commands.add_parser("separate", help="unit vectors as prototypes of classes, far from each other")
     separating.add_argument("classes", type=int, help="how many")
     separating.add_argument("dims", type=int, help="of the space")
@@ -51,9 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
             case "benchmark":
                 from zoo.benchmark import print_benchmark
 
-                print_benchmark(
-                    chosen.name, batch=chosen.batch, side=chosen.side, rounds=chosen.rounds, train=chosen.train
-                )
+                sizes = {"batch": chosen.batch, "side": chosen.side, "rounds": chosen.rounds}
+                print_benchmark(chosen.name, **sizes, train=chosen.train, dtype=chosen.dtype)
             case "separate":
                 from zoo.hyperspheres.command import print_separation
 

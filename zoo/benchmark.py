@@ -21,6 +21,13 @@ from zoo.catalog import Input, create, describe
 from zoo.catalog.inputs import random_batch
 from zoo.flops import count_flops
 
+CALLS = {"cpu": 1}
+"""How many calls of a program a round has, by platform; elsewhere `CALLS_AHEAD`."""
+CALLS_AHEAD = 10
+"""On an accelerator, where a call returns at once: to wait after each would be to time the way there and back."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+
 LEARNING_RATE = 1e-4
 """Small, so that a network with initial weights stays finite for as long as one likes to measure."""
 
@@ -32,7 +39,7 @@ class Timing:
     compile_seconds: float
     """Tracing, lowering and compiling; a compilation cache, where one is on, makes it less."""
     milliseconds: tuple[float, ...]
-    """Of each round, from the call until the results are there."""
+    """A call, in each round: from the first call of the round until the results of its last are there, by calls."""
 
     def examples_per_second(self, batch: int) -> float:
         """At the median of the rounds."""
@@ -52,14 +59,18 @@ class Benchmark:
     device: str
     parameters: int
     """Trained numbers."""
+    dtype: str
+    """The compute type; parameters are float32."""
     flops: float
     """Of the inference of one example, see `zoo.flops`."""
     inference: Timing
     training: Timing | None
-    """Forward and backward pass and an update of plain gradient descent."""
+    """Forward and backward pass and an update of plain gradient descent, in place of the variables before."""
 
 
-def benchmark(name: str, batch: int = 8, side: int = 0, rounds: int = 10, train: bool = False) -> Benchmark:
+def benchmark(
+    name: str, batch: int = 8, side: int = 0, rounds: int = 10, train: bool = False, dtype: str = "float32"
+) -> Benchmark:
     """Times a model of the catalog on the default device.
 
     Args:
@@ -68,10 +79,11 @@ def benchmark(name: str, batch: int = 8, side: int = 0, rounds: int = 10, train:
       side: pixels a side of images and of the frames of clips; by default the catalog's.
       rounds: how many times each program runs, after one run to warm up.
       train: time a training step too.
+      dtype: the compute type: float32, bfloat16 or float16.
 
     Raises:
       UnknownNameError: no such model.
-      ValueError: a size that is not positive, or that the model does not take.
+      ValueError: a size that is not positive, or that the model does not take; another type.
 
     >>> benchmark("mlp", batch=2, rounds=3).parameters
     535818
@@ -80,12 +92,15 @@ def benchmark(name: str, batch: int = 8, side: int = 0, rounds: int = 10, train:
     for what, value, least in (("batch", batch, 1), ("side", side, 0), ("rounds", rounds, 1)):
         if value < least:
             raise ValueError(f"{what}: expected a positive integer, got {value}")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {dtype}")
     described = tuple(_sized(one, side) for one in entry.inputs) if side else entry.inputs
-    model, random = create(name), np.random.default_rng(0)
+    options = {} if dtype == "float32" else {"dtype": jnp.dtype(dtype)}
+    model, random = create(name, **options), np.random.default_rng(0)
     inputs = random_batch(described, batch, random)  # zeros multiply faster on some chips
     key = jax.random.key(0, impl="rbg")
     shapes = jax.eval_shape(model.init, key, *inputs)  # first: a model that does not take the inputs says so at once
-    flops = count_flops(model, shapes, *inputs)
+    flops = count_flops(create(name), shapes, *inputs)  # of float32: casts are no work of the network
     variables = _drawn(shapes, random)
     inference = timed(model.apply, (variables, *inputs), rounds)
     training = None
@@ -94,11 +109,20 @@ def benchmark(name: str, batch: int = 8, side: int = 0, rounds: int = 10, train:
         if entry.task == "classification":
             outputs = jax.eval_shape(model.apply, variables, *inputs).shape[-1]
             labels = jnp.asarray(random.integers(0, outputs, batch))
-        training = timed(_training_step(model), (variables, inputs, labels, key), rounds)
+        training = timed(_training_step(model), (variables, inputs, labels, key), rounds, in_place=True)
     device = inputs[0].devices().pop()
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
     return Benchmark(
-        name, batch, described, device.platform, device.device_kind, parameters, flops / batch, inference, training
+        name,
+        batch,
+        described,
+        device.platform,
+        device.device_kind,
+        parameters,
+        dtype,
+        flops / batch,
+        inference,
+        training,
     )
 
 
@@ -110,17 +134,29 @@ def _sized(one: Input, side: int) -> Input:
     return dataclasses.replace(one, shape=(*one.shape[:leading], side, side, *one.shape[leading + 2 :]))
 
 
-def timed(function: Callable, arguments: tuple, rounds: int) -> Timing:
-    """Compiles a function for its arguments, runs it once to warm up, and times it."""
+def timed(function: Callable, arguments: tuple, rounds: int, in_place: bool = False) -> Timing:
+    """Compiles a function for its arguments, runs it once to warm up, and times it.
+
+    Args:
+      function: what to time.
+      arguments: its arguments.
+      rounds: how many measurements.
+      in_place: the result takes the memory and the place of the first argument, which is gone afterwards.
+    """
     started = time.perf_counter()
-    compiled = jax.jit(function).lower(*arguments).compile()
+    compiled = jax.jit(function, donate_argnums=(0,) if in_place else ()).lower(*arguments).compile()
     took = time.perf_counter() - started
-    jax.block_until_ready(compiled(*arguments))
+    first, *others = arguments
+    calls = CALLS.get(jax.default_backend(), CALLS_AHEAD)
     milliseconds = []
-    for _ in range(rounds):
+    for turn in range(rounds + 1):
         started = time.perf_counter()
-        jax.block_until_ready(compiled(*arguments))
-        milliseconds.append(1e3 * (time.perf_counter() - started))
+        for _ in range(calls):
+            result = compiled(first, *others)
+            first = result if in_place else first
+        jax.block_until_ready(result)
+        if turn:  # the first warms up
+            milliseconds.append(1e3 * (time.perf_counter() - started) / calls)
     return Timing(took, tuple(milliseconds))
 
 
@@ -178,7 +214,7 @@ def print_benchmark(name: str, **options: Any) -> None:
     kinds = {one.kind for one in result.inputs}
     one, many = ("image", "images") if kinds == {"image"} else ("example", "examples")
     shapes = ", ".join(" x ".join(map(str, each.shape)) for each in result.inputs)
-    print(f"{name}, {result.batch} {many} of {shapes}, on {result.platform} ({result.device})")
+    print(f"{name}, {result.batch} {many} of {shapes}, {result.dtype}, on {result.platform} ({result.device})")
     print(f"parameters      {result.parameters:,}")
     print(f"FLOPs           {result.flops / 1e6:,.1f} million an {one}, as XLA counts them for TPU")
     for what, timing in (("inference", result.inference), ("training step", result.training)):
