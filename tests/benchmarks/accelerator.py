@@ -47,11 +47,11 @@ def ours(name: str, batch: int, dtype: str, rounds: int) -> dict:
     from zoo.benchmark import benchmark
 
     found = benchmark(name, batch=batch, rounds=rounds, train=True, dtype=dtype)
-    statistics_of = jax.devices()[0].memory_stats() or {}
+    memory = jax.devices()[0].memory_stats() or {}
     return {
         "device": found.device,
         "flops": found.flops,
-        "memory": statistics_of.get("peak_bytes_in_use"),
+        "memory": memory.get("peak_bytes_in_use"),
         "inference": statistics.median(found.inference.milliseconds),
         "training": statistics.median(found.training.milliseconds),
         "compiling": found.inference.compile_seconds + found.training.compile_seconds,
