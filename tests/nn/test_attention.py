@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from zoo.nn.attention import SelfAttention
+from zoo.nn.attention import SelfAttention, _products
 
 
 def tokens(*shape):
@@ -77,3 +77,35 @@ def test_weights_of_the_mean_are_float32_in_a_narrow_network_which_an_export_kee
 def test_heads_that_do_not_share_the_channels_equally_are_refused():
     with pytest.raises(ValueError, match="10 channels cannot be cut in 4 equal heads"):
         jax.eval_shape(SelfAttention(heads=4).init, jax.random.key(0), tokens(1, 2, 10))
+
+
+def test_gradients_of_a_narrow_network_are_products_of_narrow_numbers_and_near_those_of_float32():
+    x, weight = tokens(2, 7, 12), tokens(1, 7, 12)
+    narrow, wide = (SelfAttention(3, dtype=dtype) for dtype in (jnp.bfloat16, jnp.float32))
+    params = jax.jit(wide.init)(jax.random.key(0), x)
+
+    def loss(params, x, model):
+        return (model.apply(params, x).astype(jnp.float32) * weight).sum()
+
+    gradient = jax.grad(loss, argnums=(0, 1))
+    ours, expected = (jax.jit(gradient, static_argnums=2)(params, x, model) for model in (narrow, wide))
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=0.03 * np.abs(other).max())
+    text = jax.jit(gradient, static_argnums=2).lower(params, x, narrow).as_text()
+    products = [line for line in text.splitlines() if "dot_general" in line]
+    assert len(products) == 11  # forwards all but the last, whose result no gradient needs; backwards two of each
+    assert not [line for line in products if "f32" in line.rpartition(" : ")[2].partition("->")[0]]
+
+
+def test_narrow_products_are_mapped_and_differentiated_twice():
+    q, k = (jnp.asarray(tokens(2, 4, 6).reshape(2, 4, 2, 3), jnp.bfloat16) for _ in range(2))
+
+    def slope(q, k):
+        return jax.grad(lambda q: (_products(q, k) ** 2).sum())(q)
+
+    mapped = jax.vmap(slope)(q[:, None], k[:, None])[:, 0]
+    np.testing.assert_array_equal(mapped.astype(np.float32), slope(q, k).astype(np.float32))
+    twice = jax.grad(lambda q: slope(q, k).astype(jnp.float32).sum())(q)
+    keys = np.asarray(k, np.float64)
+    expected = np.broadcast_to(2 * np.einsum("bkhc,bkhd->bhd", keys, keys)[:, None], twice.shape)
+    np.testing.assert_allclose(np.asarray(twice, np.float64), expected, rtol=0.05, atol=0.1)
