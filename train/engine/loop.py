@@ -65,17 +65,47 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
     if resume:
         files.check(recipe)
     with Interrupt() as interrupt, hosts.first_holds(files.locked()):
-        if not resume:
-            hosts.first_does(lambda: files.claim(recipe))
-        assembly = assemble(recipe, files.read_fitted() if resume else None)
-        if not resume:
-            about = {**assembly.card(), **assembly.origin()}
-            hosts.first_does(lambda: files.write_card(recipe, about))
-        else:
-            files.check_about(assembly.card())
-            if changes := files.changes():
-                warnings.warn(f"not what this run began with, so bits may differ: {'; '.join(changes)}", stacklevel=2)
+        assembly = _reopened(recipe, files) if resume else _begun(recipe, files)
         return _Run(assembly, files, console, interrupt).go(resume)
+
+
+def _begun(recipe: Recipe, files: Workdir) -> Assembly:
+    """A run in a folder of its own, which says so from the start; one that is refused leaves nothing there."""
+
+    def claim() -> None:
+        files.claim(recipe)
+        files.clean()
+        files.write_card(recipe, {})
+
+    hosts.first_does(claim)
+    try:
+        assembly = assemble(recipe)
+        about = {**assembly.card(), **assembly.origin()}
+        hosts.first_does(lambda: files.write_card(recipe, about))
+    except BaseException:
+        if hosts.is_first():
+            files.withdraw()
+        raise
+    return assembly
+
+
+def _reopened(recipe: Recipe, files: Workdir) -> Assembly:
+    """The run that is in a folder; one that was killed before its card was complete gets the rest of it."""
+    learned = files.read_fitted()
+    assembly = assemble(recipe, learned)
+    card = assembly.card()
+    files.check_about(card)
+    if changes := files.changes():
+        warnings.warn(f"not what this run began with, so bits may differ: {'; '.join(changes)}", stacklevel=2)
+    origin = assembly.origin() if learned is None else {}
+
+    def tidy() -> None:
+        files.clean()
+        if learned is None:
+            files.write_card(recipe, {**card, **origin})
+
+    hosts.first_does(tidy)
+    return assembly
 
 
 class _Run:

@@ -131,3 +131,19 @@ def test_a_recipe_that_fails_before_it_starts_leaves_no_folder(tmp_path):
     with pytest.raises(DataError, match="nothing"):
         run(recipe(tmp_path / "missing.npz"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_says_whose_it_is_before_the_data_are_read(data, tmp_path, monkeypatch):
+    path, found = tmp_path / "run", []
+    path.mkdir()
+    (path / ".recipe.json.17.part").write_text("{")  # of a run that was killed
+
+    def refuse(recipe):
+        found.extend([Workdir(path).read_recipe(), *(file.name for file in path.iterdir())])
+        raise DataError("refused")
+
+    monkeypatch.setattr("train.engine.loop.assemble", refuse)
+    with pytest.raises(DataError, match="refused"):
+        run(recipe(data), path)
+    assert found == [recipe(data), "recipe.json"]
+    assert not path.exists()
