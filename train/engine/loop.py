@@ -159,6 +159,8 @@ class _Run:
         restored = self.checkpoints.read(step, abstract)
         try:
             self.progress, self.saved_at = Progress.load(restored.progress["loop"]), restored.step
+            if self.progress.step != restored.step:  # a seal of an earlier version does not tell
+                raise ValueError(f"it holds step {self.progress.step}")
             self.feed.restore(restored.progress["feed"])
         except (KeyError, TypeError, ValueError) as error:
             where = f"{self.files.checkpoints}: step {restored.step}"

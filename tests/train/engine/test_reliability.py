@@ -112,6 +112,9 @@ def test_a_checkpoint_of_another_pipeline_is_an_error(data, tmp_path, monkeypatc
     signal_at(monkeypatch, MemoryFeed, "advance", signal.SIGTERM)
     run(recipe(data), path)
     seal.amend(path / "checkpoints" / "1", {"loop": {}, "feed": {"pipeline": "grain"}}, None)
+    with pytest.raises(CheckpointError, match=r"step 1 is of another version or pipeline \(it holds step 0"):
+        run(recipe(data), path, resume=True)
+    seal.amend(path / "checkpoints" / "1", {"loop": {"step": 1}, "feed": {"pipeline": "grain"}}, None)
     with pytest.raises(CheckpointError, match=r"step 1 is of another version or pipeline .*'memory'"):
         run(recipe(data), path, resume=True)
 
