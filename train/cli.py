@@ -1,5 +1,6 @@
 """The command line: `python -m train [command]`. Without a command it runs the default recipe."""
 
+import contextlib
 import dataclasses
 import importlib
 import itertools
@@ -247,6 +248,9 @@ def main(arguments: Arguments | None = None) -> int:
       the exit code: 0 for success, 1 when a run failed, 2 when the command itself is wrong, 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed: or a file of the run would take its place
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     if arguments and arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -258,16 +262,17 @@ def main(arguments: Arguments | None = None) -> int:
     try:
         return _run(command, rest)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        _complain("stopped")
         return 130
     except BrokenPipeError:  # of `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        _let_go_of_output()
         return 0
     except Exception as error:
         code = _exit_code(error)
         if code is None:  # a fault of the program: it has to be seen
             raise
-        print(f"error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
+        _let_go_of_output()
         return code
 
 
@@ -327,7 +332,23 @@ def _join_processes() -> None:
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    _complain(f"warning: {message}")
+
+
+def _complain(text: str) -> None:
+    """Says it on standard error, if that can be written."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def _let_go_of_output() -> None:
+    """Drops what cannot be printed, or Python would complain when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        from train.engine.console import discard
+
+        discard(sys.stdout)
 
 
 def _exit_code(error: Exception) -> int | None:

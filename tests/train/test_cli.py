@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from tests.train.harness import ROOT, begin, lines, recipe
 from train import cli
 from train.config import Classification, Recipe, flatten
 from train.config.tasks.sphere import SphereClassification, SphereJoint
+from train.engine.console import discard
 from train.engine.loop import Outcome
 from train.recipes import get
 from train.store.workdir import Workdir
@@ -166,6 +168,22 @@ def test_a_reader_that_goes_away_is_no_error():
     command = f"{sys.executable} -m train list | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_a_full_standard_error_ends_nothing(monkeypatch):
+    with open("/dev/full", "w", buffering=1) as stream:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stream)
+            cli._show_warning("something", UserWarning, "file.py", 1)
+            assert cli.main(["fti"]) == 2
+        discard(stream)
+
+
+def test_standard_streams_that_are_closed_are_opened_to_nowhere(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["--version"]) == 0
+    assert sys.stdout.name == os.devnull
+    sys.stdout.close()
 
 
 def test_a_fault_of_the_program_is_not_hidden(monkeypatch):

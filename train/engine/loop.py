@@ -61,7 +61,7 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
       CheckpointError: there are checkpoints and none can be read, or the last could not be written.
       NonFiniteError: the loss was not finite and the recipe says to stop.
     """
-    console, files = (console or Console()) if hosts.is_first() else Console(quiet=True), Workdir(path)
+    console, files = (console or Console(lasting=True)) if hosts.is_first() else Console(quiet=True), Workdir(path)
     if resume:
         files.check(recipe)
     with Interrupt() as interrupt, hosts.first_holds(files.locked()):
@@ -124,6 +124,7 @@ class _Run:
         self.progress = Progress()
         self.saved_at: int | None = None
         self.asking_at = 0
+        self.folder = files.identity()
         self.evaluated = False
         self.started = time.perf_counter()
         console.learn(assembly.task.metrics)
@@ -262,17 +263,22 @@ class _Run:
         if summary is None:
             return
         step, best = self.progress.step, self.best
-        hosts.first_does(lambda: self.files.keep_seen(step, seen))
+        hosts.first_does(lambda: self._keep_seen(step, seen))
         better = self.progress.note_evaluation(summary, summary[best.name], best.higher_is_better)
         epoch = step / self.assembly.steps_per_epoch
         self.journal.write("eval", step, {"epoch": epoch, **summary, f"best_{best.name}": self.progress.best})
         shown = self.console.describe(summary)
         self.console.say(f"epoch {epoch:.4g}  step {step}  {shown}{'  *' if better else ''}")
 
+    def _keep_seen(self, step: int, seen: dict[str, Any]) -> None:
+        self.files.check_identity(self.folder)
+        self.files.keep_seen(step, seen)
+
     def _save(self, state: TrainState) -> None:
         self._log()
         step, portable = self.progress.step, self.assembly.placement.to_portable(state)
         check_state(portable, step)  # nothing that is not finite is ever saved
+        hosts.first_does(lambda: self.files.check_identity(self.folder))
         self.checkpoints.save(step, portable, *self._to_save())
         self.saved_at = step
 
@@ -317,6 +323,7 @@ class _Run:
     def _finish(self, state: TrainState) -> Outcome:
         """At the end: everything that is to be kept is written."""
         self._settle(state)
+        hosts.first_does(lambda: self.files.check_identity(self.folder))
         self._to_save()  # time and counts, as of now
         progress = self.progress
         try:

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-
 _PART = re.compile(r"\..+\.\d+\.part")
 
 

@@ -125,6 +125,22 @@ class Workdir:
                     return folder
             os.close(folder)
 
+    def identity(self) -> tuple[int, int]:
+        """What tells the folder from another one at the same path."""
+        status = self.path.stat()
+        return status.st_dev, status.st_ino
+
+    def check_identity(self, then: tuple[int, int]) -> None:
+        """Refuses a folder that is not the one that it was.
+
+        Raises:
+          WorkdirError: it was deleted or moved, and perhaps another made in its place.
+        """
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if self.identity() == then and self.card.exists():
+                return
+        raise WorkdirError(f"{self.path} was deleted or moved while the run went on: it cannot be saved there")
+
     def read_recipe(self) -> Recipe:
         """The recipe of the run that is here.
 

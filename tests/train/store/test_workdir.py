@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 
@@ -119,6 +120,18 @@ def test_the_lock_is_on_the_folder_that_the_path_leads_to(tmp_path, monkeypatch)
     monkeypatch.setattr(fcntl, "flock", lock_late)
     with files.locked(), pytest.raises(WorkdirError, match="in use by another process"), files.locked():
         pass
+
+
+def test_another_folder_at_the_same_path_is_noticed(files):
+    with files.locked():
+        then = files.identity()
+        files.check_identity(then)
+        shutil.rmtree(files.path)
+        for _ in range(2):
+            with pytest.raises(WorkdirError, match="deleted or moved while the run went on"):
+                files.check_identity(then)
+            files.path.mkdir(exist_ok=True)
+            files.write_card(RECIPE, {})
 
 
 def test_what_a_killed_process_had_begun_to_write_is_no_content_and_is_removed_by_the_next(tmp_path):
