@@ -134,7 +134,7 @@ class Assembly:
     @functools.cached_property
     def learning_rates(self) -> Float[np.ndarray, "updates"]:
         """The learning rate after each number of updates, all computed at once: one by one costs milliseconds."""
-        updates = jnp.arange(self.total_steps // self.recipe.optimizer.accumulate + 1)
+        updates = jnp.arange(_updates(self.recipe, self.total_steps) + 1)
         return np.asarray(jax.jit(jax.vmap(self.schedule))(updates))
 
     def card(self) -> dict[str, Any]:
@@ -167,7 +167,13 @@ class Assembly:
             skip_nonfinite=recipe.on_nan == "skip",
             axis_name=self.placement.axis_name,
             freeze=recipe.freeze,
+            last_step=self.total_steps if self._may_leave_steps() else None,
         )
+
+    def _may_leave_steps(self) -> bool:
+        """Whether the last steps need not fill an accumulation: too few, or some were skipped."""
+        accumulate = self.recipe.optimizer.accumulate
+        return accumulate > 1 and (self.total_steps % accumulate > 0 or self.recipe.on_nan == "skip")
 
     def make_augment(self) -> Callable[[Key[Array, ""], Batch], Batch]:
         """How training examples are varied and normalised.
@@ -245,11 +251,10 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
     if not steps_per_epoch:
         raise RecipeError(f"data.batch_size: {config.batch_size} is more than the {len(train)} examples")
     total_steps = recipe.steps or recipe.epochs * steps_per_epoch
-    updates = total_steps // recipe.optimizer.accumulate
-    if not updates:
-        accumulate = recipe.optimizer.accumulate
+    accumulate = recipe.optimizer.accumulate
+    if total_steps < accumulate:
         raise RecipeError(f"optimizer.accumulate: {accumulate} steps an update, and the run has {total_steps}")
-    schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, updates)
+    schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, _updates(recipe, total_steps))
     model, part = make_network(recipe, task, placement.axis_name)
     inputs = model_inputs(recipe, task, train.spec)
     assembly = Assembly(
@@ -268,6 +273,11 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
     assembly.make_augment()  # says what it has no rule for
     _check_model(assembly)
     return assembly
+
+
+def _updates(recipe: Recipe, total_steps: int) -> int:
+    """How often the parameters move; the last time of fewer steps where they do not fill an accumulation."""
+    return -(-total_steps // recipe.optimizer.accumulate)
 
 
 def _check_task(recipe: Recipe, task: Task, spec: Spec, facts: Facts) -> None:

@@ -63,9 +63,9 @@ def test_regression_does_not_mix_images(mix):
 def test_the_schedule_counts_updates_not_steps():
     recipe = Recipe(model=MLP, steps=9, optimizer=Optimizer(learning_rate=0.5, accumulate=2))
     rates = assemble(recipe).learning_rates
-    assert len(rates) == 5  # after none, one, ... and four updates
+    assert len(rates) == 6  # after none, one, ... and five updates, the last of one step
     assert rates[0] == 0.5
-    assert rates[4] == pytest.approx(0, abs=1e-7)
+    assert rates[5] == pytest.approx(0, abs=1e-7)
     with pytest.raises(RecipeError, match=r"optimizer\.accumulate: 10 steps an update, and the run has 9"):
         assemble(dataclasses.replace(recipe, optimizer=Optimizer(accumulate=10)))
 
