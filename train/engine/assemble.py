@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 import zoo
 from train import data
-from train.config import Recipe, RecipeError
+from train.config import Recipe, RecipeError, flatten
 from train.data.fields import Facts, Spec, describe
 from train.engine import hosts, transfer
 from train.engine.feed import Feed, GrainFeed, MemoryFeed, choose_steps_per_dispatch
@@ -29,6 +29,7 @@ from train.engine.optim import make_optimizer, make_schedule
 from train.engine.placement import MeshPlacement, make_placement
 from train.engine.state import TrainState, initial_state
 from train.engine.step import Update, make_evaluate, make_predict, make_update
+from train.store.files import is_text
 from train.tasks import fitted, make_task, restore_task
 from train.tasks.protocol import Batch, Task
 
@@ -230,7 +231,10 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
       DataError: the examples cannot be read.
     """
     config = recipe.data
+    _check_text(flatten(recipe), RecipeError)
     train, test = data.load(config, "train"), data.load(config, "test")
+    for source in (train, test):
+        _check_text({f"{source.name}: {name}": value for name, value in source.facts._asdict().items()}, data.DataError)
     if not len(test):
         raise data.DataError(f"{test.name}: none of its {len(train)} examples can be held out for the test")
     task = make_task(recipe.task, train) if learned is None else restore_task(recipe.task, learned)
@@ -278,6 +282,14 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
 def _updates(recipe: Recipe, total_steps: int) -> int:
     """How often the parameters move; the last time of fewer steps where they do not fill an accumulation."""
     return -(-total_steps // recipe.optimizer.accumulate)
+
+
+def _check_text(values: Mapping[str, Any], error: type[ValueError]) -> None:
+    """Refuses names that are not text, as of a folder in another encoding: a report could not show them at the end."""
+    for where, value in values.items():
+        for text in [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else ():
+            if isinstance(text, str) and not is_text(text):
+                raise error(f"{where}: expected text in UTF-8, got {text!r}")
 
 
 def _check_task(recipe: Recipe, task: Task, spec: Spec, facts: Facts) -> None:

@@ -27,6 +27,19 @@ def remove_parts(folder: Path) -> None:
                 path.unlink()
 
 
+def is_text(text: str) -> bool:
+    """Whether a name can be written: those of files in another encoding than UTF-8 cannot.
+
+    >>> is_text("caf\\u00e9"), is_text("caf\\udce9")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def write_bytes(path: Path, content: bytes) -> Path:
     """Writes a file under a temporary name, renames it once its bytes are on the disk, and returns its path."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -20,7 +20,7 @@ import numpy as np
 
 from train import config
 from train.config import Recipe, RunError
-from train.store.files import is_part, remove_parts, write_bytes, write_json
+from train.store.files import is_part, is_text, remove_parts, write_bytes, write_json
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "lecture-vision-zoo")
 
@@ -92,8 +92,10 @@ class Workdir:
         The lock ends with the process, however that ends. A folder that is still empty then is removed.
 
         Raises:
-          WorkdirError: another process runs here, or it is a file.
+          WorkdirError: another process runs here, it is a file, or its path is not text, which a report could not say.
         """
+        if not is_text(str(self.path)):
+            raise WorkdirError(f"{str(self.path)!r}: expected a path in UTF-8")
         if self.path.exists() and not self.path.is_dir():
             raise WorkdirError(f"{self.path} is a file: expected a folder, or none")
         folder = self._locked_folder()

@@ -1,12 +1,14 @@
 """What a recipe names fits together, or is refused before anything is computed or written."""
 
 import dataclasses
+import os
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from train.config import Augment, Data, DataError, Model, Optimizer, Recipe, RecipeError
 from train.config.tasks.regression import Regression
@@ -37,6 +39,25 @@ def test_what_cannot_be_held_out_for_a_test_is_refused(tmp_path):
     np.savez(tmp_path / "two.npz", image=image, label=np.array([0, 1]))
     with pytest.raises(DataError, match=r"two\.npz: none of its 2 examples can be held out for the test"):
         assemble(Recipe(model=MLP, data=Data(source=f"npz:{tmp_path}/two.npz", batch_size=1)))
+
+
+LATIN = os.fsdecode(b"caf\xe9")
+"""The name of a folder that was written in another encoding."""
+
+
+def test_a_class_whose_name_is_not_text_is_refused_at_the_start(tmp_path):
+    for name in ("tea", LATIN):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            Image.new("L", (4, 4)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(DataError, match=r"classes: expected text in UTF-8, got 'caf\\udce9'$"):
+        assemble(Recipe(model=MLP, data=Data(source=f"folder:{tmp_path}", batch_size=1)))
+
+
+@pytest.mark.parametrize("field", ["source", "data_dir"])
+def test_a_recipe_that_is_not_text_is_refused_before_anything_is_read(field):
+    with pytest.raises(RecipeError, match=rf"^data\.{field}: expected text in UTF-8, got '.*caf\\udce9'$"):
+        assemble(Recipe(model=MLP, data=Data(**{field: f"folder:{LATIN}"})))
 
 
 @pytest.mark.parametrize(

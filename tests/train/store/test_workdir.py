@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -153,6 +154,13 @@ def test_what_a_killed_process_had_begun_to_write_is_no_content_and_is_removed_b
     (other.path / ".profile").write_text("")
     with pytest.raises(WorkdirError, match="is not empty"):
         other.claim(RECIPE)
+
+
+def test_a_path_that_no_report_could_say_is_refused_at_the_start(tmp_path):
+    files = Workdir(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(WorkdirError, match=r"caf\\udce9': expected a path in UTF-8"), files.locked():
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_free_workdir_counts_up(tmp_path):
