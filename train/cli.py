@@ -1,5 +1,6 @@
 """The command line: `python -m train [command]`. Without a command it runs the default recipe."""
 
+import contextlib
 import dataclasses
 import importlib
 import itertools
@@ -25,6 +26,16 @@ class UsageError(ValueError):
     """The command itself is wrong."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Processes:
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Where the processes of one run meet: the first one's address. With --num-processes and --process-id."""
+    num_processes: Annotated[int | None, tyro.conf.arg(metavar="NUMBER")] = None
+    """How many processes make one run. With --coordinator and --process-id."""
+    process_id: Annotated[int | None, tyro.conf.arg(metavar="NUMBER")] = None
+    """Which of a run's processes this is, from 0; the first alone writes and prints."""
+
+
 def fit(arguments: Arguments) -> int:
     """Trains a recipe."""
     from train.config import Recipe
@@ -43,10 +54,12 @@ def fit(arguments: Arguments) -> int:
         recipe: Annotated[Recipe, tyro.conf.arg(name="")]
         workdir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
         """The run's folder; by default the first free one of runs/NAME, runs/NAME-2, ..."""
+        processes: Annotated[_Processes, tyro.conf.arg(name="")] = _Processes()
 
     recipe, rest = _with_task(recipe, rest)
     about = f"Trains {recipe.model.name} on {recipe.data.source}. Other recipes: python -m train list."
     chosen = _parse(Fit, rest, f"fit {name}", description=about, default=Fit(recipe))
+    _join_processes(chosen.processes)
     from train.engine import exact
     from train.engine.hosts import path_from_first
     from train.engine.loop import fit as run
@@ -83,7 +96,14 @@ class _OfRun:
 
 def resume(arguments: Arguments) -> int:
     """Goes on with an interrupted run, from its last checkpoint, as if it had never stopped."""
-    path = _parse(_OfRun, arguments, "resume", description=resume.__doc__).workdir
+
+    @dataclasses.dataclass(frozen=True)
+    class Resume(_OfRun):
+        processes: Annotated[_Processes, tyro.conf.arg(name="")] = _Processes()
+
+    chosen = _parse(Resume, arguments, "resume", description=resume.__doc__)
+    path = chosen.workdir
+    _join_processes(chosen.processes)
     from train.engine.console import Console
     from train.engine.loop import fit as run
     from train.store.workdir import Workdir
@@ -242,6 +262,9 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str, str]] = {
 """What each command runs, what is typed after it, and what it is for."""
 
 _WITHOUT_JAX = ("list", "prepare")
+_JOIN_LATER = ("fit", "resume")  # once their arguments are read
+_PROCESS_FLAGS = ("--coordinator", "--num-processes", "--process-id")
+_PROCESS_VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
 def main(arguments: Arguments | None = None) -> int:
@@ -251,6 +274,9 @@ def main(arguments: Arguments | None = None) -> int:
       the exit code: 0 for success, 1 when a run failed, 2 when the command itself is wrong, 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed: or a file of the run would take its place
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     if arguments and arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -262,16 +288,17 @@ def main(arguments: Arguments | None = None) -> int:
     try:
         return _run(command, rest)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        _complain("stopped")
         return 130
     except BrokenPipeError:  # of `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        _let_go_of_output()
         return 0
     except Exception as error:
         code = _exit_code(error)
         if code is None:  # a fault of the program: it has to be seen
             raise
-        print(f"error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
+        _let_go_of_output()
         return code
 
 
@@ -303,7 +330,8 @@ def _run(command: str, arguments: Arguments) -> int:
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax fills pages with what we say in a line
     if command not in _WITHOUT_JAX and not {"-h", "--help"} & set(arguments):
         _keep_compiled_programs()
-        _join_processes()
+        if command not in _JOIN_LATER:
+            _join_processes(_Processes())
     return COMMANDS[command][0](arguments)
 
 
@@ -321,17 +349,59 @@ def _keep_compiled_programs() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def _join_processes() -> None:
-    """Makes one run of many processes, where the environment says where they meet."""
-    if address := os.environ.get("JAX_COORDINATOR_ADDRESS"):
-        import jax
+def _join_processes(given: _Processes) -> None:
+    """Makes one run of many processes, where the command or else the environment says where they meet."""
+    if (meeting := _meeting(given)) is not None:
+        from train.engine.hosts import join
 
-        numbers = [os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")]
-        jax.distributed.initialize(address, *(None if number is None else int(number) for number in numbers))
+        join(*meeting)
+
+
+def _meeting(given: _Processes) -> tuple[str, int | None, int | None] | None:
+    """Where processes meet, how many they are and which this is; in the environment the last two may be left to jax."""
+    names, values = _PROCESS_FLAGS, dataclasses.astuple(given)
+    if values == (None, None, None):
+        names, values = _PROCESS_VARIABLES, tuple(os.environ.get(name) or None for name in _PROCESS_VARIABLES)
+        if values[0] is None and values[1] in (None, "1"):
+            return None
+        needed = names[:1]
+    else:
+        needed = names
+    if missing := [name for name, value in zip(names, values, strict=True) if value is None and name in needed]:
+        raise UsageError(f"{', '.join(names)} go together: {' and '.join(missing)} is missing")
+    address, count, number = values
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"{names[0]}: expected HOST:PORT, got {address!r}")
+    try:
+        count, number = (None if value is None else int(value) for value in (count, number))
+    except ValueError:
+        raise UsageError(f"{names[1]}, {names[2]}: expected whole numbers, got {count!r}, {number!r}") from None
+    if count is not None and count < 1:
+        raise UsageError(f"{names[1]}: expected 1 or more, got {count}")
+    if number is not None and not 0 <= number < (number + 1 if count is None else count):
+        raise UsageError(f"{names[2]}: expected 0 to {names[1]} - 1, got {number}")
+    return address, count, number
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    _complain(f"warning: {message}")
+
+
+def _complain(text: str) -> None:
+    """Says it on standard error, if that can be written."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def _let_go_of_output() -> None:
+    """Drops what cannot be printed, or Python would complain when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        from train.engine.console import discard
+
+        discard(sys.stdout)
 
 
 def _exit_code(error: Exception) -> int | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from tests.train.harness import ROOT, begin, lines, recipe
 from train import cli
 from train.config import Classification, Recipe, flatten
 from train.config.tasks.sphere import SphereClassification, SphereJoint
+from train.engine.console import discard
 from train.engine.loop import Outcome
 from train.recipes import get
 from train.store.workdir import Workdir
@@ -116,6 +118,10 @@ def test_what_trains_nothing_starts_without_what_is_heavy(arguments, unwanted):
         (["fit", "digits_mlp", "--task.dims", "3"], "--task.dims"),
         (["fit", "digits_mlp", "--task.kind", "regression"], "regression needs examples with a 'target'; digits"),
         (["experiment", "residul"], "no experiment 'residul'; nearest: residual"),
+        (["fit", "digits_mlp", "--coordinator", "h:1", "--process-id", "0"], "--num-processes is missing"),
+        (["resume", ".", "--num-processes", "2"], "--coordinator and --process-id is missing"),
+        (["fit", "--coordinator", "h", "--num-processes", "2", "--process-id", "0"], "expected HOST:PORT, got 'h'"),
+        (["fit", "--coordinator", "h:1", "--num-processes", "2", "--process-id", "2"], "--process-id: expected 0 to"),
         (["predict", "."], "expected one or more image files"),
         (["resume"], "WORKDIR"),
     ],
@@ -166,6 +172,22 @@ def test_a_reader_that_goes_away_is_no_error():
     command = f"{sys.executable} -m train list | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_a_full_standard_error_ends_nothing(monkeypatch):
+    with open("/dev/full", "w", buffering=1) as stream:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stream)
+            cli._show_warning("something", UserWarning, "file.py", 1)
+            assert cli.main(["fti"]) == 2
+        discard(stream)
+
+
+def test_standard_streams_that_are_closed_are_opened_to_nowhere(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["--version"]) == 0
+    assert sys.stdout.name == os.devnull
+    sys.stdout.close()
 
 
 def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
@@ -227,6 +249,37 @@ def test_fit_takes_another_task_and_its_settings(capsys, monkeypatch):
     help_of_task = call(capsys, "fit", "digits", "--task.kind", "sphere_regression", "--help")[1]
     assert "--task.bounds" in help_of_task
     assert "--task.label-smoothing" not in help_of_task
+
+
+@pytest.mark.parametrize("command", [["fit", "digits_mlp"], ["resume"]], ids=" ".join)
+def test_processes_meet_where_the_flags_say_or_else_the_environment(command, data, tmp_path, capsys, monkeypatch):
+    met = []
+    monkeypatch.setattr("jax.distributed.initialize", lambda *meeting: met.append(meeting))
+    monkeypatch.setattr("train.engine.loop.fit", lambda *_, **__: Outcome(1, {}, "f"))
+    if command == ["resume"]:
+        command = ["resume", begin(recipe(data), tmp_path / "run")]
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "there:2")
+    assert call(capsys, *command, "--coordinator", "here:1", "--num-processes", "3", "--process-id", "2")[0] == 0
+    assert call(capsys, *command)[0] == 0  # jax knows some clusters
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+    monkeypatch.setenv("JAX_PROCESS_ID", "0")
+    assert call(capsys, *command)[0] == 0
+    assert met == [("here:1", 3, 2), ("there:2", None, None), ("there:2", 2, 0)]
+    monkeypatch.setenv("JAX_PROCESS_ID", "first")
+    code, _, error = call(capsys, *command)
+    assert (code, error) == (2, "error: JAX_NUM_PROCESSES, JAX_PROCESS_ID: expected whole numbers, got '2', 'first' ")
+    monkeypatch.delenv("JAX_COORDINATOR_ADDRESS")
+    code, _, error = call(capsys, *command)
+    assert (code, "JAX_COORDINATOR_ADDRESS is missing" in error) == (2, True)
+
+
+def test_processes_that_do_not_meet_are_an_error_of_one_line(capsys, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("DEADLINE_EXCEEDED: no answer\nin many lines")
+
+    monkeypatch.setattr("jax.distributed.initialize", fail)
+    code, _, error = call(capsys, "fit", "--coordinator", "here:1", "--num-processes", "2", "--process-id", "1")
+    assert (code, error) == (1, "error: the processes do not meet at here:1: DEADLINE_EXCEEDED: no answer ")
 
 
 @pytest.mark.usefixtures("runs")

@@ -2,6 +2,8 @@
 
 import argparse
 import fractions
+import resource
+import signal
 
 import jax.numpy as jnp
 import numpy as np
@@ -88,3 +90,19 @@ def test_a_damaged_file_is_refused_in_one_line_without_torchs_advice(torch, tmp_
         read_arrays(tmp_path / "w.pth")
     assert "\n" not in str(error.value)
     assert "weights_only" not in str(error.value)
+
+
+def test_a_file_that_finds_no_room_is_an_error_of_the_system_and_leaves_the_old_one(tmp_path):
+    path = tmp_path / "w.safetensors"
+    write_arrays({"kernel": np.zeros(2)}, path)
+    before = path.read_bytes()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=rf"File too large: '{path}'"):
+            write_arrays({"kernel": np.zeros(10_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
+    assert path.read_bytes() == before

@@ -34,7 +34,8 @@ class Optimizer(Config):
     clip_norm: float | None = None
     """Largest global norm of the gradient."""
     accumulate: int = 1
-    """Steps whose gradients make one update, which is that of one batch of all their examples."""
+    """Steps whose gradients make one update, which is that of one batch of all their examples; the last update of a run
+    is made of the steps that are left."""
     ema: float | None = None
     """Decay, an update, of an exponential moving average of the parameters, evaluated beside them."""
 

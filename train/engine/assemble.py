@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 import zoo
 from train import data
-from train.config import Recipe, RecipeError
+from train.config import Recipe, RecipeError, flatten
 from train.data.fields import Facts, Spec, describe
 from train.engine import hosts, transfer
 from train.engine.feed import Feed, GrainFeed, MemoryFeed, choose_steps_per_dispatch
@@ -29,6 +29,7 @@ from train.engine.optim import make_optimizer, make_schedule
 from train.engine.placement import MeshPlacement, make_placement
 from train.engine.state import TrainState, initial_state
 from train.engine.step import Update, make_evaluate, make_predict, make_update
+from train.store.files import is_text
 from train.tasks import fitted, make_task, restore_task
 from train.tasks.protocol import Batch, Task
 
@@ -134,7 +135,7 @@ class Assembly:
     @functools.cached_property
     def learning_rates(self) -> Float[np.ndarray, "updates"]:
         """The learning rate after each number of updates, all computed at once: one by one costs milliseconds."""
-        updates = jnp.arange(self.total_steps // self.recipe.optimizer.accumulate + 1)
+        updates = jnp.arange(_updates(self.recipe, self.total_steps) + 1)
         return np.asarray(jax.jit(jax.vmap(self.schedule))(updates))
 
     def card(self) -> dict[str, Any]:
@@ -167,7 +168,13 @@ class Assembly:
             skip_nonfinite=recipe.on_nan == "skip",
             axis_name=self.placement.axis_name,
             freeze=recipe.freeze,
+            last_step=self.total_steps if self._may_leave_steps() else None,
         )
+
+    def _may_leave_steps(self) -> bool:
+        """Whether the last steps need not fill an accumulation: too few, or some were skipped."""
+        accumulate = self.recipe.optimizer.accumulate
+        return accumulate > 1 and (self.total_steps % accumulate > 0 or self.recipe.on_nan == "skip")
 
     def make_augment(self) -> Callable[[Key[Array, ""], Batch], Batch]:
         """How training examples are varied and normalised.
@@ -224,7 +231,10 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
       DataError: the examples cannot be read.
     """
     config = recipe.data
+    _check_text(flatten(recipe), RecipeError)
     train, test = data.load(config, "train"), data.load(config, "test")
+    for source in (train, test):
+        _check_text({f"{source.name}: {name}": value for name, value in source.facts._asdict().items()}, data.DataError)
     if not len(test):
         raise data.DataError(f"{test.name}: none of its {len(train)} examples can be held out for the test")
     task = make_task(recipe.task, train) if learned is None else restore_task(recipe.task, learned)
@@ -245,11 +255,10 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
     if not steps_per_epoch:
         raise RecipeError(f"data.batch_size: {config.batch_size} is more than the {len(train)} examples")
     total_steps = recipe.steps or recipe.epochs * steps_per_epoch
-    updates = total_steps // recipe.optimizer.accumulate
-    if not updates:
-        accumulate = recipe.optimizer.accumulate
+    accumulate = recipe.optimizer.accumulate
+    if total_steps < accumulate:
         raise RecipeError(f"optimizer.accumulate: {accumulate} steps an update, and the run has {total_steps}")
-    schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, updates)
+    schedule = make_schedule(recipe.schedule, recipe.optimizer.learning_rate, _updates(recipe, total_steps))
     model, part = make_network(recipe, task, placement.axis_name)
     inputs = model_inputs(recipe, task, train.spec)
     assembly = Assembly(
@@ -268,6 +277,19 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
     assembly.make_augment()  # says what it has no rule for
     _check_model(assembly)
     return assembly
+
+
+def _updates(recipe: Recipe, total_steps: int) -> int:
+    """How often the parameters move; the last time of fewer steps where they do not fill an accumulation."""
+    return -(-total_steps // recipe.optimizer.accumulate)
+
+
+def _check_text(values: Mapping[str, Any], error: type[ValueError]) -> None:
+    """Refuses names that are not text, as of a folder in another encoding: a report could not show them at the end."""
+    for where, value in values.items():
+        for text in [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else ():
+            if isinstance(text, str) and not is_text(text):
+                raise error(f"{where}: expected text in UTF-8, got {text!r}")
 
 
 def _check_task(recipe: Recipe, task: Task, spec: Spec, facts: Facts) -> None:

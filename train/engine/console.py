@@ -1,8 +1,12 @@
 """What a person sees while a run goes on: one progress bar at a terminal, one line an epoch elsewhere."""
 
 import contextlib
+import os
+import sys
 import time
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TextIO
 
 from rich.console import Console as RichConsole
 from rich.progress import (
@@ -23,19 +27,57 @@ _RATE = "images_per_second"
 _SECONDS_BETWEEN_MOVES = 0.1
 
 
+class _Lasting:
+    """A stream of text that takes no more, instead of an error, once it could not be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        if self._lost:
+            return
+        try:
+            action()
+        except OSError as error:
+            self._lost = True
+            discard(self._stream)
+            warnings.warn(f"standard output cannot be written ({error.strerror}); the run goes on", stacklevel=2)
+
+
+def discard(stream: TextIO) -> None:
+    """Lets what a stream still holds go nowhere: Python would complain of it when it ends."""
+    with contextlib.suppress(OSError, ValueError):  # of a stream that is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 class Console:
     """Prints a run's course.
 
     Args:
       quiet: print nothing; for tests and experiments that print their own, and for all processes but the first.
+      lasting: fall silent, with a warning, where the output is full or closed; for what is to go on all the same.
     """
 
     metrics: dict[str, Metric]
     """What the numbers of the run mean, by name."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, lasting: bool = False) -> None:
         self.metrics = {}
-        self.rich = RichConsole(quiet=quiet, highlight=False, markup=False, soft_wrap=True)
+        file = _Lasting(sys.stdout) if lasting and sys.stdout is not None else None
+        self.rich = RichConsole(file=file, quiet=quiet, highlight=False, markup=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._next_move = 0.0

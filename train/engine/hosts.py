@@ -19,6 +19,24 @@ T = TypeVar("T")
 _LONGEST = 2000  # bytes of an error that the others hear of
 
 
+def join(coordinator: str, processes: int | None, process: int | None) -> None:
+    """Makes this process one of several that train together; before anything asks for devices.
+
+    Args:
+      coordinator: "host:port" of the first, where all meet.
+      processes: how many there are; jax finds out on clusters that it knows.
+      process: which of them this is, from 0; likewise.
+
+    Raises:
+      RunError: they do not meet.
+    """
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except (RuntimeError, ValueError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(f"the processes do not meet at {coordinator}: {said}") from error
+
+
 def count() -> int:
     """How many processes there are."""
     return jax.process_count()

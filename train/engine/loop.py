@@ -62,23 +62,53 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
       NonFiniteError: the loss was not finite and the recipe says to stop.
     """
     exact.ask(recipe.exact)
-    console, files = (console or Console()) if hosts.is_first() else Console(quiet=True), Workdir(path)
+    console, files = (console or Console(lasting=True)) if hosts.is_first() else Console(quiet=True), Workdir(path)
     if resume:
         files.check(recipe)
     with Interrupt() as interrupt, hosts.first_holds(files.locked()):
-        if not resume:
-            hosts.first_does(lambda: files.claim(recipe))
-        assembly = assemble(recipe, files.read_fitted() if resume else None)
-        if not resume:
-            about = {**assembly.card(), **assembly.origin(), "exact": exact.in_force()}
-            hosts.first_does(lambda: files.write_card(recipe, about))
-        else:
-            files.check_about(assembly.card())
-            if not (exact.in_force() and exact.was_exact(files.read_card())):
-                warnings.warn("this run does not repeat bit for bit: on its GPU, kernels are not exact", stacklevel=2)
-            if changes := files.changes():
-                warnings.warn(f"not what this run began with, so bits may differ: {'; '.join(changes)}", stacklevel=2)
+        assembly = _reopened(recipe, files) if resume else _begun(recipe, files)
         return _Run(assembly, files, console, interrupt).go(resume)
+
+
+def _begun(recipe: Recipe, files: Workdir) -> Assembly:
+    """A run in a folder of its own, which says so from the start; one that is refused leaves nothing there."""
+
+    def claim() -> None:
+        files.claim(recipe)
+        files.clean()
+        files.write_card(recipe, {})
+
+    hosts.first_does(claim)
+    try:
+        assembly = assemble(recipe)
+        about = {**assembly.card(), **assembly.origin(), "exact": exact.in_force()}
+        hosts.first_does(lambda: files.write_card(recipe, about))
+    except BaseException:
+        if hosts.is_first():
+            files.withdraw()
+        raise
+    return assembly
+
+
+def _reopened(recipe: Recipe, files: Workdir) -> Assembly:
+    """The run that is in a folder; one that was killed before its card was complete gets the rest of it."""
+    learned = files.read_fitted()
+    assembly = assemble(recipe, learned)
+    card = assembly.card()
+    files.check_about(card)
+    if changes := files.changes():
+        warnings.warn(f"not what this run began with, so bits may differ: {'; '.join(changes)}", stacklevel=2)
+    if learned is not None and not (exact.in_force() and exact.was_exact(files.read_card())):
+        warnings.warn("this run does not repeat bit for bit: on its GPU, kernels are not exact", stacklevel=2)
+    rest = {**assembly.origin(), "exact": exact.in_force()} if learned is None else {}
+
+    def tidy() -> None:
+        files.clean()
+        if learned is None:
+            files.write_card(recipe, {**card, **rest})
+
+    hosts.first_does(tidy)
+    return assembly
 
 
 class _Run:
@@ -97,6 +127,7 @@ class _Run:
         self.progress = Progress()
         self.saved_at: int | None = None
         self.asking_at = 0
+        self.folder = files.identity()
         self.evaluated = False
         self.started = time.perf_counter()
         console.learn(assembly.task.metrics)
@@ -132,6 +163,8 @@ class _Run:
         restored = self.checkpoints.read(step, abstract)
         try:
             self.progress, self.saved_at = Progress.load(restored.progress["loop"]), restored.step
+            if self.progress.step != restored.step:  # a seal of an earlier version does not tell
+                raise ValueError(f"it holds step {self.progress.step}")
             self.feed.restore(restored.progress["feed"])
         except (KeyError, TypeError, ValueError) as error:
             where = f"{self.files.checkpoints}: step {restored.step}"
@@ -233,17 +266,22 @@ class _Run:
         if summary is None:
             return
         step, best = self.progress.step, self.best
-        hosts.first_does(lambda: self.files.keep_seen(step, seen))
+        hosts.first_does(lambda: self._keep_seen(step, seen))
         better = self.progress.note_evaluation(summary, summary[best.name], best.higher_is_better)
         epoch = step / self.assembly.steps_per_epoch
         self.journal.write("eval", step, {"epoch": epoch, **summary, f"best_{best.name}": self.progress.best})
         shown = self.console.describe(summary)
         self.console.say(f"epoch {epoch:.4g}  step {step}  {shown}{'  *' if better else ''}")
 
+    def _keep_seen(self, step: int, seen: dict[str, Any]) -> None:
+        self.files.check_identity(self.folder)
+        self.files.keep_seen(step, seen)
+
     def _save(self, state: TrainState) -> None:
         self._log()
         step, portable = self.progress.step, self.assembly.placement.to_portable(state)
         check_state(portable, step)  # nothing that is not finite is ever saved
+        hosts.first_does(lambda: self.files.check_identity(self.folder))
         self.checkpoints.save(step, portable, *self._to_save())
         self.saved_at = step
 
@@ -288,6 +326,7 @@ class _Run:
     def _finish(self, state: TrainState) -> Outcome:
         """At the end: everything that is to be kept is written."""
         self._settle(state)
+        hosts.first_does(lambda: self.files.check_identity(self.folder))
         self._to_save()  # time and counts, as of now
         progress = self.progress
         try:

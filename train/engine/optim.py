@@ -132,6 +132,8 @@ class Accumulated(NamedTuple):
 def accumulated(moves: optax.GradientTransformation, steps: int) -> optax.GradientTransformationExtraArgs:
     """One update of `steps` steps: exactly that of one batch of all their examples.
 
+    With `last` an update comes of the steps there are: those at the end of a run need not fill one.
+
     The loss of a step is a total over a weight, such as its number of positives. Steps of different weights do not
     count alike, as they would in a mean of their gradients (`optax.MultiSteps`): totals and weights are summed.
     """
@@ -147,11 +149,12 @@ def accumulated(moves: optax.GradientTransformation, steps: int) -> optax.Gradie
         params: PyTree[Array] | None = None,
         *,
         weight: Float[Array, ""] | float = 1.0,
+        last: Bool[Array, ""] | bool = False,
         **extra: Any,
     ) -> tuple[PyTree[Array], Accumulated]:
         gathered, total_weight = state.gathered + 1, state.weight + weight
         totals = jax.tree.map(lambda total, grad: total + weight * grad, state.grads, grads)
-        is_due = gathered == steps
+        is_due = gathered == steps if last is False else (gathered == steps) | last
 
         def move() -> tuple[PyTree[Array], Accumulated]:
             means = jax.tree.map(lambda total: total / jnp.where(total_weight > 0, total_weight, 1), totals)
@@ -169,7 +172,7 @@ def accumulated(moves: optax.GradientTransformation, steps: int) -> optax.Gradie
 
 
 def has_moved(opt_state: optax.OptState) -> Bool[Array, ""] | bool:
-    """Whether the step that left this state moved the parameters; with `accumulate` only every so many do."""
+    """Whether the step that left this state moved the parameters; with `accumulate` few do."""
     return opt_state.gathered == 0 if isinstance(opt_state, Accumulated) else True
 
 

@@ -46,6 +46,7 @@ def make_update(
     skip_nonfinite: bool = False,
     axis_name: str | None = None,
     freeze: Sequence[str] = (),
+    last_step: int | None = None,
 ) -> Update:
     """The pure function `update(state, batch) -> (state, sums)` of an augmented batch.
 
@@ -61,6 +62,7 @@ def make_update(
         not finite. The sums say so either way.
       axis_name: the `pmap` axis, over which gradients and sums are added.
       freeze: patterns of the parameters that stay as they are, which the optimiser knows too.
+      last_step: the number of steps after which those that still accumulate are applied; None where each fills.
     """
 
     optimizer = optax.with_extra_args_support(optimizer)
@@ -79,7 +81,8 @@ def make_update(
         loss = Ratio(total, ratio.weight)
         finite = jnp.isfinite(total) & jnp.isfinite(optax.tree.norm(grads))
 
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params, weight=loss.weight)
+        last = {} if last_step is None else {"last": state.step + 1 == last_step}
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params, weight=loss.weight, **last)
         new = state.replace(
             params=optax.apply_updates(state.params, updates), model_state=aux.state, opt_state=opt_state
         )

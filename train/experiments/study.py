@@ -100,7 +100,7 @@ class Study:
           RecipeError: no seed, or one below 0; or a recipe asks for something impossible.
           RunError: what an earlier call left is damaged.
         """
-        console = Console(quiet=not hosts.is_first())
+        console = Console(quiet=not hosts.is_first(), lasting=True)
         try:
             results = self.train(workdir, console)
         except Stopped as stopped:

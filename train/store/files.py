@@ -3,8 +3,41 @@
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
+
+_PART = re.compile(r"\..+\.\d+\.part")
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is one that `write_bytes` had begun, by its name.
+
+    >>> is_part(Path("run/.recipe.json.17.part")), is_part(Path("run/recipe.json"))
+    (True, False)
+    """
+    return _PART.fullmatch(path.name) is not None
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what killed processes had begun to write into a folder; no other may be writing there."""
+    for path in list(folder.iterdir()) if folder.is_dir() else []:
+        if is_part(path):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def is_text(text: str) -> bool:
+    """Whether a name can be written: those of files in another encoding than UTF-8 cannot.
+
+    >>> is_text("caf\\u00e9"), is_text("caf\\udce9")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

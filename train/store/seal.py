@@ -33,6 +33,8 @@ class Seal:
     """Of the run that wrote it."""
     files: dict[str, str]
     """The sha256 of each file, by its path in the folder."""
+    step: int | None = None
+    """The step it is of, which is its folder's name; None in seals of earlier versions."""
 
 
 def seal(
@@ -42,8 +44,8 @@ def seal(
     metrics: dict[str, float] | None,
     recipe: dict[str, Any],
 ) -> None:
-    """Seals a folder whose files are complete."""
-    _write(folder, Seal(arrays, progress, metrics, recipe, _digests(folder)))
+    """Seals a folder whose files are complete; its name is the step."""
+    _write(folder, Seal(arrays, progress, metrics, recipe, _digests(folder), int(folder.name)))
 
 
 def amend(folder: Path, progress: dict[str, Any], metrics: dict[str, float] | None) -> None:
@@ -60,7 +62,7 @@ def read(folder: Path) -> Seal:
     """What the seal says, without a look at the files.
 
     Raises:
-      DamagedError: there is no seal, or it is not as it was written.
+      DamagedError: there is no seal, it is not as it was written, or it is of another folder.
     """
     if not is_sealed(folder):
         raise DamagedError("it was never finished")
@@ -68,9 +70,12 @@ def read(folder: Path) -> Seal:
         whole = json.loads((folder / NAME).read_text(encoding="utf-8"))
         if whole["sha256"] != _digest_of(whole["seal"]):
             raise DamagedError(f"{NAME} was changed")
-        return Seal(**whole["seal"])
+        sealed = Seal(**whole["seal"])
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedError(f"{NAME} is damaged") from error
+    if sealed.step is not None and str(sealed.step) != folder.name:
+        raise DamagedError(f"expected a checkpoint of step {folder.name}, found one of step {sealed.step}")
+    return sealed
 
 
 def verify(folder: Path) -> Seal:

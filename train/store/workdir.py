@@ -20,7 +20,7 @@ import numpy as np
 
 from train import config
 from train.config import Recipe, RunError
-from train.store.files import write_bytes, write_json
+from train.store.files import is_part, is_text, remove_parts, write_bytes, write_json
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "lecture-vision-zoo")
 
@@ -92,24 +92,56 @@ class Workdir:
         The lock ends with the process, however that ends. A folder that is still empty then is removed.
 
         Raises:
-          WorkdirError: another process runs here, or it is a file.
+          WorkdirError: another process runs here, it is a file, or its path is not text, which a report could not say.
         """
+        if not is_text(str(self.path)):
+            raise WorkdirError(f"{str(self.path)!r}: expected a path in UTF-8")
         if self.path.exists() and not self.path.is_dir():
             raise WorkdirError(f"{self.path} is a file: expected a folder, or none")
-        self.path.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self.path, os.O_RDONLY)
+        folder = self._locked_folder()
         try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # before the lock is let go: after it the folder may be another's
+                if os.path.samestat(os.fstat(folder), self.path.stat()):
+                    self.path.rmdir()
+            os.close(folder)
+
+    def _locked_folder(self) -> int:
+        """The folder, made where there is none, open and locked: the one that the path leads to."""
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                folder = os.open(self.path, os.O_RDONLY)
+            except FileNotFoundError:  # who held it has just removed it
+                continue
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                os.close(folder)
                 raise WorkdirError(f"{self.path} is in use by another process that trains there") from None
             except OSError:
                 pass  # a file system without locks
-            yield
-        finally:
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(folder), self.path.stat()):
+                    return folder
             os.close(folder)
-            with contextlib.suppress(OSError):
-                self.path.rmdir()
+
+    def identity(self) -> tuple[int, int]:
+        """What tells the folder from another one at the same path."""
+        status = self.path.stat()
+        return status.st_dev, status.st_ino
+
+    def check_identity(self, then: tuple[int, int]) -> None:
+        """Refuses a folder that is not the one that it was.
+
+        Raises:
+          WorkdirError: it was deleted or moved, and perhaps another made in its place.
+        """
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if self.identity() == then and self.card.exists():
+                return
+        raise WorkdirError(f"{self.path} was deleted or moved while the run went on: it cannot be saved there")
 
     def read_recipe(self) -> Recipe:
         """The recipe of the run that is here.
@@ -155,10 +187,12 @@ class Workdir:
     def claim(self, recipe: Recipe) -> None:
         """Refuses a folder that a fresh run of `recipe` must not write to.
 
+        What a process that was killed had only begun to write is no content, see `clean`.
+
         Raises:
           WorkdirError: it holds a run, finished or not, of this recipe or another, or other files.
         """
-        if not self.path.exists() or not any(self.path.iterdir()):
+        if not self.path.exists() or all(map(is_part, self.path.iterdir())):
             return
         if not self.card.exists():
             raise WorkdirError(f"{self.path} is not empty and holds no run; choose another --workdir")
@@ -166,6 +200,15 @@ class Workdir:
         if self.finished:
             raise WorkdirError(f"{self.path} holds this run, finished; choose another --workdir to repeat it")
         raise WorkdirError(f"{self.path} holds this run, unfinished; go on with: {resume_command(self.path)}")
+
+    def clean(self) -> None:
+        """Removes what killed processes had begun to write; only who holds the lock may, on a folder of its own."""
+        for folder in (self.path, self.seen, *(self.checkpoints.glob("*/") if self.checkpoints.is_dir() else ())):
+            remove_parts(folder)
+
+    def withdraw(self) -> None:
+        """Takes back the card of a run that was refused before it began."""
+        self.card.unlink(missing_ok=True)
 
     def check(self, recipe: Recipe) -> None:
         """Refuses a recipe that is not the one of the run that is here.

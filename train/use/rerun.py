@@ -20,7 +20,7 @@ def rerun(path: Path, console: Console | None = None) -> int:
       WorkdirError: the run is not finished.
       RecipeError: the weights that it began with have changed.
     """
-    files, console = Workdir(path), console or Console()
+    files, console = Workdir(path), console or Console(lasting=True)
     recipe = files.read_recipe()
     expected = files.read_fingerprint()
     check_origin(recipe, files.read_card())

@@ -47,16 +47,20 @@ def write_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} in")
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.numpy import save_file
+            from safetensors.numpy import save  # its `save_file` hides the errors of a disk, and who may read the file
 
-            save_file(arrays, unfinished)
+            unfinished.write_bytes(save(arrays))
         else:
             torch = _torch(path)
             torch.save({name: _tensor(array, torch) for name, array in arrays.items()}, unfinished)
         unfinished.replace(path)
+    except OSError as error:
+        if error.errno and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

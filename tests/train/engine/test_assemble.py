@@ -1,12 +1,14 @@
 """What a recipe names fits together, or is refused before anything is computed or written."""
 
 import dataclasses
+import os
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from train.config import Augment, Data, DataError, Model, Optimizer, Recipe, RecipeError
 from train.config.tasks.regression import Regression
@@ -39,6 +41,25 @@ def test_what_cannot_be_held_out_for_a_test_is_refused(tmp_path):
         assemble(Recipe(model=MLP, data=Data(source=f"npz:{tmp_path}/two.npz", batch_size=1)))
 
 
+LATIN = os.fsdecode(b"caf\xe9")
+"""The name of a folder that was written in another encoding."""
+
+
+def test_a_class_whose_name_is_not_text_is_refused_at_the_start(tmp_path):
+    for name in ("tea", LATIN):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            Image.new("L", (4, 4)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(DataError, match=r"classes: expected text in UTF-8, got 'caf\\udce9'$"):
+        assemble(Recipe(model=MLP, data=Data(source=f"folder:{tmp_path}", batch_size=1)))
+
+
+@pytest.mark.parametrize("field", ["source", "data_dir"])
+def test_a_recipe_that_is_not_text_is_refused_before_anything_is_read(field):
+    with pytest.raises(RecipeError, match=rf"^data\.{field}: expected text in UTF-8, got '.*caf\\udce9'$"):
+        assemble(Recipe(model=MLP, data=Data(**{field: f"folder:{LATIN}"})))
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -63,9 +84,9 @@ def test_regression_does_not_mix_images(mix):
 def test_the_schedule_counts_updates_not_steps():
     recipe = Recipe(model=MLP, steps=9, optimizer=Optimizer(learning_rate=0.5, accumulate=2))
     rates = assemble(recipe).learning_rates
-    assert len(rates) == 5  # after none, one, ... and four updates
+    assert len(rates) == 6  # after none, one, ... and five updates, the last of one step
     assert rates[0] == 0.5
-    assert rates[4] == pytest.approx(0, abs=1e-7)
+    assert rates[5] == pytest.approx(0, abs=1e-7)
     with pytest.raises(RecipeError, match=r"optimizer\.accumulate: 10 steps an update, and the run has 9"):
         assemble(dataclasses.replace(recipe, optimizer=Optimizer(accumulate=10)))
 

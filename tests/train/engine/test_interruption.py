@@ -14,6 +14,7 @@ from train.engine import finish, loop
 from train.engine.evaluator import Evaluator
 from train.engine.feed import MemoryFeed
 from train.store.checkpoint import Checkpoints
+from train.store.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures("runs")
 
@@ -144,8 +145,11 @@ def test_a_killed_run_that_reads_with_grain_ends_as_one_that_was_not(workers, da
 def test_a_run_killed_before_its_first_checkpoint_says_that_it_starts_again(whole, data, tmp_path, capsys):
     path = begin(recipe(data), tmp_path / "run")
     (path / "checkpoints" / "8.orbax-checkpoint-tmp").mkdir(parents=True)
+    (path / ".metrics.jsonl.17.part").write_text("{")
     (path / "metrics.jsonl").write_text('{"kind": "train", "step": 3, "loss": 1}\n{"kind": "tr')
     outcome = loop.fit(recipe(data), path, resume=True)
     assert outcome.fingerprint == whole[1].fingerprint
     assert "has no finished checkpoint: starting again from step 0" in capsys.readouterr().out
+    assert not list(path.rglob("*.part"))
+    assert Workdir(path).read_card().keys() == Workdir(whole[0]).read_card().keys()
     check_lines(path, whole[0])

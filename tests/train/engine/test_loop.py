@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import zoo
 from tests.train.harness import STEPS_PER_EPOCH, lines, recipe, run, saved
-from train.config import DataError, Metric
+from train.config import DataError, Metric, Optimizer
 from train.engine.evaluator import Evaluator
 from train.engine.state import fingerprint
 from train.store.checkpoint import Checkpoints
@@ -131,3 +132,30 @@ def test_a_recipe_that_fails_before_it_starts_leaves_no_folder(tmp_path):
     with pytest.raises(DataError, match="nothing"):
         run(recipe(tmp_path / "missing.npz"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_steps_that_fill_no_accumulation_are_applied_at_the_end_and_resuming_there_is_exact(data, tmp_path):
+    changed = recipe(data, optimizer=Optimizer("adam", accumulate=3), steps=4, checkpoint_every=1)
+    path = tmp_path / "run"
+    expected = run(changed, path).fingerprint
+    of_three, of_four = (saved(path).load_variables(step)[1]["params"] for step in (3, 4))
+    assert fingerprint(of_three) != fingerprint(of_four)
+    shutil.rmtree(path / "checkpoints" / "4")
+    (path / "report.html").unlink()
+    assert run(changed, path, resume=True).fingerprint == expected
+
+
+def test_a_folder_says_whose_it_is_before_the_data_are_read(data, tmp_path, monkeypatch):
+    path, found = tmp_path / "run", []
+    path.mkdir()
+    (path / ".recipe.json.17.part").write_text("{")  # of a run that was killed
+
+    def refuse(recipe):
+        found.extend([Workdir(path).read_recipe(), *(file.name for file in path.iterdir())])
+        raise DataError("refused")
+
+    monkeypatch.setattr("train.engine.loop.assemble", refuse)
+    with pytest.raises(DataError, match="refused"):
+        run(recipe(data), path)
+    assert found == [recipe(data), "recipe.json"]
+    assert not path.exists()

@@ -43,19 +43,18 @@ def start(arguments, processes):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    meeting = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(processes)}
+    meeting = ["--coordinator", f"localhost:{port}", "--num-processes", str(processes), "--process-id"]
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": str(4 // processes),
         "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
-        **(meeting if processes > 1 else {}),
     }
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "train", *map(str, arguments)],
+            [sys.executable, "-m", "train", *map(str, arguments), *([*meeting, str(number)] if processes > 1 else [])],
             cwd=ROOT,
-            env={**environment, "JAX_PROCESS_ID": str(number)},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

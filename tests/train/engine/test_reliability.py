@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import jax
@@ -19,6 +20,7 @@ from train import cli
 from train.config import Optimizer
 from train.engine.evaluator import Evaluator
 from train.engine.feed import MemoryFeed
+from train.engine.loop import fit
 from train.store import seal
 from train.store.checkpoint import CheckpointError
 from train.store.files import write_json
@@ -112,6 +114,9 @@ def test_a_checkpoint_of_another_pipeline_is_an_error(data, tmp_path, monkeypatc
     signal_at(monkeypatch, MemoryFeed, "advance", signal.SIGTERM)
     run(recipe(data), path)
     seal.amend(path / "checkpoints" / "1", {"loop": {}, "feed": {"pipeline": "grain"}}, None)
+    with pytest.raises(CheckpointError, match=r"step 1 is of another version or pipeline \(it holds step 0"):
+        run(recipe(data), path, resume=True)
+    seal.amend(path / "checkpoints" / "1", {"loop": {"step": 1}, "feed": {"pipeline": "grain"}}, None)
     with pytest.raises(CheckpointError, match=r"step 1 is of another version or pipeline .*'memory'"):
         run(recipe(data), path, resume=True)
 
@@ -193,6 +198,55 @@ def test_a_report_that_finds_no_room_can_be_written_later(whole, data, tmp_path)
     assert not Workdir(path).finished
     assert run(recipe(data), path, resume=True).fingerprint == whole[1].fingerprint
     assert Workdir(path).finished
+
+
+@contextlib.contextmanager
+def lost_output(kind, monkeypatch):
+    """A standard output that is full, or that nobody reads any more."""
+    if kind == "full":
+        stream = open("/dev/full", "w")  # noqa: SIM115
+    else:
+        reading, writing = os.pipe()
+        os.close(reading)
+        stream = open(writing, "w")  # noqa: SIM115
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        yield
+    stream.close()  # what it still holds went nowhere: no error
+
+
+@pytest.mark.parametrize("kind", ["full", "closed"])
+def test_a_run_goes_on_without_its_output(kind, data, tmp_path, monkeypatch):
+    with (
+        lost_output(kind, monkeypatch),
+        pytest.warns(UserWarning, match="output cannot be written .*; the run goes on"),
+    ):
+        assert fit(recipe(data, epochs=1), tmp_path / "run").fingerprint
+    assert Workdir(tmp_path / "run").finished
+
+
+def test_a_command_that_only_prints_says_that_it_could_not(whole, monkeypatch, capsys):
+    with lost_output("full", monkeypatch):
+        assert cli.main(["evaluate", str(whole[0])]) == 1
+    assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"
+
+
+def test_a_run_whose_folder_is_deleted_ends_with_an_error_that_says_so(data, tmp_path, monkeypatch, capsys):
+    path = begin(recipe(data), tmp_path / "run")
+    advance = MemoryFeed.advance
+
+    def delete(feed, state, step, count):
+        if step == 5:
+            shutil.rmtree(path)
+        return advance(feed, state, step, count)
+
+    monkeypatch.setattr(MemoryFeed, "advance", delete)
+    assert cli.main(["resume", str(path)]) == 1
+    assert (
+        capsys.readouterr().err
+        == f"error: {path} was deleted or moved while the run went on: it cannot be saved there\n"
+    )
+    assert not path.exists()
 
 
 def test_one_and_eight_devices_follow_the_same_losses(whole, data, tmp_path):

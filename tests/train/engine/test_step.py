@@ -21,7 +21,7 @@ from tests.train.small import (
     make_state,
 )
 from train.config import Optimizer
-from train.engine.optim import make_optimizer
+from train.engine.optim import has_moved, make_optimizer
 from train.engine.state import fingerprint
 from train.engine.step import AUGMENTATION, DROPOUT, make_evaluate, make_predict, make_update, step_key
 from train.engine.step import TASK as TASK_DRAWS
@@ -236,6 +236,20 @@ def test_accumulated_micro_batches_are_one_batch_twice_as_large():
     one, _ = run(compiled(model, whole), state_of(model, whole), big)
     two, _ = run(compiled(model, halves), state_of(model, halves), small)
     assert_close(one.params, two.params)
+
+
+def test_the_last_steps_of_a_run_are_one_batch_of_what_they_have():
+    """Three steps that are to accumulate four are the update of one batch of their examples."""
+    model, whole = MLP(hidden=(), num_classes=3), Optimizer("sgd", momentum=0.0, weight_decay=0.0)
+    big = images_and_labels(24, 0)
+    small = [{name: x[i : i + 8] for name, x in big.items()} for i in (0, 8, 16)]
+    accumulating = dataclasses.replace(whole, accumulate=4)
+    one, _ = run(compiled(model, whole), state_of(model, whole), [big])
+    none, _ = run(compiled(model, accumulating), state_of(model, accumulating), small)
+    rest, _ = run(compiled(model, accumulating, last_step=3), state_of(model, accumulating), small)
+    assert fingerprint(none.params) == fingerprint(state_of(model, accumulating).params)
+    assert_close(rest.params, one.params)
+    assert bool(has_moved(rest.opt_state))
 
 
 def test_bfloat16_compute_keeps_float32_state_and_nearly_the_same_loss():

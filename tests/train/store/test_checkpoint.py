@@ -237,6 +237,30 @@ def test_a_changed_number_in_the_seal_is_noticed(copy):
         seal.read(path.parent)
 
 
+def test_checkpoints_whose_folders_were_exchanged_are_damaged_and_the_run_goes_on_from_another(tmp_path):
+    save(tmp_path, 1, 2, 3, accuracy={1: 0.9, 2: 0.1, 3: 0.2})
+    folder = tmp_path / "checkpoints"
+    for name, other in (("2", "aside"), ("3", "2"), ("aside", "3")):
+        (folder / name).rename(folder / other)
+    with pytest.raises(CheckpointError, match="expected a checkpoint of step 3, found one of step 2"):
+        checkpoints(tmp_path).load_variables(3)
+    writer = checkpoints(tmp_path)
+    with pytest.warns(UserWarning, match=r"step [23] skipped: expected a checkpoint of step [23], found"):
+        assert writer.restore(abstract(state(1))).step == 1
+    for step in (2, 3):
+        writer.save(step, state(step), {})
+    writer.close()
+    assert checkpoints(tmp_path).restore(abstract(state(3))).step == 3
+
+
+def test_a_seal_of_an_earlier_version_which_has_no_step_is_read(copy):
+    path = copy / "checkpoints" / "2" / seal.NAME
+    body = json.loads(path.read_text())["seal"]
+    del body["step"]
+    path.write_text(json.dumps({"sha256": seal._digest_of(body), "seal": body}))
+    assert checkpoints(copy).restore(abstract(state(2))).step == 2
+
+
 def test_a_failed_save_is_reported_later_and_harms_nothing(copy):
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

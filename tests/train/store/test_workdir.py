@@ -1,7 +1,10 @@
 """A run's folder: what it says of the run, and what it refuses."""
 
 import dataclasses
+import fcntl
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -95,6 +98,69 @@ def test_a_locked_folder_that_stays_empty_is_removed(tmp_path):
     with files.locked():
         assert files.path.is_dir()
     assert not files.path.exists()
+
+
+def test_a_process_that_is_refused_leaves_the_folder_to_its_holder(tmp_path):
+    files = Workdir(tmp_path / "run")
+    with files.locked():
+        for _ in range(2):  # the second would get a folder of its own, had the first removed this one
+            with pytest.raises(WorkdirError, match="in use by another process"), files.locked():
+                pass
+        files.write_card(RECIPE, {})
+    assert files.read_recipe() == RECIPE
+
+
+def test_the_lock_is_on_the_folder_that_the_path_leads_to(tmp_path, monkeypatch):
+    files, lock = Workdir(tmp_path / "run"), fcntl.flock
+
+    def lock_late(folder, how):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        files.path.rmdir()  # who held it removes it just before
+        lock(folder, how)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with files.locked(), pytest.raises(WorkdirError, match="in use by another process"), files.locked():
+        pass
+
+
+def test_another_folder_at_the_same_path_is_noticed(files):
+    with files.locked():
+        then = files.identity()
+        files.check_identity(then)
+        shutil.rmtree(files.path)
+        for _ in range(2):
+            with pytest.raises(WorkdirError, match="deleted or moved while the run went on"):
+                files.check_identity(then)
+            files.path.mkdir(exist_ok=True)
+            files.write_card(RECIPE, {})
+
+
+def test_what_a_killed_process_had_begun_to_write_is_no_content_and_is_removed_by_the_next(tmp_path):
+    files = Workdir(tmp_path / "run")
+    sealed = files.checkpoints / "8"
+    for folder in (sealed, files.seen):
+        folder.mkdir(parents=True)
+    parts = [files.path / ".recipe.json.17.part", sealed / ".seal.json.17.part", files.seen / ".8.npz.17.part"]
+    for part in parts:
+        part.write_text("{")
+    with pytest.raises(WorkdirError, match="holds no run"):
+        files.claim(RECIPE)
+    files.clean()
+    assert [path for path in files.path.rglob("*") if path.is_file()] == []
+    other = Workdir(tmp_path / "other")
+    other.path.mkdir()
+    (other.path / ".recipe.json.17.part").write_text("{")
+    other.claim(RECIPE)
+    (other.path / ".profile").write_text("")
+    with pytest.raises(WorkdirError, match="is not empty"):
+        other.claim(RECIPE)
+
+
+def test_a_path_that_no_report_could_say_is_refused_at_the_start(tmp_path):
+    files = Workdir(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(WorkdirError, match=r"caf\\udce9': expected a path in UTF-8"), files.locked():
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_free_workdir_counts_up(tmp_path):

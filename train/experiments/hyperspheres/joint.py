@@ -75,7 +75,7 @@ def globe(options: SeededOptions) -> int:
     recipe = dataclasses.replace(
         sphere.GLOBE, data=dataclasses.replace(sphere.GLOBE.data, data_dir=options.data_dir), seed=options.seed
     )
-    path, console = folder_for(recipe, options.workdir / f"globe-{options.seed}"), Console()
+    path, console = folder_for(recipe, options.workdir / f"globe-{options.seed}"), Console(lasting=True)
     console.say("five digits in three dimensions", style="bold")
     try:
         trained = train_alone(recipe, path, console)
