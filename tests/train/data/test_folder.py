@@ -57,6 +57,22 @@ def test_alpha_is_dropped_and_a_palette_resolved(tmp_path):
     assert folder(str(tmp_path), "train").spec["image"].shape == (4, 6, 3)
 
 
+def test_images_in_folders_of_a_class_folder_are_of_that_class(tmp_path):
+    make(tmp_path, ["a", "b"])
+    make(tmp_path / "a" / "more", ["x.png", "y/z"], count=10)
+    make(tmp_path / "a", [".hidden"])
+    (tmp_path / "b" / "link").symlink_to(tmp_path / "a" / "more" / "y")
+    splits = [folder(str(tmp_path), split).arrays() for split in ("train", "test")]
+    assert sum(np.bincount(arrays["label"]) for arrays in splits).tolist() == [25, 15]
+    train = folder(str(tmp_path), "train").source
+    assert train.files == sorted(train.files, key=lambda file: file.parts)
+    for part in ("train", "val"):
+        make(tmp_path / "split" / part / "a", ["train", "val"], count=3)
+        make(tmp_path / "split" / part, ["b"], count=1)
+    lengths = {split: len(folder(str(tmp_path / "split"), split)) for split in ("train", "test")}
+    assert lengths == {"train": 7, "test": 7}
+
+
 def damage(root):
     file = root / "a" / "2.png"
     noise = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
@@ -78,6 +94,16 @@ def resize(root):
 def deepen(root):
     Image.fromarray(np.zeros((4, 6), np.uint16)).save(root / "b" / "1.png")
     return r"b/1\.png: expected 8 bits a channel, grey or colour, found Pillow mode I;16"
+
+
+def lead_back(root):
+    (root / "a" / "back").symlink_to(root / "a")
+    return r"a/back: expected a folder of images, found a link back to .*/a"
+
+
+def animate(root):
+    Image.new("RGB", (6, 4)).save(root / "b" / "1.gif")
+    return r"b/1\.gif: expected images \(\.png .*\), found \.gif; convert or remove it"
 
 
 def empty(root):
@@ -107,7 +133,9 @@ def read_everything(path):
 
 
 @pytest.mark.parametrize(
-    "spoil", [damage, write_text, resize, deepen, empty, stray, half_split, wrong_label], ids=lambda f: f.__name__
+    "spoil",
+    [damage, write_text, resize, deepen, lead_back, animate, empty, stray, half_split, wrong_label],
+    ids=lambda f: f.__name__,
 )
 def test_the_error_names_the_file_and_what_was_expected(tmp_path, spoil):
     message = spoil(make(tmp_path, ["a", "b"]))
