@@ -88,8 +88,8 @@ def _classes(root: Path) -> dict[str, list[Path]]:
         if not files:
             raise DataError(f"{folder}: expected images ({' '.join(SUFFIXES)}) of class {folder.name!r}, found none")
         classes[folder.name] = files
-    if len(classes) < 2:
-        raise DataError(f"{root}: expected two class folders or more, found {len(classes)}: {', '.join(classes)}")
+    if not classes:
+        raise DataError(f"{root}: expected class folders, found none")
     return classes
 
 
