@@ -201,6 +201,10 @@ def test_damaged_missing_and_foreign_files_say_so(tmp_path, file):
     damaged.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ValueError, match="not a complete safetensors file"):
         zoo.load_weights(TINY, damaged)
+    header = b'{"w": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}}'
+    (tmp_path / "narrow.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"0")
+    with pytest.raises(ValueError, match=r"narrow\.safetensors is not a complete safetensors file of numpy's types: "):
+        zoo.load_weights(TINY, tmp_path / "narrow.safetensors")
     with pytest.raises(FileNotFoundError, match=r"no weights file .*absent\.safetensors"):
         zoo.load_weights(TINY, tmp_path / "absent.safetensors")
     with pytest.raises(ValueError, match=r"expected a name in \.safetensors"):

@@ -69,7 +69,7 @@ def read(folder: Path) -> Seal:
         if whole["sha256"] != _digest_of(whole["seal"]):
             raise DamagedError(f"{NAME} was changed")
         return Seal(**whole["seal"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"{NAME} is damaged") from error
 
 

@@ -58,7 +58,7 @@ def open_run(path: Path) -> FinishedRun:
         task = restore_task(recipe.task, learned)
         spec = {name: _field(values) for name, values in card["data"]["fields"].items()}
         facts = Facts(**{name: as_tuples(value) for name, value in card["data"]["facts"].items()})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
     return FinishedRun(files, recipe, task, spec, facts)
 

@@ -39,6 +39,14 @@ def test_classes_have_to_be_two_and_their_names_unique(tmp_path):
     assert load(Data(f"npz:{tmp_path}/a.npz"), "train").facts.classes == ("one",)
 
 
+def test_a_prepared_data_set_whose_description_is_damaged_is_named(tmp_path):
+    folder = tmp_path / "mine" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "dataset_info.json").write_text("{" * 100_000)
+    with pytest.raises(DataError, match=r"^tfds:mine in .*1\.0\.0: expected a data set that TFDS can read: "):
+        load(Data("tfds:mine", data_dir=str(tmp_path)), "train")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
