@@ -73,6 +73,21 @@ def test_images_in_folders_of_a_class_folder_are_of_that_class(tmp_path):
     assert lengths == {"train": 7, "test": 7}
 
 
+@pytest.mark.parametrize("any_size", [False, True])
+def test_photographs_are_turned_upright(tmp_path, any_size):
+    make(tmp_path, ["a", "b"], size=(8, 16))
+    pixels = np.zeros((16, 8, 3), np.uint8)
+    pixels[:8] = 200  # the upper half
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "a" / "0.jpg", exif=exif)
+    source = folder(str(tmp_path), "train", any_size).source
+    (row,) = (row for row, file in enumerate(source.files) if file.suffix == ".jpg")
+    image = source[row]["image"]
+    assert image.shape == (8, 16, 3)
+    assert image[:, 8:].min() > 150 > 50 > image[:, :8].max()
+
+
 def damage(root):
     file = root / "a" / "2.png"
     noise = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)

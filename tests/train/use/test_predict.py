@@ -220,6 +220,17 @@ def test_boxes_are_in_pixels_of_the_file_however_it_was_framed(data, size, seein
     np.testing.assert_allclose(predicted["boxes"][0], [left, top, right + 1, bottom + 1], atol=1 + pixel * reduced)
 
 
+def test_boxes_are_in_pixels_of_the_photograph_when_it_is_upright(seeing, tmp_path):
+    seeing(DigitBoxes(("0", "1")), Data(canvas=SIDE))
+    file, expected = bright((256, 128))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    file.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "file.png", exif=exif)
+    (record,) = predict_images(tmp_path, (tmp_path / "file.png",), console=QUIET)
+    assert (record["width"], record["height"]) == (256, 128)
+    np.testing.assert_allclose(record["boxes"][0]["box"], expected, atol=256 / SIDE)
+
+
 @pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)
 def test_label_maps_have_the_size_of_the_file_and_say_where_the_model_saw_nothing(data, seeing, tmp_path):
     seeing(Segmentation(("0", "1"), 0, -1), data)

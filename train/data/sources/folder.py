@@ -12,6 +12,7 @@ from train.data.decode import COLOUR, check_mode, opened
 from train.data.fields import Facts, Field, Kind
 from train.data.select import stratified_split
 from train.data.source import Example, Source, Subset
+from zoo.images import upright, upright_size
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _OTHER_SUFFIXES = (".gif", ".jfif", ".jpe", ".jp2", ".avif", ".heic", ".heif", ".tga", ".pnm")
@@ -22,6 +23,8 @@ _TEST_NAMES = ("test", "val")  # ImageNet's is called val
 
 class FolderSource(Source):
     """The images of some files, all of one size; grey ones become RGB when any is coloured, alpha is dropped.
+
+    Photographs are turned upright, as their EXIF orientation says.
 
     Sizes are read from the headers when the source is made; pixels when an example is asked for. With `any_size`
     no file is opened before its image is, and all are RGB.
@@ -44,7 +47,7 @@ class FolderSource(Source):
         file, shape = self.files[row], self.spec["image"].shape
         with opened(file, file) as image:
             check_mode(image, file)
-            pixels = np.asarray(image.convert("RGB" if shape[2] == 3 else "L"))
+            pixels = np.asarray(upright(image).convert("RGB" if shape[2] == 3 else "L"))
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if None not in shape and pixels.shape != shape:
             raise DataError(f"{file}: expected shape {shape}, found {pixels.shape}; it has changed")
@@ -73,7 +76,7 @@ def _shape_of(files: list[Path]) -> tuple[int, int, int]:
 def _header(file: Path) -> tuple[tuple[int, int], str]:
     with opened(file, file) as image:
         check_mode(image, file)
-        return image.size, image.mode
+        return upright_size(image), image.mode
 
 
 def _classes(root: Path) -> dict[str, list[Path]]:

@@ -28,7 +28,8 @@ def default_data_dir() -> Path:
 class TfdsSource(Source):
     """A prepared TFDS data set: the features that are of a kind, see `parts_of`; the others are left out.
 
-    With `any_size` its images may differ in size; all are RGB then.
+    With `any_size` its images may differ in size; all are RGB then. They lie as they are stored, whatever EXIF says, as
+    with TFDS: its boxes and label maps are of those pixels.
     """
 
     def __init__(
