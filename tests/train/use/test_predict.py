@@ -162,6 +162,17 @@ def test_a_run_that_never_came_to_training_is_refused(data, tmp_path):
         predict_images(path, (path / "none.png",), console=QUIET)
 
 
+@pytest.mark.parametrize("shape", [[100_000, 100_000, 3], [8, -8, 1], [8.5, 8, 1]])
+def test_a_card_with_images_that_cannot_be_is_refused(shape, whole, tmp_path):
+    card = json.loads((whole[0] / "recipe.json").read_text())
+    card["data"]["fields"]["image"]["shape"] = shape
+    (tmp_path / "recipe.json").write_text(json.dumps(card))
+    with pytest.raises(
+        WorkdirError, match=r"does not say what the run learned: .*expected (sizes|an example of at most)"
+    ):
+        predict_images(tmp_path, (tmp_path / "none.png",), console=QUIET)
+
+
 SIDE = 64
 FRAMINGS = {"resized": Data(), "canvas": Data(canvas=SIDE), "centre": Data(crop=SIDE, resize=80)}
 SHAPES = {"wide": (256, 128), "tall": (120, 200), "large": (2560, 1280)}
