@@ -38,6 +38,27 @@ def test_files_are_opened_and_transparency_is_dropped(tmp_path):
         np.testing.assert_allclose(transform(path), expected, atol=1e-6)
 
 
+def test_a_file_is_turned_upright_and_an_open_image_stays(tmp_path):
+    transform = zoo.preprocess("cifar_resnet20")
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 8
+    pixels = pictures.picture((32, 32, 3))
+    PIL.Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(transform(tmp_path / "a.png"), transform(np.rot90(pixels).copy()))
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(transform(image), transform(pixels))
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path):
+    transform = zoo.preprocess("cifar_resnet20")
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.png")  # Pillow would start a program
+    with pytest.raises(ValueError, match=r"a\.png: expected a readable image: cannot identify"):
+        transform(tmp_path / "a.png")
+    with pytest.raises(FileNotFoundError):
+        transform(tmp_path / "b.png")
+
+
 @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
 def test_grey_values_of_16_bits_are_scaled_to_8(mode):
     transform = zoo.preprocess("cifar_resnet20")

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from zoo.arrays import in_a_line
 from zoo.catalog import describe
 from zoo.catalog.pretrained import Preprocessing, Pretrained
+from zoo.images import open_image, upright
 from zoo.names import UnknownNameError, unknown
 
 Transform = Callable[[Any], Float[np.ndarray, "height width channels"]]
@@ -39,7 +41,8 @@ def preprocess(name: str, weights: str | None = None) -> Transform:
     """The evaluation transform of a model's published weights, as torchvision's presets do it with Pillow.
 
     The transform takes a file's path, a `PIL.Image` or uint8 pixels (height, width[, 1 or 3]), and gives float32
-    (crop, crop, 3); grey images become colour, transparency is dropped, 16 bits are scaled to 8.
+    (crop, crop, 3); grey images become colour, transparency is dropped, 16 bits are scaled to 8. A file is turned
+    upright as its EXIF orientation says; an image that is open stays as it lies, as with torchvision.
 
     Args:
       name: a name of `zoo.list_models()`.
@@ -61,8 +64,8 @@ def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width
     Raises:
       FileNotFoundError: there is no such file.
       TypeError: neither a path nor a Pillow image nor uint8 pixels.
-      ValueError: an image without pixels, with other channels than grey or colour, or with values that are no
-        integers of 8 or 16 bits.
+      ValueError: a file that is no readable image; an image without pixels, with other channels than grey or colour,
+        or with values that are no integers of 8 or 16 bits.
     """
     picture = eight_bits(_opened(image)).convert("RGB")
     square = central_square(picture, how.resize, how.crop, how.interpolation)
@@ -107,14 +110,22 @@ def _scaled(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:
     return np.rint(grey / 257).astype(np.uint8)
 
 
+def _read(file: str | os.PathLike[str]) -> Any:
+    try:
+        with open_image(file) as image:
+            return upright(image)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # Pillow raises whatever its decoders do
+        raise ValueError(f"{file}: expected a readable image: {in_a_line(error)}") from error
+
+
 def _opened(image: Any) -> Any:
     """A Pillow image of at least one pixel."""
     from PIL import Image
 
     if isinstance(image, str | os.PathLike):
-        with Image.open(image) as opened:
-            opened.load()
-            return opened
+        return _read(image)
     if isinstance(image, np.ndarray) and image.dtype == np.uint8:
         if image.size == 0 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)):
             raise ValueError(f"expected pixels (height, width[, 1 or 3]), got shape {image.shape}")

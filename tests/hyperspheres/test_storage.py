@@ -131,7 +131,7 @@ def test_pickled_objects_are_not_unpickled(tmp_path):
         load_prototypes(tmp_path / "p.npz")
 
 
-@pytest.mark.parametrize("listed", ["{", '{"a": 1}', "[1, 2, 3, 4]"])
+@pytest.mark.parametrize("listed", ["{", '{"a": 1}', "[1, 2, 3, 4]", pytest.param("[" * 100_000, id="deep")])
 def test_names_that_are_no_list_of_strings_are_refused(tmp_path, listed):
     save_file({"prototypes": PROTOTYPES}, tmp_path / "p.safetensors", {"class_names": listed})
     with pytest.raises(ValueError, match=r"p.safetensors: class_names: expected a list"):

@@ -99,6 +99,12 @@ def test_settings_and_recipes_import_nothing_heavy():
             assert names <= light, path.relative_to(ROOT)
 
 
+def test_image_files_are_opened_in_one_place():
+    files = [path for package in ("zoo", "train") for path in (ROOT / package).rglob("*.py")]
+    opening = [path for path in files if "Image.open(" in path.read_text(encoding="utf-8")]
+    assert opening == [ROOT / "zoo" / "images.py"]
+
+
 def test_zoo_never_imports_train():
     for path in (ROOT / "zoo").rglob("*.py"):
         assert not {name for name in imports_of(path) if name.split(".")[0] == "train"}, path.relative_to(ROOT)

@@ -157,6 +157,24 @@ def test_every_entry_that_does_not_fit_is_reported_at_once(tmp_path, file):
     ]
 
 
+def test_integers_and_numbers_that_are_not_finite_are_no_weights(tmp_path, file):
+    arrays = load_file(file)
+    arrays["bn1.num_batches_tracked"] = np.array(7)  # is left out anyway
+    save_file(arrays, tmp_path / "good.safetensors")
+    zoo.load_weights(TINY, tmp_path / "good.safetensors")
+    arrays["linear.bias"] = np.arange(10)
+    arrays["bn1.weight"][3:5] = np.nan
+    arrays["bn1.running_var"] = np.full(16, 1e39)  # of float64, and more than float32 holds
+    save_file(arrays, tmp_path / "bad.safetensors")
+    with pytest.raises(WeightsError) as error:
+        zoo.load_weights(TINY, tmp_path / "bad.safetensors")
+    assert sorted(line.strip() for line in str(error.value).splitlines()[1:]) == [
+        "bn1.running_var: expected finite numbers of float32, got 1e+39 at (0,), 16 such in all",
+        "bn1.weight: expected finite numbers of float32, got nan at (3,), 2 such in all",
+        "linear.bias: expected float32 or a like type, got int64",
+    ]
+
+
 def test_weights_of_a_deeper_network_are_refused_with_a_short_list(file):
     with pytest.raises(WeightsError, match=r"missing in the file\n  \.\.\. and \d+ more"):
         zoo.load_weights("cifar_resnet20", file)
@@ -183,6 +201,10 @@ def test_damaged_missing_and_foreign_files_say_so(tmp_path, file):
     damaged.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ValueError, match="not a complete safetensors file"):
         zoo.load_weights(TINY, damaged)
+    header = b'{"w": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}}'
+    (tmp_path / "narrow.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"0")
+    with pytest.raises(ValueError, match=r"narrow\.safetensors is not a complete safetensors file of numpy's types: "):
+        zoo.load_weights(TINY, tmp_path / "narrow.safetensors")
     with pytest.raises(FileNotFoundError, match=r"no weights file .*absent\.safetensors"):
         zoo.load_weights(TINY, tmp_path / "absent.safetensors")
     with pytest.raises(ValueError, match=r"expected a name in \.safetensors"):

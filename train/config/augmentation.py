@@ -1,6 +1,8 @@
 """How a recipe varies its training examples, and how it normalises all images."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from train.config.base import Config
@@ -11,6 +13,7 @@ class Augment(Config):
     """How training examples are varied, and how all images are normalised. Zero switches a variation off."""
 
     section: ClassVar[str] = "augment"
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"pad_crop": 2**10})
 
     pad_crop: int = 0
     """Black pixels to pad on each side before a random crop of the original size."""

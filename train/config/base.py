@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from train.config.errors import RecipeError
@@ -18,6 +19,8 @@ class Config:
 
     section: ClassVar[str] = ""
     """What the part is called in a recipe; empty for the recipe itself."""
+    most: ClassVar[Mapping[str, int]] = types.MappingProxyType({})
+    """The largest values of fields with which a digit too many would take all memory, processes or time."""
 
     def __post_init__(self) -> None:
         if misfits := self._misfits():
@@ -25,6 +28,12 @@ class Config:
         bad = [f"{self._path(name)}={getattr(self, name)!r}" for name, fine in self.ranges().items() if not fine]
         if bad:
             raise RecipeError(f"out of range: {', '.join(bad)}")
+        if large := [name for name, most in self.most.items() if (getattr(self, name) or 0) > most]:
+            said = (
+                f"{self._path(name)}: expected at most {self.most[name]:,}, got {getattr(self, name):,}"
+                for name in large
+            )
+            raise RecipeError("; ".join(said))
 
     def ranges(self) -> dict[str, bool]:
         """Fields whose values are limited, and whether this one is in its range."""

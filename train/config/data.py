@@ -1,6 +1,8 @@
 """Which examples a recipe trains on, and how they become batches."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from train.config.base import Config
@@ -12,6 +14,14 @@ class Data(Config):
     """Which examples, and how they become batches."""
 
     section: ClassVar[str] = "data"
+    most: ClassVar[Mapping[str, int]] = MappingProxyType(
+        {
+            "workers": 128,
+            "batch_size": 2**16,
+            "eval_batch_size": 2**16,
+            **dict.fromkeys(("crop", "resize", "eval_crop", "canvas"), 2**13),
+        }
+    )
 
     source: str = "digits"
     """digits, rotated_digits, scenes, tfds:NAME, folder:PATH or npz:PATH."""

@@ -4,7 +4,9 @@ Two runs of one recipe, with the same versions on the same platform, give bit-id
 """
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
 from train.config.augmentation import Augment
 from train.config.base import Config
@@ -19,6 +21,8 @@ from train.config.tasks.classification import Classification
 @dataclasses.dataclass(frozen=True)
 class Recipe(Config):
     """Everything that decides a run."""
+
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"epochs": 10**6, "steps": 10**9, "steps_per_dispatch": 1000})
 
     name: str = "custom"
     """The recipe's name; runs are kept under runs/NAME."""

@@ -12,6 +12,8 @@ from PIL import Image
 
 from train.config import DataError
 from train.data.fields import Field
+from zoo.arrays import in_a_line
+from zoo.images import open_image, upright
 from zoo.preprocessing import eight_bits
 
 
@@ -19,18 +21,20 @@ from zoo.preprocessing import eight_bits
 def opened(file: str | os.PathLike[str] | BinaryIO, place: object) -> Iterator[Image.Image]:
     """The image of a file, open for as long as the block runs; to be decoded within it.
 
+    It lies as it was stored: see `zoo.images.upright`.
+
     Raises:
-      DataError: it is missing, no image, damaged, or so large that it looks like an attack.
+      DataError: it is missing, in none of `zoo.images.FORMATS`, damaged, or so large that it looks like an attack.
     """
     try:
-        with Image.open(file) as image:
+        with open_image(file) as image:
             yield image
     except DataError:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{place}: no such file") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{place}: expected a readable image: {error}") from error
+    except Exception as error:  # Pillow raises whatever its decoders do
+        raise DataError(f"{place}: expected a readable image: {in_a_line(error)}") from error
 
 
 GREY = ("1", "L", "LA")
@@ -70,7 +74,7 @@ def read_image(
 ) -> UInt8[np.ndarray, "height width channels"]:
     """An image file as the held-out data had it: 8 bits, grey or colour, framed, or resized (bilinear) to its size.
 
-    Transparency is dropped, 16 bits are scaled to 8.
+    It is turned upright as its EXIF orientation says; transparency is dropped, 16 bits are scaled to 8.
 
     Args:
       path: of the file.
@@ -90,7 +94,7 @@ def read_image(
 
 
 def read_picture(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image:
-    """An image file as it is, of 8 bits a channel, without transparency.
+    """An image file upright, as its EXIF orientation says, of 8 bits a channel, without transparency.
 
     Args:
       path: of the file.
@@ -100,8 +104,7 @@ def read_picture(path: str | os.PathLike[str], mode: str = "RGB") -> Image.Image
       DataError: the file is missing or is not an image.
     """
     with opened(path, path) as image:
-        image.load()
-        return eight_bits(image).convert(mode)
+        return eight_bits(upright(image)).convert(mode)
 
 
 def encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> bytes:

@@ -3,14 +3,16 @@
 Lecture rows L92, L94. Nothing here decodes an image where the source can tell labels without.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
 
 from train.config import DataError
 from train.data.fields import Kind
-from train.data.source import Arrays, Example, Rows, Source, Subset, generator
+from train.data.source import Arrays, ArraySource, Example, Rows, Source, Subset, generator
 from zoo.names import unknown
 
 
@@ -23,6 +25,28 @@ def has_classes(source: Source) -> bool:
 def labels_of(source: Source) -> Int[np.ndarray, "rows"]:
     """Every label, without decoding images where the source can."""
     return np.array([source.peek(row, "label") for row in range(len(source))], np.int32)
+
+
+def check_classes(source: Source, split: Literal["train", "test"]) -> None:
+    """Refuses classes that a model cannot learn to tell apart.
+
+    Labels are looked at where they are in memory, and training examples need two of them; of other sources the names
+    count. A single class of boxes or pixels is fine: there is what belongs to none.
+
+    Raises:
+      DataError: two classes have one name, or all examples are of one class.
+    """
+    names = source.facts.classes
+    if len(set(names)) < len(names):
+        (name, count), *_ = Counter(names).most_common(1)
+        raise DataError(f"{source.name}: expected class names that differ, found {name!r} {count} times")
+    if not has_classes(source):
+        return
+    found = [*range(len(names))]
+    if split == "train" and isinstance(source, ArraySource):
+        found = np.unique(source.arrays()["label"])
+    if len(found) < 2:
+        raise DataError(f"{source.name}: expected examples of two classes or more, found {names[found[0]]!r} alone")
 
 
 class OfClasses(Subset):

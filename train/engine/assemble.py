@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.errors import FlaxError
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Key, PyTree
 
 import zoo
 from train import data
@@ -25,7 +25,7 @@ from train.data.fields import Facts, Spec, describe
 from train.engine import hosts, transfer
 from train.engine.feed import Feed, GrainFeed, MemoryFeed, choose_steps_per_dispatch
 from train.engine.network import make_network, model_inputs
-from train.engine.optim import make_optimizer, make_schedule
+from train.engine.optim import Rates, make_optimizer, make_schedule
 from train.engine.placement import MeshPlacement, make_placement
 from train.engine.state import TrainState, initial_state
 from train.engine.step import Update, make_evaluate, make_predict, make_update
@@ -133,10 +133,9 @@ class Assembly:
         return -(-self.recipe.data.eval_batch_size // devices) * devices
 
     @functools.cached_property
-    def learning_rates(self) -> Float[np.ndarray, "updates"]:
-        """The learning rate after each number of updates, all computed at once: one by one costs milliseconds."""
-        updates = jnp.arange(_updates(self.recipe, self.total_steps) + 1)
-        return np.asarray(jax.jit(jax.vmap(self.schedule))(updates))
+    def learning_rates(self) -> Rates:
+        """The learning rate after each number of updates."""
+        return Rates(self.schedule, _updates(self.recipe, self.total_steps) + 1)
 
     def card(self) -> dict[str, Any]:
         """What `recipe.json` says of model, data and task, so that predictions need neither the data nor a guess."""
@@ -254,6 +253,9 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
     steps_per_epoch = len(train) // config.batch_size
     if not steps_per_epoch:
         raise RecipeError(f"data.batch_size: {config.batch_size} is more than the {len(train)} examples")
+    if not recipe.steps and recipe.epochs * steps_per_epoch > recipe.most["steps"]:
+        asked = f"{recipe.epochs:,} of {steps_per_epoch:,} steps each"
+        raise RecipeError(f"epochs: expected at most {recipe.most['steps']:,} steps in all, got {asked}")
     total_steps = recipe.steps or recipe.epochs * steps_per_epoch
     accumulate = recipe.optimizer.accumulate
     if total_steps < accumulate:

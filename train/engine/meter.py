@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from train.config import Recipe, RunError
 from train.engine.step import Sums
@@ -32,9 +32,7 @@ class Meter:
       skipped: how many updates were skipped in them.
     """
 
-    def __init__(
-        self, recipe: Recipe, task: Task, rates: Float[np.ndarray, "updates"], step: int, skipped: int
-    ) -> None:
+    def __init__(self, recipe: Recipe, task: Task, rates: Sequence[float], step: int, skipped: int) -> None:
         self.skipped = skipped
         self._recipe, self._task, self._rates = recipe, task, rates
         self._dispatches: list[tuple[int, Sums, Int[np.ndarray, "steps batch"]]] = []

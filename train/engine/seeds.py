@@ -136,5 +136,5 @@ def _of_run(files: Workdir, diverged: str = "", seconds: float = 0.0) -> Trained
             diverged,
             ema=card["recipe"]["optimizer"]["ema"] is not None,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WorkdirError(f"{files.path} holds a run whose results are damaged: {error!r}") from error

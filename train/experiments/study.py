@@ -218,7 +218,7 @@ def _kept(file: Path) -> tuple[dict[str, Any], dict[int, Trained]]:
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         return kept["recipe"], {int(seed): _as_trained(values) for seed, values in kept["seeds"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
             f"{file} is damaged ({error!r}): delete it to train this arm again, but for runs that are finished"
         ) from error

@@ -133,7 +133,7 @@ def _parsed(path: Path) -> list[tuple[str, dict[str, Any]]]:
     for line in lines:
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
             records.append((line, record))

@@ -71,7 +71,7 @@ def read(folder: Path) -> Seal:
         if whole["sha256"] != _digest_of(whole["seal"]):
             raise DamagedError(f"{NAME} was changed")
         sealed = Seal(**whole["seal"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"{NAME} is damaged") from error
     if sealed.step is not None and str(sealed.step) != folder.name:
         raise DamagedError(f"expected a checkpoint of step {folder.name}, found one of step {sealed.step}")

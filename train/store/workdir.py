@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import shlex
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from train import config
 from train.config import Recipe, RunError
 from train.store.files import is_part, is_text, remove_parts, write_bytes, write_json
+from zoo.arrays import read_npz
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "lecture-vision-zoo")
 
@@ -165,7 +165,7 @@ class Workdir:
             raise WorkdirError(f"{self.path} holds no run: expected {self.card.name} in it")
         try:
             card = json.loads(self.card.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WorkdirError(f"{self.card} is damaged: {error}") from error
         if not isinstance(card, dict):
             raise WorkdirError(f"{self.card} is damaged: expected an object, found {type(card).__name__}")
@@ -181,7 +181,7 @@ class Workdir:
             raise WorkdirError(f"{self.path} is not finished; a run can be compared with once it is")
         try:
             return json.loads(self.fingerprint.read_text(encoding="utf-8"))["fingerprint"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise WorkdirError(f"{self.fingerprint} is damaged: {error!r}") from error
 
     def claim(self, recipe: Recipe) -> None:
@@ -243,9 +243,8 @@ class Workdir:
         found = []
         for step in steps:
             try:
-                with (self.seen / f"{step}.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                    found.append((step, {name: arrays[name] for name in arrays.files}))
-            except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+                found.append((step, read_npz(self.seen / f"{step}.npz")))
+            except ValueError:
                 continue
         return found
 

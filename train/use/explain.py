@@ -37,6 +37,7 @@ from zoo.convnets.looking import (
 )
 from zoo.convnets.stimuli import maximise
 from zoo.features import Feature
+from zoo.images import upright
 from zoo.names import UnknownNameError, unknown
 from zoo.weights import NewHeadWarning
 
@@ -85,7 +86,7 @@ def explain(
 
     Args:
       of: a run's folder, or the name of a model.
-      image: an image file; it is prepared as the model's evaluation does.
+      image: an image file; it is turned upright as its EXIF orientation says, then prepared as evaluation does.
       output: the PNG file to write.
       weights: of a model by name: a file, or published ones; by default the first that were published.
       layer: the feature at which Grad-CAM looks; by default the last map of more than one place.
@@ -230,8 +231,7 @@ def _of_model(name: str, weights: str | None) -> Subject:
 
     def read(path: Path) -> Image:
         with opened(path, path) as picture:
-            picture.load()
-            return transform(picture)
+            return transform(upright(picture))
 
     if len(names) == len(file.class_names):
         names = file.class_names

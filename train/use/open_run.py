@@ -1,10 +1,12 @@
 """A run that is there, ready to be used: its recipe, what its task learned, its fields, its variables."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
+import numpy as np
 from jaxtyping import Array, PyTree
 
 from train.config import Recipe
@@ -15,6 +17,9 @@ from train.store.checkpoint import CheckpointError, Checkpoints
 from train.store.workdir import Workdir, WorkdirError
 from train.tasks import restore_task
 from train.tasks.protocol import Task
+
+_LARGEST = 2**30
+"""Bytes of a field of one example; a card that says more is damaged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +63,7 @@ def open_run(path: Path) -> FinishedRun:
         task = restore_task(recipe.task, learned)
         spec = {name: _field(values) for name, values in card["data"]["fields"].items()}
         facts = Facts(**{name: as_tuples(value) for name, value in card["data"]["facts"].items()})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
     return FinishedRun(files, recipe, task, spec, facts)
 
@@ -77,4 +82,10 @@ def load_variables(files: Workdir, task: Task, best: bool = False) -> tuple[int,
 
 
 def _field(values: dict[str, Any]) -> Field:
-    return Field(Kind(values["kind"]), tuple(values["shape"]), values["dtype"], tuple(values["most"]))
+    field = Field(Kind(values["kind"]), tuple(values["shape"]), values["dtype"], tuple(values["most"]))
+    sizes = [1 if size is None else size for size in (*field.shape, *field.most)]
+    if not all(type(size) is int and size > 0 for size in sizes):
+        raise ValueError(f"expected sizes of an example, got {field.shape} and {field.most}")
+    if math.prod(sizes) * np.dtype(field.dtype).itemsize > _LARGEST:
+        raise ValueError(f"expected an example of at most {_LARGEST >> 30} GiB, got shape {field.shape}")
+    return field

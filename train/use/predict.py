@@ -17,6 +17,7 @@ from train.engine.step import make_predict
 from train.store.files import write_bytes, write_json
 from train.tasks.protocol import Prediction
 from train.use.open_run import FinishedRun, open_run
+from zoo.images import upright_size
 
 _BATCH = 64
 RECORDS = "predictions.json"
@@ -46,7 +47,8 @@ def predict_images(
 
     Args:
       path: the run's folder.
-      images: files of any size and mode; they are resized to what the model was evaluated on.
+      images: files of any size and mode; they are turned upright as their EXIF orientation says, and resized to what
+        the model was evaluated on.
       best: use the best checkpoint instead of the last.
       ema: use the moving average of the variables.
       output: a folder for `predictions.json` and a picture an image; by default nothing is written.
@@ -100,7 +102,7 @@ def _record(run: FinishedRun, image: Path, predicted: Prediction) -> dict[str, A
     page, size = run.task.page(), {}
     if run.task.places:
         with opened(image, image) as file:
-            move = _move(run, file.size)
+            move = _move(run, upright_size(file))
         size = {"width": move.width, "height": move.height}
         predicted = _on_file(run, predicted, move)
     return {"image": str(image), **size, **page.record(predicted), "text": page.words(predicted)}

@@ -67,7 +67,7 @@ class ValueSpace:
     @property
     def pole(self) -> Float[Array, "dims"]:
         """The direction of the upper bound."""
-        return jnp.eye(1, self.dims)[0]
+        return jnp.eye(1, self.dims, dtype=jnp.float32)[0]
 
     def losses(self, outputs: Float[Array, "batch dims"], values: Float[Array, "batch"]) -> Float[Array, "batch"]:
         """(r - cos)^2, where r is the value on [-1, 1].

@@ -9,6 +9,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.arrays import read_npz, read_safetensors
+
 SUFFIXES = (".npz", ".safetensors")
 ARRAY, NAMES = "prototypes", "class_names"
 """Under what they stand in the file; the names as a list in JSON, in `.safetensors` of the metadata."""
@@ -63,11 +65,11 @@ def load_prototypes(path: str | os.PathLike[str]) -> tuple[Float[Array, "classes
     _check_suffix(path)
     if not path.is_file():
         raise FileNotFoundError(f"no prototypes file {path}")
-    vectors, listed = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
+    vectors, listed = _read(path)
     try:
         names = json.loads(listed)
-    except ValueError as error:
-        raise ValueError(f"{path}: {NAMES}: expected a list in JSON, got {listed!r}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {NAMES}: expected a list in JSON, got {listed!r:.200}") from error
     _check(vectors, names, path)
     return jnp.asarray(vectors), tuple(names)
 
@@ -111,38 +113,8 @@ def _check(vectors: Any, names: Any, path: Path) -> None:
         raise ValueError(f"{path}: {NAMES}: expected one for each of {len(vectors)} prototypes, got {len(names)}")
 
 
-def _read_npz(path: Path) -> tuple[Any, str]:
-    import zipfile
-    import zlib
-
-    import numpy as np
-
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            vectors, listed = arrays[ARRAY], arrays.get(NAMES, "[]")
-    except KeyError as error:
-        raise ValueError(f"{path}: expected an array {ARRAY!r} in it, got none") from error
-    except (
-        ValueError,
-        EOFError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        OSError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise ValueError(f"{path} is not a complete npz file of plain arrays: {error}") from error
-    return vectors, str(listed)
-
-
-def _read_safetensors(path: Path) -> tuple[Any, str]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "numpy") as file:
-            if ARRAY not in file.keys():  # noqa: SIM118
-                raise ValueError(f"{path}: expected an array {ARRAY!r} in it, got {', '.join(file.keys()) or 'none'}")
-            return file.get_tensor(ARRAY), (file.metadata() or {}).get(NAMES, "[]")
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a complete safetensors file: {error}") from error
+def _read(path: Path) -> tuple[Any, str]:
+    arrays, metadata = (read_npz(path), {}) if path.suffix == ".npz" else read_safetensors(path)
+    if ARRAY not in arrays:
+        raise ValueError(f"{path}: expected an array {ARRAY!r} in it, got {', '.join(arrays) or 'none'}")
+    return arrays[ARRAY], str(arrays.get(NAMES, "[]")) if path.suffix == ".npz" else metadata.get(NAMES, "[]")

@@ -5,13 +5,13 @@ Mikolov et al., 2013, Distributed Representations of Words and Phrases (word2vec
 """
 
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
+
+from zoo.arrays import read_npz
 
 _BETWEEN_WORDS = str.maketrans(" -", "__")
 
@@ -110,20 +110,7 @@ def _best(word: str, spellings: dict[str, np.ndarray]) -> np.ndarray:
 def _npz_words(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     if not path.is_file():
         raise FileNotFoundError(f"no file of word vectors {path}")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            tables = {key: arrays[key] for key in arrays.files}
-    except (
-        ValueError,
-        EOFError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        OSError,
-        BadZipFile,
-        zlib.error,
-    ) as error:
-        raise ValueError(f"{path} is not a complete npz file of plain arrays: {error}") from error
+    tables = read_npz(path)
     named = [key for key in tables if f"{key}_names" in tables]
     if not named:
         raise ValueError(f"{path}: expected a table NAME with its words under NAME_names, got {sorted(tables)}")

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.arrays import read_safetensors
+
 TORCH_SUFFIXES = (".pt", ".pth", ".th")
 WRAPPINGS = ("state_dict", "model")
 """Where a checkpoint keeps its state dict beside the epoch and the like: DataParallel's habit, and torchvision's."""
@@ -28,7 +30,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     _check_suffix(path)
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}")
-    arrays = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    arrays = read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_torch(path)
     prefix = "module."  # of torch's DataParallel
     if arrays and all(name.startswith(prefix) for name in arrays):
         arrays = {name.removeprefix(prefix): array for name, array in arrays.items()}
@@ -68,16 +70,6 @@ def write_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
 def _check_suffix(path: Path) -> None:
     if path.suffix not in (".safetensors", *TORCH_SUFFIXES):
         raise ValueError(f"{path}: expected a name in .safetensors, {', '.join(TORCH_SUFFIXES)}")
-
-
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a complete safetensors file: {error}") from error
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:

@@ -63,7 +63,8 @@ def load_weights(
     Raises:
       UnknownNameError: no such model, option, part or published weights.
       FileNotFoundError: no such file.
-      WeightsError: entries that the model does not have, misses, or has in another shape.
+      WeightsError: entries that the model does not have, misses, or has in another shape or kind of number; or that
+        are not finite.
       ValueError: the file is damaged, of an unknown kind, or not the published one; or the model has no row in the
         catalog and no inputs are given.
       ImportError: a torch file or one of the hub, and torch or huggingface_hub is not installed.
@@ -238,7 +239,22 @@ def _fitted(
             problems.append(f"{name}: missing in the file")
         elif kept[name].shape != wanted[name].shape:
             problems.append(f"{found.origin[name]}: expected shape {wanted[name].shape}, got {kept[name].shape}")
+        elif wrong := _wrong_numbers(kept[name], wanted[name].dtype):
+            problems.append(f"{found.origin[name]}: {wrong}")
     return kept, problems
+
+
+def _wrong_numbers(array: np.ndarray, dtype: Any) -> str:
+    """Why an array's numbers cannot be those of a variable of this type, or nothing."""
+    kind = next(kind for kind in (jnp.floating, jnp.integer, jnp.generic) if jnp.issubdtype(dtype, kind))
+    if not jnp.issubdtype(array.dtype, kind):
+        return f"expected {np.dtype(dtype)} or a like type, got {array.dtype}"
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(array.astype(dtype))
+    if not bad.any():
+        return ""
+    first = tuple(map(int, np.argwhere(bad)[0]))
+    return f"expected finite numbers of {np.dtype(dtype)}, got {array[first]} at {first}, {bad.sum()} such in all"
 
 
 def _classes(arrays: Mapping[str, Any], drawn: set[str], entry: Entry) -> int:

@@ -24,7 +24,7 @@ def save_weights(
     layout: str = "zoo",
     model: str | nn.Module | None = None,
 ) -> None:
-    """Writes a model's variables to a file that `load_weights` reads back bit by bit.
+    """Writes a model's variables to a file that `load_weights` reads back bit by bit, if they are finite.
 
     Only where another library's networks take other images (ndf's SqueezeNet), the first layer is rounded.
 

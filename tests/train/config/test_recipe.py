@@ -106,6 +106,33 @@ def test_each_number_has_its_range(field):
         with_value(field, BAD_VALUES[field])
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "most"),
+    [
+        ("steps", 10**9 + 1, "1,000,000,000"),
+        ("epochs", 10**9, "1,000,000"),
+        ("steps_per_dispatch", 999_999_999, "1,000"),
+        ("data.workers", 500, "128"),
+        ("data.batch_size", 10**6, "65,536"),
+        ("data.eval_batch_size", 10**9, "65,536"),
+        ("data.crop", 10**5, "8,192"),
+        ("data.canvas", 10**5, "8,192"),
+        ("augment.pad_crop", 10**6, "1,024"),
+    ],
+)
+def test_a_digit_too_many_is_refused(field, value, most):
+    with pytest.raises(RecipeError, match=f"{field}: expected at most {most}, got {value:,}$"):
+        with_value(field, value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_digit_too_many_in_a_task_is_refused(kind):
+    for name, most in settings_of(kind).most.items():
+        settings_of(kind)(**{name: most})
+        with pytest.raises(RecipeError, match=rf"task\.{name}: expected at most {most:,}, got {10 * most:,}"):
+            settings_of(kind)(**{name: 10 * most})
+
+
 def test_windows_that_are_cut_anew_are_not_kept_in_memory():
     with pytest.raises(RecipeError, match=r"data\.crop cuts windows anew .* expected data\.pipeline auto or grain"):
         Recipe(data=Data(crop=32, pipeline="memory"))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from train.config import Data
 from train.data import DataError, load
@@ -15,6 +16,35 @@ def test_names_lead_to_their_sources(tmp_path):
     assert len(load(Data(f"npz:{tmp_path}/a.npz"), "train")) == 8
     with pytest.raises(DataError, match="class folders"):
         load(Data(f"folder:{tmp_path}"), "train")
+
+
+def test_classes_have_to_be_two_and_their_names_unique(tmp_path):
+    images, labels = np.zeros((10, 2, 2, 1), np.uint8), np.arange(10) % 2
+    maps = np.zeros((10, 2, 2), np.uint8)
+    for arrays, message in [
+        ({"label": 0 * labels}, "found '0' alone"),
+        ({"label": 0 * labels + 1, "class_names": ["a", "b"]}, "found 'b' alone"),
+        ({"label": labels, "class_names": ["x", "x"]}, "expected class names that differ, found 'x' 2 times"),
+        ({"label_map": maps, "class_names": ["x", "y", "x"]}, "found 'x' 2 times"),
+    ]:
+        np.savez(tmp_path / "a.npz", image=images, **arrays)
+        with pytest.raises(DataError, match=rf"^npz:.*a\.npz: .*{message}"):
+            load(Data(f"npz:{tmp_path}/a.npz"), "train")
+    (tmp_path / "root" / "only").mkdir(parents=True)
+    for name in "abcde":
+        Image.new("L", (2, 2)).save(tmp_path / "root" / "only" / f"{name}.png")
+    with pytest.raises(DataError, match=r"^folder:.*root: .* two classes or more, found 'only' alone"):
+        load(Data(f"folder:{tmp_path}/root", crop=2), "train")
+    np.savez(tmp_path / "a.npz", image=images, label_map=maps, class_names=["one"])
+    assert load(Data(f"npz:{tmp_path}/a.npz"), "train").facts.classes == ("one",)
+
+
+def test_a_prepared_data_set_whose_description_is_damaged_is_named(tmp_path):
+    folder = tmp_path / "mine" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "dataset_info.json").write_text("{" * 100_000)
+    with pytest.raises(DataError, match=r"^tfds:mine in .*1\.0\.0: expected a data set that TFDS can read: "):
+        load(Data("tfds:mine", data_dir=str(tmp_path)), "train")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Numpy archives, and each way in which one can be wrong."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -239,7 +241,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("contents", "message"), WRONG.values(), ids=WRONG.keys())
 def test_the_error_names_the_array_and_what_was_expected(tmp_path, contents, message):
-    with pytest.raises(DataError, match=rf"data\.npz: .*{message}"):
+    with pytest.raises(DataError, match=rf"data\.npz:? .*{message}"):
         npz(write(tmp_path, **contents), "train")
 
 
@@ -249,12 +251,27 @@ def test_a_missing_or_truncated_archive_is_refused(tmp_path):
     whole = (tmp_path / "data.npz", write(tmp_path, **arrays()))[0].read_bytes()
     for size in (0, 50, len(whole) // 2, len(whole) - 30):
         (tmp_path / "data.npz").write_bytes(whole[:size])
-        with pytest.raises(DataError, match=r"expected a numpy archive \(\.npz\) of plain arrays"):
+        with pytest.raises(DataError, match=r"data\.npz is not a complete npz file of plain arrays"):
             npz(str(tmp_path / "data.npz"), "train")
+
+
+def test_a_flipped_byte_and_what_is_no_array_are_refused(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez_compressed(path, **arrays())
+    whole = bytearray(path.read_bytes())
+    whole[60] ^= 0xFF  # among the first array's compressed bytes
+    path.write_bytes(whole)
+    with pytest.raises(DataError, match=r"data\.npz is not a complete npz file of plain arrays: Error -3 "):
+        npz(str(path), "train")
+    np.savez(path, **arrays())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("label_map", "text")
+    with pytest.raises(DataError, match=r"data\.npz is not .*: label_map is no array"):
+        npz(str(path), "train")
 
 
 def test_a_lone_npy_array_is_refused(tmp_path):
     with (tmp_path / "data.npz").open("wb") as file:
         np.save(file, arrays()["image"])
-    with pytest.raises(DataError, match=r"expected a numpy archive \(\.npz\) of plain arrays"):
+    with pytest.raises(DataError, match=r"data\.npz is not a complete npz file of plain arrays"):
         npz(str(tmp_path / "data.npz"), "train")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.config import Augment, Data, DataError, Model, Optimizer, Recipe, RecipeError
+from train.config import Augment, Data, DataError, Model, Optimizer, Recipe, RecipeError, Schedule
 from train.config.tasks.regression import Regression
 from train.engine.assemble import assemble
 
@@ -89,6 +89,15 @@ def test_the_schedule_counts_updates_not_steps():
     assert rates[5] == pytest.approx(0, abs=1e-7)
     with pytest.raises(RecipeError, match=r"optimizer\.accumulate: 10 steps an update, and the run has 9"):
         assemble(dataclasses.replace(recipe, optimizer=Optimizer(accumulate=10)))
+
+
+def test_a_long_run_has_its_rates_without_computing_them_all():
+    constant = Schedule("constant", warmup=0.5)
+    rates = assemble(Recipe(model=MLP, steps=10**9, schedule=constant)).learning_rates
+    assert len(rates) == 10**9 + 1
+    assert [rates[0], rates[25 * 10**7], rates[10**9], rates[4095]] == pytest.approx([0, 0.05, 0.1, 8.19e-7], rel=1e-3)
+    with pytest.raises(RecipeError, match=r"epochs: expected at most 1,000,000,000 steps .* 1,000,000 of 1,437 steps"):
+        assemble(Recipe(model=MLP, epochs=10**6, data=Data(batch_size=1)))
 
 
 def test_the_seed_decides_initialisation_order_and_augmentation():

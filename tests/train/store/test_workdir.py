@@ -48,6 +48,7 @@ def test_changes_name_what_is_not_as_it_was(files):
     [
         ("", "recipe.json is damaged"),
         ('{"recipe": {"name"', "recipe.json is damaged"),
+        pytest.param('{"recipe":' * 100_000, "recipe.json is damaged", id="deep"),
         ("[]", "expected an object, found list"),
         ("{}", "no recipe that this version can read"),
         ('{"recipe": {"epoch": 3}}', "no field of Recipe 'epoch'; nearest: epochs"),

@@ -263,6 +263,17 @@ def test_without_relus_it_calls_gradients_gradients():
     assert "this is the plain gradient" in " ".join(texts.split())
 
 
+def test_a_photograph_is_turned_upright(tmp_path, monkeypatch):
+    monkeypatch.setattr("train.use.explain._with_weights", lambda name, _: (zoo.create(name), {}))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 8
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    PIL.Image.fromarray(pixels).save(tmp_path / "lying.png", exif=exif)
+    subject = find_subject("cifar_resnet20")
+    expected = zoo.preprocess("cifar_resnet20")(np.rot90(pixels).copy())
+    np.testing.assert_array_equal(subject.read(tmp_path / "lying.png"), expected)
+
+
 @pytest.mark.slow
 def test_published_weights_know_a_cat_and_make_one(tmp_path):
     weights = shared("data", "weights", "resnet20_cifar10.safetensors")

@@ -162,6 +162,17 @@ def test_a_run_that_never_came_to_training_is_refused(data, tmp_path):
         predict_images(path, (path / "none.png",), console=QUIET)
 
 
+@pytest.mark.parametrize("shape", [[100_000, 100_000, 3], [8, -8, 1], [8.5, 8, 1]])
+def test_a_card_with_images_that_cannot_be_is_refused(shape, whole, tmp_path):
+    card = json.loads((whole[0] / "recipe.json").read_text())
+    card["data"]["fields"]["image"]["shape"] = shape
+    (tmp_path / "recipe.json").write_text(json.dumps(card))
+    with pytest.raises(
+        WorkdirError, match=r"does not say what the run learned: .*expected (sizes|an example of at most)"
+    ):
+        predict_images(tmp_path, (tmp_path / "none.png",), console=QUIET)
+
+
 SIDE = 64
 FRAMINGS = {"resized": Data(), "canvas": Data(canvas=SIDE), "centre": Data(crop=SIDE, resize=80)}
 SHAPES = {"wide": (256, 128), "tall": (120, 200), "large": (2560, 1280)}
@@ -218,6 +229,17 @@ def test_boxes_are_in_pixels_of_the_file_however_it_was_framed(data, size, seein
     assert image.shape == (round(size[1] * reduced), round(size[0] * reduced), 3)
     left, top, right, bottom = np.argwhere(image[..., 0] > 127)[[0, -1]][:, ::-1].ravel()
     np.testing.assert_allclose(predicted["boxes"][0], [left, top, right + 1, bottom + 1], atol=1 + pixel * reduced)
+
+
+def test_boxes_are_in_pixels_of_the_photograph_when_it_is_upright(seeing, tmp_path):
+    seeing(DigitBoxes(("0", "1")), Data(canvas=SIDE))
+    file, expected = bright((256, 128))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    file.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "file.png", exif=exif)
+    (record,) = predict_images(tmp_path, (tmp_path / "file.png",), console=QUIET)
+    assert (record["width"], record["height"]) == (256, 128)
+    np.testing.assert_allclose(record["boxes"][0]["box"], expected, atol=256 / SIDE)
 
 
 @pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)

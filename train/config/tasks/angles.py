@@ -1,6 +1,8 @@
 """What hyperspherical prototypes are compared with: a fixed matrix, angular margins, moving means. Lecture row L89."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from train.config.task import Task
@@ -16,6 +18,8 @@ class MaxSeparation(Task):
 @dataclasses.dataclass(frozen=True)
 class Embedding(Task):
     """An embedding of the examples."""
+
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"dims": 2**16})
 
     dims: int = 0
     """Dimensions of the embedding; 0: as many as classes."""

@@ -1,6 +1,8 @@
 """Where the digits of a scene are, and which."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from train.config.task import Task
@@ -11,6 +13,7 @@ class DigitBoxes(Task):
     """A box, a class and a score for each digit, by a grid whose cells speak of one digit each."""
 
     kind: ClassVar[str] = "digit_boxes"
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"most_boxes": 10_000})
 
     most_boxes: int = 8
     """Boxes of an image that are predicted at most."""

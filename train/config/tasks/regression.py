@@ -1,6 +1,8 @@
 """One number an example, alone or beside a label, by squared error. Lecture rows L93, L95: the baselines."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from train.config.task import Task
@@ -11,6 +13,7 @@ class Regression(Task):
     """Squared error of one number an example."""
 
     kind: ClassVar[str] = "regression"
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"dims": 2**16})
 
     dims: int = 0
     """Outputs of the network, of which one more linear layer makes the number; 0: the network gives it itself."""

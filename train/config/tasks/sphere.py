@@ -1,6 +1,8 @@
 """Classes, values, or both, as directions of the network's output. Lecture rows L80-L95."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from train.config.errors import RecipeError
@@ -50,6 +52,7 @@ class SphereClassification(Prototypes):
     """A label an example: the output should point to its class's prototype."""
 
     kind: ClassVar[str] = "sphere_classification"
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"dims": 2**16})
 
     dims: int = 0
     """Dimensions of the sphere's space; 0: as many as classes."""
@@ -64,6 +67,7 @@ class SphereRegression(Task):
     """A number an example: the cosine of the output and the first axis says where between the bounds it is."""
 
     kind: ClassVar[str] = "sphere_regression"
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"dims": 2**16})
 
     dims: int = 3
     """Dimensions of the sphere's space."""
@@ -80,6 +84,7 @@ class SphereJoint(Prototypes):
     """A label and a number an example, in one space: the first axis is the value's."""
 
     kind: ClassVar[str] = "sphere_joint"
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"dims": 2**16})
 
     dims: int = 0
     """Dimensions of the sphere's space; 0: one more than classes."""

@@ -57,7 +57,7 @@ def crop(images: Images, top: Int[Array, "batch"], left: Int[Array, "batch"], he
     """Cuts from each image the window with this corner, which must lie inside."""
 
     def cut(image: Array, top: Array, left: Array) -> Array:
-        return jax.lax.dynamic_slice(image, (top, left, 0), (height, width, image.shape[-1]))
+        return jax.lax.dynamic_slice(image, (top, left, np.int32(0)), (height, width, image.shape[-1]))
 
     return jax.vmap(cut)(images, top, left)
 

@@ -52,7 +52,8 @@ def cutmix(key: Key[Array, ""], images: Images, alpha: float) -> tuple[Images, F
     top = jnp.floor(row * height).astype(jnp.int32) - box_height // 2
     left = jnp.floor(column * width).astype(jnp.int32) - box_width // 2
     pasted = box_mask(images, top, left, box_height, box_width)
-    weight = 1 - jnp.sum(pasted, axis=(1, 2, 3)) / (height * width)
+    covered = jnp.sum(pasted, axis=(1, 2, 3), dtype=jnp.int32).astype(jnp.float32)
+    weight = 1 - covered / (height * width)
     return jnp.where(pasted, partner(images), images), weight
 
 

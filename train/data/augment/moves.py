@@ -29,7 +29,7 @@ def uniform(key: Key[Array, ""], batch: int, count: int) -> Float[Array, "count 
     """
 
     def draw(position: Int[Array, ""]) -> Float[Array, "count"]:
-        return jax.random.uniform(jax.random.fold_in(key, position), (count,))
+        return jax.random.uniform(jax.random.fold_in(key, position), (count,), jnp.float32)
 
     return jax.vmap(draw, out_axes=1)(jnp.arange(batch))
 

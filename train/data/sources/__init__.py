@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from train.config import Data
 from train.data.framing import Framed, framing_of
 from train.data.pipeline import MEMORY_LIMIT
-from train.data.select import OfClasses, balanced_subset, imbalanced_subset
+from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset
 from train.data.source import Source, bytes_of, in_memory
 from train.data.sources.digits import digits, rotated_digits
 from train.data.sources.folder import folder
@@ -65,6 +65,7 @@ def load(config: Data, split: Literal["train", "test"]) -> Source:
         raise unknown("split", split, ("train", "test"))
     framing = framing_of(config, split)
     source = _named(config, split, any_size=framing is not None)
+    check_classes(source, split)
     if (config.classes or config.per_class or config.rotate) and bytes_of(source) <= MEMORY_LIMIT:
         source = in_memory(source)  # its labels are asked for more than once
     if config.classes:

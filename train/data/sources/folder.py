@@ -1,5 +1,6 @@
-"""Folders of images: root/CLASS/*.png, or root/train/CLASS and root/test/CLASS (or root/val/CLASS)."""
+"""Folders of images: root/CLASS/**/*.png, or root/train/CLASS and root/test/CLASS (or root/val/CLASS)."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -11,14 +12,19 @@ from train.data.decode import COLOUR, check_mode, opened
 from train.data.fields import Facts, Field, Kind
 from train.data.select import stratified_split
 from train.data.source import Example, Source, Subset
+from zoo.images import upright, upright_size
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_OTHER_SUFFIXES = (".gif", ".jfif", ".jpe", ".jp2", ".avif", ".heic", ".heif", ".tga", ".pnm")
+"""Of images that are not read, and not passed over either."""
 TEST_FRACTION = 0.2
 _TEST_NAMES = ("test", "val")  # ImageNet's is called val
 
 
 class FolderSource(Source):
     """The images of some files, all of one size; grey ones become RGB when any is coloured, alpha is dropped.
+
+    Photographs are turned upright, as their EXIF orientation says.
 
     Sizes are read from the headers when the source is made; pixels when an example is asked for. With `any_size`
     no file is opened before its image is, and all are RGB.
@@ -41,7 +47,7 @@ class FolderSource(Source):
         file, shape = self.files[row], self.spec["image"].shape
         with opened(file, file) as image:
             check_mode(image, file)
-            pixels = np.asarray(image.convert("RGB" if shape[2] == 3 else "L"))
+            pixels = np.asarray(upright(image).convert("RGB" if shape[2] == 3 else "L"))
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if None not in shape and pixels.shape != shape:
             raise DataError(f"{file}: expected shape {shape}, found {pixels.shape}; it has changed")
@@ -70,33 +76,64 @@ def _shape_of(files: list[Path]) -> tuple[int, int, int]:
 def _header(file: Path) -> tuple[tuple[int, int], str]:
     with opened(file, file) as image:
         check_mode(image, file)
-        return image.size, image.mode
+        return upright_size(image), image.mode
 
 
 def _classes(root: Path) -> dict[str, list[Path]]:
-    """The image files of each class folder, both sorted by name."""
+    """The image files of each class folder and of the folders in it, all sorted by name."""
     classes = {}
-    for folder in sorted(root.iterdir()):
-        if folder.name.startswith("."):
-            continue
-        if folder.is_file():
+    for folder, is_folder in _listed(root):
+        if not is_folder:
             if folder.suffix.lower() in SUFFIXES:
                 raise DataError(f"{folder}: expected every image in a class folder {root}/CLASS/, found it outside")
             continue
-        files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != ".")
+        files = _images(folder)
         if not files:
             raise DataError(f"{folder}: expected images ({' '.join(SUFFIXES)}) of class {folder.name!r}, found none")
         classes[folder.name] = files
-    if len(classes) < 2:
-        raise DataError(f"{root}: expected two class folders or more, found {len(classes)}: {', '.join(classes)}")
+    if not classes:
+        raise DataError(f"{root}: expected class folders, found none")
     return classes
 
 
-def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -> Source:
-    """The images of a folder, labelled by their folder's name in alphabetical order.
+def _images(top: Path) -> list[Path]:
+    """The image files of a folder and of those in it, at all levels; what begins with a dot is left out.
 
-    Where root/train and root/test (or root/val) exist they are the splits; otherwise a fifth of each class is held
-    out, by a fixed seed.
+    Raises:
+      DataError: a folder cannot be read, a link leads back to one above it, or an image is of a kind that is not read.
+    """
+    found, waiting = [], [(top, frozenset[Path]())]
+    while waiting:
+        folder, above = waiting.pop()
+        here = folder.resolve()
+        if here in above:
+            raise DataError(f"{folder}: expected a folder of images, found a link back to {here}")
+        for path, is_folder in _listed(folder):
+            suffix = path.suffix.lower()
+            if is_folder:
+                waiting.append((path, above | {here}))
+            elif suffix in SUFFIXES:
+                found.append(path)
+            elif suffix in _OTHER_SUFFIXES:
+                raise DataError(f"{path}: expected images ({' '.join(SUFFIXES)}), found {suffix}; convert or remove it")
+    return sorted(found, key=lambda path: path.parts)
+
+
+def _listed(folder: Path) -> list[tuple[Path, bool]]:
+    """What is in a folder, by name, and whether it is a folder too; but for what begins with a dot."""
+    try:
+        with os.scandir(folder) as entries:
+            shown = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
+            return [(folder / entry.name, entry.is_dir()) for entry in shown]
+    except OSError as error:
+        raise DataError(f"{folder}: expected a folder that can be read: {error.strerror}") from error
+
+
+def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -> Source:
+    """The images of a folder, labelled by their class folder's name in alphabetical order.
+
+    A class folder may hold further folders, whose images are of that class too. Where root/train and root/test (or
+    root/val) exist they are the splits; otherwise a fifth of each class is held out, by a fixed seed.
 
     Args:
       path: the folder.
@@ -128,7 +165,7 @@ def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -
             raise DataError(f"{root / one / extra[0]}: expected the same classes in {other}/, found none so named")
     # One source of both splits, so that their sizes and channels agree.
     whole = _source(name, {c: classes["train"][c] + classes[held_out][c] for c in classes["train"]}, any_size)
-    is_test = np.array([file.parent.parent == root / held_out for file in whole.files])
+    is_test = np.array([file.is_relative_to(root / held_out) for file in whole.files])
     return Subset(whole, np.flatnonzero(is_test == (split == "test")))
 
 

@@ -1,6 +1,5 @@
 """Numpy archives: arrays "image" with "label", "target" or others by name, and optionally "test_image" and so on."""
 
-import zipfile
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,6 +9,7 @@ from train.config import DataError
 from train.data.fields import Facts, Field, Kind, Spec
 from train.data.select import stratified_split
 from train.data.source import Arrays, ArraySource, generator
+from zoo.arrays import read_npz
 
 TEST_FRACTION = 0.2
 NUMBERS = 2**31
@@ -78,10 +78,9 @@ def _read(file: Path) -> Arrays:
     if not file.is_file():
         raise DataError(f"{file}: expected a numpy archive (.npz), found {'a folder' if file.exists() else 'nothing'}")
     try:
-        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, AttributeError, TypeError, EOFError) as error:
-        raise DataError(f"{file}: expected a numpy archive (.npz) of plain arrays: {error}") from error
+        return read_npz(file)
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
 
 def _examples(file: Path, found: Arrays, prefix: str) -> Arrays:

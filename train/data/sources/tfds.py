@@ -14,6 +14,7 @@ from train.data.decode import opened, rgb
 from train.data.fields import Facts, Field, Kind
 from train.data.source import Example, Rows, Source
 from train.data.sources.features import parts_of
+from zoo.arrays import in_a_line
 from zoo.names import unknown
 
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}  # ImageNet's test labels are not public
@@ -27,7 +28,8 @@ def default_data_dir() -> Path:
 class TfdsSource(Source):
     """A prepared TFDS data set: the features that are of a kind, see `parts_of`; the others are left out.
 
-    With `any_size` its images may differ in size; all are RGB then.
+    With `any_size` its images may differ in size; all are RGB then. They lie as they are stored, whatever EXIF says, as
+    with TFDS: its boxes and label maps are of those pixels.
     """
 
     def __init__(
@@ -42,7 +44,12 @@ class TfdsSource(Source):
         self.name = f"tfds:{name}"
         directory = _directory(name, Path(data_dir or default_data_dir()).expanduser())
         # Not `tfds.builder`, which falls back on the network and on TensorFlow where a set is missing.
-        builder = tfds.builder_from_directory(directory)
+        try:
+            builder = tfds.builder_from_directory(directory)
+        except Exception as error:  # whatever json and protobuf do
+            raise DataError(
+                f"{self.name} in {directory}: expected a data set that TFDS can read: {in_a_line(error)}"
+            ) from error
         if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
             raise DataError(
                 f"{self.name} in {directory}: expected file format array_record, which is read without TensorFlow,"

@@ -75,7 +75,7 @@ def _separated(settings: Prototypes, class_names: Sequence[str], dims: int) -> V
 
 
 def _random(settings: Prototypes, class_names: Sequence[str], dims: int) -> Vectors:
-    vectors = jax.random.normal(jax.random.key(settings.seed), (len(class_names), dims))
+    vectors = jax.random.normal(jax.random.key(settings.seed), (len(class_names), dims), jnp.float32)
     return vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
 
 
