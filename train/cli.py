@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
+from zoo.terminal import visible, write_out_unknown_characters
+
 # What is heavy (jax, orbax) is imported by the command that needs it: help has to come at once.
 
 DEFAULT_RECIPE = "digits"
@@ -246,6 +248,7 @@ def main(arguments: Arguments | None = None) -> int:
     Returns:
       the exit code: 0 for success, 1 when a run failed, 2 when the command itself is wrong, 130 after Ctrl-C.
     """
+    write_out_unknown_characters()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments and arguments[0] in ("-h", "--help", "help"):
         print(usage())
@@ -267,7 +270,7 @@ def main(arguments: Arguments | None = None) -> int:
         code = _exit_code(error)
         if code is None:  # a fault of the program: it has to be seen
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         return code
 
 
@@ -327,7 +330,7 @@ def _join_processes() -> None:
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {visible(str(message))}", file=sys.stderr)
 
 
 def _exit_code(error: Exception) -> int | None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import zoo
@@ -143,6 +144,16 @@ def test_what_cannot_be_read_is_an_error_of_one_line_and_exit_code_1(tmp_path, c
         code, _, error = call(capsys, *arguments)
         assert (code, error.startswith("error: "), "Traceback" in error) == (1, True, False)
         assert message in error
+
+
+def test_an_error_shows_names_as_they_are_written_and_not_as_a_terminal_obeys_them(tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", **{"\x1b[2Jimage": np.zeros((4, 8, 8, 1), np.uint8), "label": np.arange(4)})
+    for arguments, shown in (
+        (["resume", tmp_path / "\x1b[31mnone"], r"\x1b[31mnone holds no run"),
+        (["fit", "--data.source", f"npz:{tmp_path}/x.npz", "--workdir", tmp_path / "r"], r"\x1b[2Jimage"),
+    ):
+        code, _, error = call(capsys, *arguments)
+        assert (code, shown in error, "\x1b" in error) == (1, True, False)
 
 
 def test_files_of_a_run_that_are_damaged_are_named(tmp_path, capsys):

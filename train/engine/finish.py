@@ -15,7 +15,7 @@ from train.engine.evaluator import Evaluator
 from train.engine.progress import Progress
 from train.engine.state import TrainState, fingerprint
 from train.store import journal
-from train.store.files import write_bytes, write_json
+from train.store.files import finite, write_bytes, write_json
 from train.store.workdir import Workdir
 from zoo.features import first_kernel
 
@@ -35,7 +35,7 @@ def write_results(
         zoo.save_weights(variables, files.weights)
         if average is not None:
             zoo.save_weights(average, files.average_weights)
-        write_json(files.fingerprint, result)
+        write_json(files.fingerprint, finite(result))
         if "image" in example:
             write_bytes(files.example, encoded(example["image"][0]))
 

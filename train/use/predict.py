@@ -14,7 +14,7 @@ from train.data.frame_rules import Move
 from train.data.framing import evaluated, unframed
 from train.engine.console import Console
 from train.engine.step import make_predict
-from train.store.files import write_bytes, write_json
+from train.store.files import finite, write_bytes, write_json
 from train.tasks.protocol import Prediction
 from train.use.open_run import FinishedRun, open_run
 
@@ -144,4 +144,4 @@ def _write(
             name = f"{image.stem}-{number}.png"
         taken.add(name)
         write_bytes(output / name, encoded(_picture(run, image, example, predicted)))
-    write_json(output / RECORDS, records)
+    write_json(output / RECORDS, finite(records))
