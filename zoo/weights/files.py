@@ -52,7 +52,10 @@ def write_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
         if path.suffix == ".safetensors":
             from safetensors.numpy import save_file
 
+            unfinished.touch()
+            mode = unfinished.stat().st_mode  # that of new files; `save_file` makes some that nobody else may read
             save_file(arrays, unfinished)
+            unfinished.chmod(mode)
         else:
             torch = _torch(path)
             torch.save({name: _tensor(array, torch) for name, array in arrays.items()}, unfinished)
