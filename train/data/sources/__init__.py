@@ -61,10 +61,25 @@ def load(config: Data, split: Literal["train", "test"]) -> Source:
     >>> len(source), source.spec["image"].shape, source.facts.classes[:3]
     (100, (8, 8, 1), ('0', '1', '2'))
     """
+    framing = framing_of(config, split)
+    source = _selected(config, split, any_size=framing is not None)
+    return source if framing is None else Framed(source, framing)
+
+
+def load_unframed(config: Data, split: Literal["train", "test"]) -> Source:
+    """The same examples with images as they are, of whatever sizes; for who frames them by rules of its own.
+
+    Raises:
+      UnknownNameError, DataError: see `load`.
+    """
+    return _selected(config, split, any_size=True)
+
+
+def _selected(config: Data, split: Literal["train", "test"], any_size: bool) -> Source:
+    """The examples that a recipe asks for, of a split."""
     if split not in ("train", "test"):
         raise unknown("split", split, ("train", "test"))
-    framing = framing_of(config, split)
-    source = _named(config, split, any_size=framing is not None)
+    source = _named(config, split, any_size)
     if (config.classes or config.per_class or config.rotate) and bytes_of(source) <= MEMORY_LIMIT:
         source = in_memory(source)  # its labels are asked for more than once
     if config.classes:
@@ -75,7 +90,7 @@ def load(config: Data, split: Literal["train", "test"]) -> Source:
         source = balanced_subset(source, config.limit)
     if config.rotate:
         source = in_memory(Rotated(source, *config.rotate, seed=_ANGLES[split]))
-    return source if framing is None else Framed(source, framing)
+    return source
 
 
 def _named(config: Data, split: Literal["train", "test"], any_size: bool) -> Source:
