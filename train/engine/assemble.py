@@ -224,7 +224,7 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
       DataError: the examples cannot be read.
     """
     config = recipe.data
-    train, test = data.load(config, "train"), data.load(config, "test")
+    train, test = data.load_both(config)
     if not len(test):
         raise data.DataError(f"{test.name}: none of its {len(train)} examples can be held out for the test")
     task = make_task(recipe.task, train) if learned is None else restore_task(recipe.task, learned)

@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image
 
 from train.config import Data
-from train.data import Kind, Source
+from train.data import Kind, Source, load_unframed
 from train.data.source import Arrays
-from train.data.sources import load_unframed
 from train.engine.assemble import assemble
 from train.engine.console import Console
 from train.engine.evaluator import Evaluator

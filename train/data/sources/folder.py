@@ -93,14 +93,18 @@ def _classes(root: Path) -> dict[str, list[Path]]:
 
 
 def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -> Source:
-    """The images of a folder, labelled by their folder's name in alphabetical order.
+    """The images of one split, see `folder_splits`."""
+    return folder_splits(path, any_size)[split]
+
+
+def folder_splits(path: str, any_size: bool = False) -> dict[str, Source]:
+    """The images of a folder, "train" and "test", labelled by their folder's name in alphabetical order.
 
     Where root/train and root/test (or root/val) exist they are the splits; otherwise a fifth of each class is held
     out, by a fixed seed.
 
     Args:
       path: the folder.
-      split: "train" or "test".
       any_size: whether images may differ in size; see `FolderSource`.
 
     Raises:
@@ -115,7 +119,7 @@ def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -
     if not parts:
         whole = _source(name, _classes(root), any_size)
         train, test = stratified_split(whole.labels, round(len(whole) * TEST_FRACTION))
-        return Subset(whole, train if split == "train" else test)
+        return {"train": Subset(whole, train), "test": Subset(whole, test)}
     if len(parts) == 1:
         missing = "test" if parts == ["train"] else "train"
         raise DataError(f"{root}: expected both train/ and test/ or neither, found no {missing}/")
@@ -129,7 +133,7 @@ def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -
     # One source of both splits, so that their sizes and channels agree.
     whole = _source(name, {c: classes["train"][c] + classes[held_out][c] for c in classes["train"]}, any_size)
     is_test = np.array([file.parent.parent == root / held_out for file in whole.files])
-    return Subset(whole, np.flatnonzero(is_test == (split == "test")))
+    return {"train": Subset(whole, np.flatnonzero(~is_test)), "test": Subset(whole, np.flatnonzero(is_test))}
 
 
 def _source(name: str, classes: dict[str, list[Path]], any_size: bool) -> FolderSource:
