@@ -174,9 +174,11 @@ def predict(arguments: Arguments) -> int:
 
     chosen = _parse(Predict, arguments, "predict", description=predict.__doc__, config=_FLAGS)
     _check_of_weights(chosen, "predict", {"--model.name": chosen.model}, [])
-    (*run,), images = ((), chosen.paths) if chosen.weights is not None else (chosen.paths[:1], chosen.paths[1:])
+    runs = 1 if chosen.weights is None else 0
+    run, images = chosen.paths[:runs], chosen.paths[runs:]
     if not images:
-        raise UsageError(f"predict {' '.join(map(str, run)) or 'WORKDIR'}: expected one or more image files")
+        of = run[0] if run else "WORKDIR" if chosen.weights is None else f"--weights {chosen.weights}"
+        raise UsageError(f"predict {of}: expected one or more image files")
     if run:
         from train.use.predict import predict_images
 

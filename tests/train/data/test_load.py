@@ -47,7 +47,8 @@ def test_both_splits_are_those_that_are_loaded_one_by_one_and_what_holds_them_is
     opened = []
     for module, name in (("npz", "_read"), ("folder", "_classes")):
         room = importlib.import_module(f"train.data.sources.{module}")
-        monkeypatch.setattr(room, name, lambda path, do=getattr(room, name): opened.append(path) or do(path))
+        read = getattr(room, name)
+        monkeypatch.setattr(room, name, lambda path, read=read: opened.append(path) or read(path))
     for config in (Data(f"npz:{tmp_path}/a.npz"), Data(f"folder:{tmp_path}/images", crop=4), Data("digits", limit=9)):
         alone = [load(config, split).arrays() for split in ("train", "test")]
         opened.clear()
