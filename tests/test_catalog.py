@@ -78,6 +78,10 @@ def test_patterns_are_those_of_a_shell_in_the_catalogs_order():
 def test_names_that_do_not_exist_are_answered_with_the_nearest():
     with pytest.raises(zoo.UnknownNameError, match="no model 'cifar_resnet21'; nearest: cifar_resnet"):
         zoo.create("cifar_resnet21")
+    with pytest.raises(zoo.UnknownNameError, match="no model 'resnet32'; nearest: cifar_resnet32, "):
+        zoo.create("resnet32")
+    with pytest.raises(zoo.UnknownNameError, match=r"no model 'densenet_40_12'; nearest: .*cifar_densenet_40_12"):
+        zoo.create("densenet_40_12")
     with pytest.raises(zoo.UnknownNameError, match="no model 'LeNet'; nearest: lenet5"):
         zoo.describe("LeNet")
     with pytest.raises(zoo.UnknownNameError, match="no option of lenet5 'classes'; nearest: num_classes"):

@@ -202,6 +202,14 @@ def test_the_output_is_the_last_feature_and_without_classes_the_one_before(name)
     assert headless.keys() == {path for path in flatten_dict(variables_of(name), sep="/") if "/head/" not in path}
 
 
+@pytest.mark.parametrize("name", ["lenet5", "alexnet_tiny", "vgg_tiny", "vit_mini", "swin_mini"])
+def test_an_empty_batch_has_no_outputs(name):  # of those that join axes or cut them
+    inputs = [jax.ShapeDtypeStruct((0, *each.shape), each.dtype) for each in zoo.describe(name).inputs]
+    model, variables = zoo.create(name), jax.eval_shape(lambda: variables_of(name))
+    outputs = jax.eval_shape(model.apply, variables, *inputs)
+    assert outputs.shape == (0, model.num_classes)
+
+
 @compiled_of_every_model
 def test_a_batch_is_its_examples_one_by_one_and_by_vmap(name):
     found = evaluated(name)

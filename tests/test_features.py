@@ -1,10 +1,13 @@
 """Channels and strides of named features, against the papers' tables."""
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 import pytest
 
 import zoo
 from tests.composites import Clips, composites  # noqa: F401 (a fixture)
+from zoo.features import first_kernel
 from zoo.nn import Conv
 
 
@@ -68,3 +71,24 @@ def test_a_module_has_the_inputs_of_its_row_or_is_given_some():
 def test_strides_of_a_pyramid_are_exact_up_to_512_on_any_size(size):
     found = zoo.feature_info(Pyramid(), (*size, 3))
     assert [feature.stride for feature in found.values()] == [(2**level,) * 2 for level in range(1, 10)]
+
+
+class Backwards(nn.Module):
+    """What is computed first has the last name; the rest has one input channel a group, as if it saw a grey image."""
+
+    @nn.compact
+    def __call__(self, images, train=False):
+        x = Conv(4, (3, 3), name="z")(images)
+        return Conv(4, (5, 5), feature_group_count=4, name="a")(x)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_first_kernel_is_that_of_the_layer_computed_first_whatever_its_name(channels):
+    images = jax.ShapeDtypeStruct((1, 8, 8, channels), jnp.float32)
+    variables = jax.eval_shape(Backwards().init, jax.random.key(0), images)
+    assert first_kernel(Backwards(), variables, images).shape == (3, 3, channels, 4)
+
+
+def test_a_network_that_begins_with_a_matrix_has_no_first_kernel():
+    model, images = zoo.create("mlp"), jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
+    assert first_kernel(model, jax.eval_shape(model.init, jax.random.key(0), images), images) is None

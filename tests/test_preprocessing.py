@@ -25,6 +25,16 @@ def test_a_preset_is_torchvisions(entry):
         np.testing.assert_allclose(pictures.samples(result)[3:], expected[3:], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("depth", "top1"), [(20, 91.73), (32, 92.63), (44, 93.10), (56, 93.39), (110, 93.68), (1202, 93.82)]
+)
+def test_the_published_cifar_resnets_share_their_transform(depth, top1):
+    pixels = pictures.picture((40, 32, 3))
+    expected = zoo.preprocess("cifar_resnet20")(pixels)
+    np.testing.assert_array_equal(zoo.preprocess(f"cifar_resnet{depth}")(pixels), expected)
+    assert zoo.pretrained(f"cifar_resnet{depth}").top1 == top1
+
+
 def test_files_are_opened_and_transparency_is_dropped(tmp_path):
     transform = zoo.preprocess("cifar_resnet20")
     pixels = pictures.picture((40, 32, 3))

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
+from zoo.terminal import visible, write_out_unknown_characters
+
 # What is heavy (jax, orbax) is imported by the command that needs it: help has to come at once.
 
 DEFAULT_RECIPE = "digits"
@@ -117,41 +119,98 @@ def resume(arguments: Arguments) -> int:
 
 
 def evaluate(arguments: Arguments) -> int:
-    """Measures a run on the whole held-out split."""
+    """Measures a run, or a model with --weights alone, on the whole held-out split."""
 
     @dataclasses.dataclass(frozen=True)
-    class Evaluate(_OfRun):
+    class Evaluate(_OfWeights):
+        workdir: Annotated[Positional[Path | None], tyro.conf.arg(metavar="[WORKDIR]")] = None
+        """A run's folder; none with --weights."""
         best: bool = False
-        """The best checkpoint instead of the last."""
+        """Of a run, the best checkpoint instead of the last."""
+        source: Annotated[str | None, tyro.conf.arg(name="data.source", metavar="SOURCE")] = None
+        """With --weights: folder:PATH, tfds:NAME, npz:PATH or digits; its test split is measured on."""
+        data_dir: Annotated[str | None, tyro.conf.arg(name="data.data-dir", metavar="DIR")] = None
+        """With --weights: where prepared TFDS data sets are; by default TFDS's own folder."""
+        batch_size: Annotated[int, tyro.conf.arg(name="data.eval-batch-size", metavar="N")] = 100
+        """With --weights: examples a step."""
 
     chosen = _parse(Evaluate, arguments, "evaluate", description=evaluate.__doc__, config=_FLAGS)
-    from train.use.evaluate import evaluate_run
+    by_name = {"--model.name": chosen.model, "--data.source": chosen.source}
+    if chosen.weights is None and chosen.workdir is None:
+        raise UsageError(f"evaluate: expected WORKDIR, or --weights with {' and '.join(by_name)}")
+    _check_of_weights(chosen, "evaluate", by_name, [] if chosen.workdir is None else [chosen.workdir])
+    if chosen.weights is None:
+        from train.use.evaluate import evaluate_run
 
-    evaluate_run(chosen.workdir, chosen.best)
+        evaluate_run(chosen.workdir, chosen.best)
+        return 0
+    from train.config import Data
+    from train.use.classifier import classifier_of
+    from train.use.evaluate import evaluate_classifier
+
+    data = Data(chosen.source, chosen.data_dir, eval_batch_size=chosen.batch_size)
+    evaluate_classifier(classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std), data)
     return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class _OfWeights:
+    weights: Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME")] = None
+    """Instead of a run: a file of weights, or published ones such as IMAGENET1K_V1."""
+    model: Annotated[str | None, tyro.conf.arg(name="model.name", metavar="MODEL")] = None
+    """With --weights: a name of `python -m zoo list`."""
+    mean: Annotated[tuple[float, ...], tyro.conf.arg(name="augment.mean", metavar="X ...")] = ()
+    """With --weights: what to subtract from images in [0, 1]; by default as published, else nothing."""
+    std: Annotated[tuple[float, ...], tyro.conf.arg(name="augment.std", metavar="X ...")] = ()
+    """With --weights: what to divide by after that."""
+
+
+def _check_of_weights(chosen: Any, command: str, by_name: dict[str, Any], run: Sequence[Path]) -> None:
+    """Refuses options of a run with --weights, and those of weights without."""
+    options = {**by_name, "--augment.mean": chosen.mean, "--augment.std": chosen.std}
+    if chosen.weights is None:
+        if given := [name for name, value in options.items() if value]:
+            raise UsageError(f"{command}: {given[0]} goes with --weights; a run has its own")
+        return
+    of_run = {str(path): True for path in run} | {f"--{name}": getattr(chosen, name, False) for name in ("best", "ema")}
+    if given := [name for name, value in of_run.items() if value]:
+        raise UsageError(f"{command}: {given[0]} is of a run, --weights of none: leave out one of them")
+    if missing := [name for name, value in by_name.items() if value is None]:
+        raise UsageError(f"{command} --weights {chosen.weights}: expected {' and '.join(missing)} too")
+
+
 def predict(arguments: Arguments) -> int:
-    """Predicts images with a run's model."""
+    """Predicts images with a run's model, or a model with --weights alone."""
 
     @dataclasses.dataclass(frozen=True)
-    class Predict(_OfRun):
-        images: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE ...")]
-        """Image files of any size; they are resized to what the model was trained on."""
+    class Predict(_OfWeights):
+        paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE ...")] = ()
+        """A run's folder, but with --weights none; image files of any size, resized to what the model takes."""
         best: bool = False
         """The best checkpoint instead of the last."""
         ema: bool = False
         """The moving average of the parameters, of a run that keeps one."""
         output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-        """Where a picture an image and predictions.json are written; by default WORKDIR/predictions."""
+        """Where a picture an image and predictions.json are written; by default WORKDIR/predictions, and with --weights
+        nowhere."""
 
     chosen = _parse(Predict, arguments, "predict", description=predict.__doc__, config=_FLAGS)
-    if not chosen.images:
-        raise UsageError(f"predict {chosen.workdir}: expected one or more image files")
-    from train.use.predict import predict_images
+    _check_of_weights(chosen, "predict", {"--model.name": chosen.model}, [])
+    runs = 1 if chosen.weights is None else 0
+    run, images = chosen.paths[:runs], chosen.paths[runs:]
+    if not images:
+        of = run[0] if run else "WORKDIR" if chosen.weights is None else f"--weights {chosen.weights}"
+        raise UsageError(f"predict {of}: expected one or more image files")
+    if run:
+        from train.use.predict import predict_images
 
-    output = chosen.output or chosen.workdir / "predictions"
-    predict_images(chosen.workdir, chosen.images, chosen.best, chosen.ema, output)
+        predict_images(run[0], images, chosen.best, chosen.ema, chosen.output or run[0] / "predictions")
+        return 0
+    from train.use.classifier import classifier_of
+    from train.use.predict import predict_by_classifier
+
+    classifier = classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std)
+    predict_by_classifier(classifier, images, chosen.output)
     return 0
 
 
@@ -251,8 +310,8 @@ def experiment(arguments: Arguments) -> int:
 COMMANDS: dict[str, tuple[Callable[[Arguments], int], str, str]] = {
     "fit": (fit, "[RECIPE] [--FIELD VALUE ...]", "train a recipe"),
     "resume": (resume, "WORKDIR", "go on with an interrupted run"),
-    "evaluate": (evaluate, "WORKDIR [--best]", "measure a run on its test split"),
-    "predict": (predict, "WORKDIR IMAGE ...", "predict images"),
+    "evaluate": (evaluate, "WORKDIR|--weights ...", "measure a run, or weights, on a test split"),
+    "predict": (predict, "WORKDIR|--weights ... IMAGE ...", "predict images"),
     "explain": (explain, "WORKDIR|MODEL IMAGE ...", "draw what a model sees in an image"),
     "rerun": (rerun, "WORKDIR", "repeat a run and compare the bits"),
     "list": (list_recipes, "", "list recipes and experiments"),
@@ -273,6 +332,7 @@ def main(arguments: Arguments | None = None) -> int:
     Returns:
       the exit code: 0 for success, 1 when a run failed, 2 when the command itself is wrong, 130 after Ctrl-C.
     """
+    write_out_unknown_characters()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed: or a file of the run would take its place
@@ -391,7 +451,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 def _complain(text: str) -> None:
     """Says it on standard error, if that can be written."""
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr)
+        print(visible(text), file=sys.stderr)
 
 
 def _let_go_of_output() -> None:

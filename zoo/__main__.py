@@ -5,10 +5,12 @@ import sys
 
 import zoo
 from zoo import tables
+from zoo.terminal import visible, write_out_unknown_characters
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns 0, or 2 for a name that does not exist or a file that cannot be written."""
+    write_out_unknown_characters()
     parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="the catalog, or the part of it that matches a pattern")
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
                 print_separation(chosen.classes, chosen.dims, chosen.objective, chosen.seed, chosen.save)
     except (zoo.UnknownNameError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         return 2
     return 0
 

@@ -1,11 +1,13 @@
-"""What the named features of a model are: channels and strides of every stage, without computing any."""
+"""What a model computes: channels and strides of its named features, and its first filters; nothing is computed."""
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
+from jaxtyping import Array, Float, PyTree
 
 from zoo.catalog import create, describe, entry_of
 from zoo.catalog.inputs import Example, Input, as_inputs, batch_of
@@ -70,6 +72,33 @@ def feature_info(
         name: Feature(found.channels, tuple(map(_stride, sizes, found.places, larger[name].places)))
         for name, found in maps.items()
     }
+
+
+def first_kernel(
+    model: nn.Module, variables: PyTree[Array], *batch: jax.ShapeDtypeStruct
+) -> Float[Array, "window_height window_width channels filters"] | None:
+    """The kernel of the layer that is computed first, if that is a convolution over images.
+
+    Args:
+      model: a module.
+      variables: its own.
+      *batch: what it takes, arrays or their shapes and types.
+
+    Raises:
+      ValueError: the model does not take these inputs.
+    """
+    paths: list[tuple[str, ...]] = []
+
+    def note(call: Callable, arguments: tuple, options: Mapping[str, Any], context: Any) -> Any:
+        module = context.module
+        if not paths and context.method_name == "__call__" and module.has_variable("params", "kernel"):
+            paths.append(("params", *module.path, "kernel"))
+        return call(*arguments, **options)
+
+    with nn.intercept_methods(note):
+        jax.eval_shape(model.apply, variables, *batch)
+    kernel = functools.reduce(lambda tree, name: tree[name], paths[0], variables) if paths else None
+    return kernel if kernel is not None and kernel.ndim == 4 else None
 
 
 def _stride(size: int, places: int, more_places: int) -> int:

@@ -263,6 +263,25 @@ def test_units_features_and_images_that_do_not_exist_are_refused():
         saliency(LeNet5(), {}, IMAGES[0], Unit("logits", 0))
 
 
+def test_grad_cam_takes_a_class_for_each_image():
+    model = Small()
+    variables = variables_of(model)
+    each = grad_cam(model, variables, IMAGES, "stage1", np.array([2, 0]))
+    for i, label in enumerate((2, 0)):
+        np.testing.assert_allclose(each[i], grad_cam(model, variables, IMAGES, "stage1", label)[i], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"or one for each of the 2 images, got int\d+ of shape \(3,\)"):
+        grad_cam(model, variables, IMAGES, "stage1", np.array([2, 0, 1]))
+    with pytest.raises(ValueError, match=r"expected the number of a class, .* got float32"):
+        grad_cam(model, variables, IMAGES, "stage1", 1.0)
+    with pytest.raises(ValueError, match="expected one of the 3 classes, counted from 0, got 3"):
+        grad_cam(model, variables, IMAGES, "stage1", np.array([2, 3]))
+
+
+def test_a_unit_is_one_channel():
+    with pytest.raises(ValueError, match=r"expected one channel of stage1, got an array of shape \(2,\)"):
+        saliency(Small(), variables_of(Small()), IMAGES, Unit("stage1", np.array([0, 1])))
+
+
 def test_the_last_map_of_a_vision_transformer_explains_nothing():
     model, shape = zoo.create("vit_mini"), zoo.describe("vit_mini").input_shape
     variables = jax.eval_shape(lambda: zoo.init(model, jax.random.key(0), shape))

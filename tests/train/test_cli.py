@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import zoo
@@ -122,7 +123,14 @@ def test_what_trains_nothing_starts_without_what_is_heavy(arguments, unwanted):
         (["resume", ".", "--num-processes", "2"], "--coordinator and --process-id is missing"),
         (["fit", "--coordinator", "h", "--num-processes", "2", "--process-id", "0"], "expected HOST:PORT, got 'h'"),
         (["fit", "--coordinator", "h:1", "--num-processes", "2", "--process-id", "2"], "--process-id: expected 0 to"),
-        (["predict", "."], "expected one or more image files"),
+        (["predict", "."], "predict .: expected one or more image files"),
+        (["predict"], "predict WORKDIR: expected one or more image files"),
+        (["predict", "--weights", "W", "--model.name", "mlp"], "predict --weights W: expected one or more image files"),
+        (["predict", ".", "x.png", "--model.name", "mlp"], "--model.name goes with --weights; a run has its own"),
+        (["evaluate"], "expected WORKDIR, or --weights with --model.name and --data.source"),
+        (["evaluate", "--weights", "W"], "evaluate --weights W: expected --model.name and --data.source too"),
+        (["evaluate", "run", "--weights", "W"], "run is of a run, --weights of none: leave out one of them"),
+        (["evaluate", "--weights", "W", "--model.name", "mpl", "--data.source", "digits"], "nearest: mlp"),
         (["resume"], "WORKDIR"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -149,6 +157,16 @@ def test_what_cannot_be_read_is_an_error_of_one_line_and_exit_code_1(tmp_path, c
         code, _, error = call(capsys, *arguments)
         assert (code, error.startswith("error: "), "Traceback" in error) == (1, True, False)
         assert message in error
+
+
+def test_an_error_shows_names_as_they_are_written_and_not_as_a_terminal_obeys_them(tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", **{"\x1b[2Jimage": np.zeros((4, 8, 8, 1), np.uint8), "label": np.arange(4)})
+    for arguments, shown in (
+        (["resume", tmp_path / "\x1b[31mnone"], r"\x1b[31mnone holds no run"),
+        (["fit", "--data.source", f"npz:{tmp_path}/x.npz", "--workdir", tmp_path / "r"], r"\x1b[2Jimage"),
+    ):
+        code, _, error = call(capsys, *arguments)
+        assert (code, shown in error, "\x1b" in error) == (1, True, False)
 
 
 def test_files_of_a_run_that_are_damaged_are_named(tmp_path, capsys):

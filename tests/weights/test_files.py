@@ -2,6 +2,7 @@
 
 import argparse
 import fractions
+import os
 import resource
 import signal
 
@@ -15,6 +16,16 @@ from zoo.weights.files import read_arrays, write_arrays
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_a_written_file_has_the_mode_that_the_umask_gives(umask, mode, tmp_path):
+    before = os.umask(umask)
+    try:
+        write_arrays({"kernel": np.zeros(3)}, tmp_path / "w.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == mode
 
 
 def test_parameters_narrow_types_and_sparse_tensors_become_plain_arrays(torch, tmp_path):

@@ -28,7 +28,7 @@ class Data(Config):
     data_dir: str | None = None
     """Where prepared TFDS data sets are; by default TFDS's own folder."""
     limit: int | None = None
-    """Train on this many examples only, drawn evenly from the classes."""
+    """Train on this many examples only, drawn evenly from the classes; on all where there are no more."""
     classes: tuple[str, ...] = ()
     """Keep these classes only, by name, in training and evaluation."""
     per_class: tuple[int, ...] = ()

@@ -22,15 +22,16 @@ class Optimizer(Config):
     nesterov: bool = False
     """Nesterov's form of the momentum; lamb has none."""
     b1: float = 0.9
-    """First-moment decay of adam, adamw, lamb and of muon's vectors, which adam moves."""
+    """First-moment decay of adam, adamw, lamb and of what muon leaves to adam: all but matrices and kernels."""
     b2: float = 0.999
-    """Second-moment decay of adam, adamw, lamb and of muon's vectors, which adam moves."""
+    """Second-moment decay of adam, adamw, lamb and of what muon leaves to adam: all but matrices and kernels."""
     weight_decay: float = 1e-4
     """Pull towards zero: decoupled for adamw, lamb and muon, added to the gradient for the others."""
     layer_decay: float = 1.0
     """Factor of the learning rate from each layer (stem, each block, head) to the one below; 1 moves all alike."""
     decay_all: bool = False
-    """Decay biases and norm parameters too; by default only matrices and kernels."""
+    """Decay all parameters; by default only matrices and kernels: no biases, norm parameters, layer scales, class
+    tokens, position embeddings or tables of relative positions."""
     clip_norm: float | None = None
     """Largest global norm of the gradient."""
     accumulate: int = 1

@@ -15,7 +15,7 @@ from train.data.pipeline.evaluation import evaluation_batches
 from train.data.pipeline.grain import GrainPipeline
 from train.data.pipeline.memory import MemoryPipeline, gather
 from train.data.source import ArraySource, OfFields, Source, Subset, in_memory
-from train.data.sources import load
+from train.data.sources import load, load_both, load_unframed
 from train.data.sources.tfds import prepare
 
 __all__ = [
@@ -36,6 +36,8 @@ __all__ = [
     "gather",
     "in_memory",
     "load",
+    "load_both",
+    "load_unframed",
     "make_pipeline",
     "prepare",
     "preprocess",

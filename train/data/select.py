@@ -3,6 +3,7 @@
 Lecture rows L92, L94. Nothing here decodes an image where the source can tell labels without.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
@@ -115,14 +116,20 @@ def imbalanced_subset(source: Source, fewest: int, most: int, seed: int = 0) -> 
 def balanced_subset(source: Source, limit: int, seed: int = 0) -> Source:
     """`limit` examples of a source: drawn evenly from the classes, at random where there are none.
 
-    Classes that have too few examples give all they have; the rest is drawn from the others.
+    Classes that have too few examples give all they have; the rest is drawn from the others. A limit beyond the source
+    takes all of it, with a warning.
     The choice depends on `seed` and `limit` alone, and it reads few more labels than it needs.
 
     Raises:
-      DataError: the source has fewer than `limit` examples.
+      DataError: a limit below 1.
     """
-    if not 1 <= limit <= len(source):
-        raise DataError(f"limit={limit}: expected 1 to {len(source)}, the size of {source.name}")
+    if limit < 1:
+        raise DataError(f"limit={limit}: expected 1 or more")
+    if limit > len(source):
+        warnings.warn(
+            f"data.limit: {limit} is more than the {len(source)} examples of {source.name}: all are taken", stacklevel=2
+        )
+        return source
     order = generator(seed).permutation(len(source))
     if not has_classes(source):
         return Subset(source, np.sort(order[:limit]))

@@ -231,7 +231,7 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
     """
     config = recipe.data
     _check_text(flatten(recipe), RecipeError)
-    train, test = data.load(config, "train"), data.load(config, "test")
+    train, test = data.load_both(config)
     for source in (train, test):
         _check_text({f"{source.name}: {name}": value for name, value in source.facts._asdict().items()}, data.DataError)
     if not len(test):

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from train.config import Metric, shown
+from zoo.terminal import visible
 
 _RATE = "images_per_second"
 _SECONDS_BETWEEN_MOVES = 0.1
@@ -108,7 +109,7 @@ class Console:
 
     def say(self, text: str, style: str | None = None) -> None:
         """Prints a line above the progress bar."""
-        self.rich.print(text, style=style)
+        self.rich.print(visible(text), style=style)
 
     @contextlib.contextmanager
     def progress(self, total: int, done: int) -> Iterator[None]:
@@ -161,9 +162,9 @@ class Console:
 
     def table(self, title: str, rows: list[tuple[str, str]]) -> None:
         """Prints a table of two columns."""
-        table = Table(title=Text(title), show_header=False, title_justify="left", title_style="bold")
+        table = Table(title=Text(visible(title)), show_header=False, title_justify="left", title_style="bold")
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
         for name, value in rows:
-            table.add_row(Text(name), Text(value))
+            table.add_row(Text(visible(name)), Text(visible(value)))
         self.rich.print(table)

@@ -5,8 +5,7 @@ follows over a run; they stream through, so that memory does not grow with the s
 """
 
 import functools
-import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -19,11 +18,9 @@ from train.data.source import Arrays, bytes_of
 from train.engine import hosts
 from train.engine.assemble import Assembly
 from train.engine.state import TrainState
-from train.store.names import named
 from train.tasks.protocol import Judge, Page, Totals
 
 Stop = Callable[[], bool]
-NO_ORDER: Mapping[str, int] = types.MappingProxyType({})
 
 
 def never() -> bool:
@@ -143,19 +140,3 @@ class Evaluator:
 def _added(total: PyTree[np.ndarray] | None, sums: PyTree[Array]) -> PyTree[np.ndarray]:
     fetched = jax.tree.map(lambda array: np.asarray(array, np.float64), jax.device_get(sums))
     return fetched if total is None else jax.tree.map(np.add, total, fetched)
-
-
-def first_kernel(params: PyTree[Any], order: Mapping[str, int] = NO_ORDER) -> np.ndarray | None:
-    """The kernel of the first convolution that sees the image, (height, width, channels, filters), if any.
-
-    Args:
-      params: of the model.
-      order: which layer each belongs to, see `train.engine.transfer.layers`: a depthwise kernel has one channel too.
-    """
-    kernels = {
-        path: leaf
-        for path, leaf in named(params).items()
-        if leaf.ndim == 4 and leaf.shape[2] in (1, 3) and leaf.shape[0] > 1
-    }
-    first = min(kernels, key=lambda path: order.get(path, 0), default=None)
-    return None if first is None else np.asarray(kernels[first])

@@ -11,13 +11,13 @@ from train.data.decode import encoded
 from train.engine import hosts
 from train.engine.assemble import Assembly
 from train.engine.console import Console
-from train.engine.evaluator import Evaluator, first_kernel
+from train.engine.evaluator import Evaluator
 from train.engine.progress import Progress
 from train.engine.state import TrainState, fingerprint
-from train.engine.transfer import layers
 from train.store import journal
-from train.store.files import write_bytes, write_json
+from train.store.files import finite, write_bytes, write_json
 from train.store.workdir import Workdir
+from zoo.features import first_kernel
 
 
 def write_results(
@@ -35,14 +35,13 @@ def write_results(
         zoo.save_weights(variables, files.weights)
         if average is not None:
             zoo.save_weights(average, files.average_weights)
-        write_json(files.fingerprint, result)
+        write_json(files.fingerprint, finite(result))
         if "image" in example:
             write_bytes(files.example, encoded(example["image"][0]))
 
     hosts.first_does(write_variables)
     with console.timed("writing the report"):
-        order = layers(assembly.model, assembly.inputs, assembly.part)
-        write_report(files, evaluator, state, result, first_kernel(variables["params"], order))
+        write_report(files, evaluator, state, result, first_kernel(assembly.model, variables, *assembly.inputs))
     console.table(f"{assembly.recipe.name}: {progress.step} steps", _summary(files, progress, console))
     return digest
 

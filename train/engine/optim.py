@@ -86,9 +86,22 @@ class Rates:
         self._block, self._rates = block, np.asarray(self._compute(jnp.arange(first, first + self._size)))
 
 
+NO_MATRICES = frozenset({"bias", "scale", "class_token", "position_embedding", "table"})
+"""Names of parameters that are added, or scale what others give, however many axes they have."""
+
+
+def is_matrix(path: tuple[Any, ...], leaf: Array) -> bool:
+    """Whether a parameter is a matrix or a kernel, by its role: vectors, scales, tokens and positions are none."""
+    return leaf.ndim > 1 and jax.tree_util.keystr(path[-1:], simple=True) not in NO_MATRICES
+
+
 def decay_mask(params: PyTree) -> PyTree[bool]:
-    """True for matrices and kernels, False for biases and norm scales, which have one axis."""
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    """True for matrices and kernels, see `is_matrix`.
+
+    As in Liu et al., 2022, A ConvNet for the 2020s, Liu et al., 2021, Swin Transformer, and timm's `no_weight_decay`:
+    neither layer scale nor class token, position embedding or relative position table.
+    """
+    return jax.tree_util.tree_map_with_path(is_matrix, params)
 
 
 def make_optimizer(
@@ -140,7 +153,7 @@ def make_optimizer(
                 weight_decay_mask=mask,
                 adam_b1=b1,
                 adam_b2=b2,
-                adam_weight_decay=decay if config.decay_all else 0.0,  # adam moves the vectors
+                adam_weight_decay=decay if config.decay_all else 0.0,  # adam moves the rest
                 muon_weight_dimension_numbers=_muon_dimensions,
             )
         case name:
@@ -215,9 +228,9 @@ def has_moved(opt_state: optax.OptState) -> Bool[Array, ""] | bool:
 def _muon_dimensions(params: PyTree) -> PyTree:
     """Muon orthogonalises matrices; a kernel (height, width, in, out) is one of (height*width*in, out)."""
 
-    def dimensions(leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
-        if leaf.ndim < 2:
+    def dimensions(path: tuple[Any, ...], leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
+        if not is_matrix(path, leaf):
             return None  # adam's part
         return optax.contrib.MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)
 
-    return jax.tree.map(dimensions, params)
+    return jax.tree_util.tree_map_with_path(dimensions, params)

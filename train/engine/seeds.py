@@ -22,6 +22,7 @@ from train.engine.meter import NonFiniteError
 from train.engine.side_by_side import pays, train_together
 from train.engine.trained import Trained, of_lines
 from train.store import journal
+from train.store.files import measured
 from train.store.workdir import Workdir, WorkdirError
 
 
@@ -127,7 +128,7 @@ def _of_run(files: Workdir, diverged: str = "", seconds: float = 0.0) -> Trained
         lines = [record for record in journal.ordered(files.metrics) if record["kind"] == "train"]
         result = {} if diverged else json.loads(files.fingerprint.read_text(encoding="utf-8"))
         return of_lines(
-            {} if diverged else result["metrics"],
+            {} if diverged else measured(result["metrics"]),
             lines,
             names,
             card["steps_per_epoch"],

@@ -21,7 +21,7 @@ from train.engine.seeds import Stopped, train_seeds
 from train.engine.trained import Trained
 from train.experiments.tables import with_spread
 from train.report.theme import png
-from train.store.files import write_bytes, write_json, write_text
+from train.store.files import finite, measured, write_bytes, write_json, write_text
 
 INTERRUPTED = 130
 """What a program that was interrupted exits with."""
@@ -165,7 +165,7 @@ def conclude(
 
     def write() -> None:
         workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / f"{name}.json", {"results": numbers, "holds": claims})
+        write_json(workdir / f"{name}.json", finite({"results": numbers, "holds": claims}))
         write_text(workdir / f"{name}.md", table)
         write_bytes(workdir / f"{name}.png", png(figure, DPI))
 
@@ -190,7 +190,7 @@ def _result(each: Sequence[Trained]) -> Result:
 def _keep(file: Path, recipe: Recipe, found: Mapping[int, Trained]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     seeds = {str(seed): dataclasses.asdict(trained) for seed, trained in sorted(found.items())}
-    write_json(file, {"recipe": _whatever_seed(recipe), "seeds": seeds})
+    write_json(file, {"recipe": _whatever_seed(recipe), "seeds": finite(seeds)})
 
 
 def _file_for(recipe: Recipe, workdir: Path) -> Path:
@@ -225,7 +225,8 @@ def _kept(file: Path) -> tuple[dict[str, Any], dict[int, Trained]]:
 
 
 def _as_trained(values: Mapping[str, Any]) -> Trained:
-    return Trained(**{**values, "curve": [(step, loss) for step, loss in values["curve"]]})
+    curve = [(step, math.nan if loss is None else loss) for step, loss in values["curve"]]
+    return Trained(**{**values, "metrics": measured(values["metrics"]), "curve": curve})
 
 
 def _whatever_seed(recipe: Recipe) -> dict[str, Any]:

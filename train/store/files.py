@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,24 @@ def write_bytes(path: Path, content: bytes) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Writes a text file, in UTF-8."""
     write_bytes(path, text.encode())
+
+
+def finite(value: Any) -> Any:
+    """Measured values as json has them: null, which is None, in place of each number that is not finite.
+
+    >>> finite({"loss": math.nan, "curve": [(1, 0.5), (2, math.inf)]})
+    {'loss': None, 'curve': [[1, 0.5], [2, None]]}
+    """
+    if isinstance(value, Mapping):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def measured(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers by name as they were before `finite`, nan where they were not finite."""
+    return {name: math.nan if value is None else value for name, value in values.items()}
 
 
 def write_json(path: Path, value: Any) -> None:

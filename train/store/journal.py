@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from train.store.files import write_text
+from train.store.files import finite, measured, write_text
 
 
 class Journal:
@@ -36,7 +36,7 @@ class Journal:
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Records one line: `kind` is "train" or "eval"; numbers also go to TensorBoard as kind/name."""
-        self._waiting += (json.dumps({"kind": kind, "step": step, **values}) + "\n").encode()
+        self._waiting += (json.dumps({"kind": kind, "step": step, **finite(values)}) + "\n").encode()
         try:
             while self._waiting:  # a disk that fills up takes part of a line
                 self._waiting = self._waiting[self._file.write(self._waiting) :]
@@ -109,7 +109,7 @@ class _Board:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last line that a crash cut short is left out."""
+    """The lines of a `metrics.jsonl`, null as nan; a last line that a crash cut short is left out."""
     return [record for _, record in _parsed(path)]
 
 
@@ -136,7 +136,7 @@ def _parsed(path: Path) -> list[tuple[str, dict[str, Any]]]:
         except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
-            records.append((line, record))
+            records.append((line, measured(record)))
     return records
 
 

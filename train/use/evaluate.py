@@ -1,11 +1,22 @@
-"""Measures a run again, on the whole held-out split."""
+"""Measures a run again, or a model by name with weights alone, on the whole held-out split."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
+import numpy as np
+from PIL import Image
+
+from train.config import Data
+from train.data import Kind, Source, load_unframed
+from train.data.source import Arrays
 from train.engine.assemble import assemble
 from train.engine.console import Console
 from train.engine.evaluator import Evaluator
+from train.engine.step import make_evaluate
 from train.store.workdir import Workdir
+from train.use.classifier import Classifier, WeightsAloneError
 from train.use.open_run import load_variables
 
 
@@ -22,6 +33,58 @@ def evaluate_run(path: Path, best: bool = False, console: Console | None = None)
     step, variables, ema = load_variables(files, assembly.task, best)
     replicate = assembly.placement.replicate
     summary = Evaluator(assembly).of_variables(replicate(variables), None if ema is None else replicate(ema))
-    rows = [(name.replace("_", " "), console.quantity(name, value)) for name, value in summary.items()]
-    console.table(f"{path}, step {step}, {len(assembly.test)} held-out examples", rows)
+    _say(console, f"{path}, step {step}, {len(assembly.test)} held-out examples", summary)
     return summary
+
+
+def evaluate_classifier(classifier: Classifier, data: Data, console: Console | None = None) -> dict[str, float]:
+    """The metrics of a classifier on the whole held-out split of some data; also prints them.
+
+    Every image is prepared as `zoo.preprocess` does; a class is known by its name, or by its place where there are as
+    many as outputs.
+
+    Raises:
+      UnknownNameError, DataError: there is no such data, or it cannot be read.
+      WeightsAloneError: the examples are no images with labels, or of other classes.
+    """
+    console, source, task = console or Console(), load_unframed(data, "test"), classifier.task
+    fields = {name: source.spec[name].kind for name in ("image", "label") if name in source.spec}
+    if fields != {"image": Kind.IMAGE, "label": Kind.LABEL} or source.spec["label"].shape or not source.facts.classes:
+        raise WeightsAloneError(f"{source.name}: expected images with a label each, found {', '.join(source.spec)}")
+    outputs = classifier.output_of(source.facts.classes, source.name)
+    console.learn(task.metrics)
+    console.say(f"images: {classifier.sees}")
+    if classifier.has_names and source.facts.classes[0] != classifier.class_names[outputs[0]]:
+        first = f"{source.facts.classes[0]} as {classifier.class_names[0]}"
+        console.say(f"classes are taken in the order of the outputs: {first}, ...")
+    evaluate, total = jax.jit(make_evaluate(classifier.model, task)), None
+    for batch in _batches(classifier, source, np.asarray(outputs, np.int32), data.eval_batch_size):
+        sums = jax.tree.map(lambda array: np.asarray(array, np.float64), evaluate(classifier.variables, batch))
+        total = sums if total is None else jax.tree.map(np.add, total, sums)
+    summary = task.scores(total)
+    _say(console, f"{classifier.title}, {len(source)} held-out examples of {source.name}", summary)
+    return summary
+
+
+def _batches(classifier: Classifier, source: Source, outputs: np.ndarray, batch_size: int) -> Iterator[Arrays]:
+    """Every example once, as the model takes it; the last batch is padded and masked."""
+
+    def example(row: int) -> tuple[np.ndarray, int]:
+        found = source[row]
+        pixels = np.asarray(found["image"])
+        if pixels.shape[-1] not in (1, 3):
+            raise WeightsAloneError(f"{source.name}: expected grey or colour images, found shape {pixels.shape}")
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        return classifier.prepare(picture), outputs[int(found["label"])]
+
+    size = min(batch_size, len(source))
+    with ThreadPoolExecutor() as pool:
+        for first in range(0, len(source), size):
+            places = np.arange(first, first + size)
+            rows = np.minimum(places, len(source) - 1)
+            images, labels = zip(*pool.map(example, rows.tolist()), strict=True)
+            yield {"image": np.stack(images), "label": np.asarray(labels), "index": rows, "mask": places < len(source)}
+
+
+def _say(console: Console, title: str, summary: dict[str, float]) -> None:
+    console.table(title, [(name.replace("_", " "), console.quantity(name, value)) for name, value in summary.items()])

@@ -5,7 +5,6 @@ Lecture row L38. The methods and their papers are in `zoo.convnets.looking` and 
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ from jaxtyping import Array, Float, Int, PyTree
 
 import zoo
 from train.config import RunError
-from train.data import Field, Kind, framing_of, preprocess, read_image
-from train.data.decode import opened
+from train.data import framing_of, preprocess, read_image
 from train.engine.console import Console
 from train.report.theme import png
 from train.store.files import write_bytes
 from train.tasks.classification.task import Classification
+from train.use.classifier import WeightsAloneError, classifier_of
 from train.use.explanation import CLASSES_SHOWN, MAPS_SHOWN, STAGES_SHOWN, Explanation, Stage, explanation
 from train.use.open_run import open_run
 from zoo.convnets.looking import (
@@ -37,9 +36,7 @@ from zoo.convnets.looking import (
 )
 from zoo.convnets.stimuli import maximise
 from zoo.features import Feature
-from zoo.images import upright
 from zoo.names import UnknownNameError, unknown
-from zoo.weights import NewHeadWarning
 
 STEPS = 256
 """Of gradient ascent."""
@@ -204,53 +201,12 @@ def _of_run(path: Path, best: bool, ema: bool) -> Subject:
 
 
 def _of_model(name: str, weights: str | None) -> Subject:
-    entry = zoo.describe(name)
-    published = {file.name: file for file in entry.pretrained}
-    if weights is None and not published:
-        raise ExplainError(f"{name} has no published weights: name a file with --weights")
-    source = next(iter(published)) if weights is None else weights
     try:
-        model, variables = _with_weights(name, source)
-    except (ValueError, ImportError) as error:
-        raise ExplainError(f"weights of {name}: {error}") from error
-    names = tuple(f"class {i}" for i in range(model.num_classes))
-    title = f"What {name} ({Path(source).name})"
-    if not published:  # nobody says how the weights want their images
-        return Subject(
-            title,
-            model,
-            variables,
-            names,
-            lambda file: read_image(file, Field(Kind.IMAGE, entry.input_shape, "uint8")) / np.float32(255),
-            low=np.zeros(1, np.float32),
-            high=np.ones(1, np.float32),
-        )
-    file = published.get(source) or next(iter(published.values()))
-    transform = zoo.preprocess(name, file.name)
-    mean, std = (np.array(values, np.float32) for values in (file.preprocessing.mean, file.preprocessing.std))
-
-    def read(path: Path) -> Image:
-        with opened(path, path) as picture:
-            return transform(upright(picture))
-
-    if len(names) == len(file.class_names):
-        names = file.class_names
-    return Subject(title, model, variables, names, read, -mean / std, (1 - mean) / std)
-
-
-def _with_weights(name: str, source: str) -> tuple[nn.Module, PyTree[Array]]:
-    """A model for as many classes as its weights are for, and these.
-
-    Raises:
-      ValueError, ImportError, OSError: see `zoo.load_weights`.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", NewHeadWarning)
-        try:
-            return zoo.create(name), zoo.load_weights(name, source)
-        except NewHeadWarning as found:
-            classes = found.classes
-    return zoo.create(name, num_classes=classes), zoo.load_weights(name, source, num_classes=classes)
+        found = classifier_of(name, weights)
+    except WeightsAloneError as error:
+        raise ExplainError(str(error)) from error
+    title = f"What {found.title}"
+    return Subject(title, found.model, found.variables, found.class_names, found.read, found.low, found.high)
 
 
 def _class_number(label: str, names: tuple[str, ...]) -> int:

@@ -1,5 +1,6 @@
-"""Predicts image files with a run's model: says it, draws it, and writes it down."""
+"""Predicts image files with a run's model, or one by name: says it, draws it, and writes it down."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from train.data.frame_rules import Move
 from train.data.framing import evaluated, unframed
 from train.engine.console import Console
 from train.engine.step import make_predict
-from train.store.files import write_bytes, write_json
+from train.store.files import finite, write_bytes, write_json
 from train.tasks.protocol import Prediction
+from train.use.classifier import Classifier
 from train.use.open_run import FinishedRun, open_run
 from zoo.images import upright_size
 
@@ -69,8 +71,42 @@ def predict_images(
     rows = [(record["image"], record["text"]) for record in records]
     console.table(f"{run.recipe.model.name} of {path}, step {step}", rows)
     if output is not None:
-        _write(output, run, images, examples, predictions, records)
-        console.say(f"pictures and {RECORDS}: {output}")
+        given = zip(images, examples, predictions, strict=True)
+        _write(output, images, (_picture(run, *each) for each in given), records, console)
+    return records
+
+
+def predict_by_classifier(
+    classifier: Classifier, images: tuple[Path, ...], output: Path | None = None, console: Console | None = None
+) -> list[dict[str, Any]]:
+    """The same with a model by name and weights alone; each image is prepared as `zoo.preprocess` does.
+
+    Args:
+      classifier: see `train.use.classifier`.
+      images: files of any size and mode.
+      output: a folder for `predictions.json` and a picture an image; by default nothing is written.
+      console: where the table is printed.
+
+    Raises:
+      DataError: a file is not an image.
+    """
+    console, page = console or Console(), classifier.task.page()
+    examples = [{"image": classifier.read(image)} for image in images]
+    predictions = _in_batches(make_predict(classifier.model, classifier.task), classifier.variables, examples)
+    records = [
+        {"image": str(image), **page.record(predicted), "text": page.words(predicted)}
+        for image, predicted in zip(images, predictions, strict=True)
+    ]
+    console.say(f"images: {classifier.sees}")
+    console.table(classifier.title, [(record["image"], record["text"]) for record in records])
+
+    def picture(example: dict[str, np.ndarray], predicted: Prediction) -> np.ndarray:
+        seen = np.rint(255 * classifier.visible(example["image"])).astype(np.uint8)
+        return page.picture({"image": seen}, predicted)
+
+    if output is not None:
+        given = zip(examples, predictions, strict=True)
+        _write(output, images, (picture(*each) for each in given), records, console)
     return records
 
 
@@ -84,11 +120,16 @@ def _example(run: FinishedRun, image: Path) -> dict[str, np.ndarray]:
 def _predicted(run: FinishedRun, variables: PyTree[Array], examples: list[dict[str, np.ndarray]]) -> list[Prediction]:
     """What is predicted of each example, on the host."""
     predict, prepare = make_predict(run.model(), run.task), preprocess(run.recipe.augment, run.spec)
+    return _in_batches(lambda variables, batch: predict(variables, prepare(batch)), variables, examples)
 
-    @jax.jit
-    def compiled(variables: PyTree[Array], batch: dict[str, Array]) -> Prediction:
-        return predict(variables, prepare(batch))
 
+def _in_batches(
+    predict: Callable[[PyTree[Array], dict[str, Array]], Prediction],
+    variables: PyTree[Array],
+    examples: list[dict[str, np.ndarray]],
+) -> list[Prediction]:
+    """What a program predicts of each example, on the host; all batches have one size."""
+    compiled = jax.jit(predict)
     size, found = min(_BATCH, len(examples)), []
     for first in range(0, len(examples), size):
         rows = [min(row, len(examples) - 1) for row in range(first, first + size)]
@@ -131,19 +172,19 @@ def _on_file(run: FinishedRun, predicted: Prediction, move: Move) -> Prediction:
 
 def _write(
     output: Path,
-    run: FinishedRun,
     images: tuple[Path, ...],
-    examples: list[dict[str, np.ndarray]],
-    predictions: list[Prediction],
+    pictures: Iterable[np.ndarray],
     records: list[dict[str, Any]],
+    console: Console,
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
-    for image, example, predicted in zip(images, examples, predictions, strict=True):
+    for image, picture in zip(images, pictures, strict=True):
         name, number = f"{image.stem}.png", 1
         while name in taken:  # files of one name, of several folders
             number += 1
             name = f"{image.stem}-{number}.png"
         taken.add(name)
-        write_bytes(output / name, encoded(_picture(run, image, example, predicted)))
-    write_json(output / RECORDS, records)
+        write_bytes(output / name, encoded(picture))
+    write_json(output / RECORDS, finite(records))
+    console.say(f"pictures and {RECORDS}: {output}")

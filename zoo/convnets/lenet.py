@@ -4,6 +4,7 @@ LeCun, Bottou, Bengio and Haffner, 1998, Gradient-Based Learning Applied to Docu
 Lecture row L37.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -49,7 +50,7 @@ class LeNet5(Network):
         named = {}
         named["stage1"] = x = stage(6, padding, **shared, name="stage1")(images)
         named["stage2"] = x = stage(16, 0, **shared, name="stage2")(x)
-        x = x.reshape(x.shape[0], -1)
+        x = x.reshape(x.shape[0], math.prod(x.shape[1:]))
         x = self.activation(nn.Dense(120, **self.types, name="dense1")(x))
         x = self.activation(nn.Dense(84, **self.types, name="dense2")(x))
         named["pre_logits"] = x = x.astype(self.wide)

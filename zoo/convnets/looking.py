@@ -7,16 +7,18 @@ Convolutional Networks (saliency); Zeiler and Fergus, 2014, Visualizing and Unde
 Grad-CAM: Visual Explanations from Deep Networks. Lecture row L38.
 """
 
-import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from zoo.convnets.rewiring import Activation, continued_from, with_activations
+from zoo.features import first_kernel
 from zoo.names import unknown
 
 Images = Float[Array, "batch height width channels"]
@@ -41,18 +43,8 @@ def first_layer_filters(
     Raises:
       ValueError: the model has no convolution, or does not take images of this shape.
     """
-    kernels = []
-
-    def note(call: Callable, arguments: tuple, options: Mapping[str, Any], context: Any) -> Any:
-        module = context.module
-        if not kernels and context.method_name == "__call__" and module.has_variable("params", "kernel"):
-            kernels.append(("params", *module.path, "kernel"))
-        return call(*arguments, **options)
-
-    with nn.intercept_methods(note):
-        jax.eval_shape(model.apply, variables, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32))
-    kernel = functools.reduce(lambda tree, name: tree[name], kernels[0], variables) if kernels else jnp.zeros(())
-    if kernel.ndim != 4:
+    kernel = first_kernel(model, variables, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32))
+    if kernel is None:
         raise ValueError(f"{type(model).__name__} does not begin with a convolution")
     filters = jnp.transpose(kernel, (3, 0, 1, 2)).astype(jnp.float32)
     return 0.5 + 0.5 * filters / jnp.maximum(jnp.abs(filters).max(), jnp.finfo(jnp.float32).tiny)
@@ -129,22 +121,34 @@ def has_relus(model: Model, variables: Variables, images: Images) -> bool:
 
 
 def grad_cam(
-    model: Model, variables: Variables, images: Images, feature: str, label: int | Int[Array, ""]
+    model: Model, variables: Variables, images: Images, feature: str, label: int | Int[Array, ""] | Int[Array, "batch"]
 ) -> Float[Array, "batch height width"]:
     """Where a feature's maps speak for a class: max(0, sum of maps, each times the mean gradient of the logit).
+
+    Args:
+      model: a classifier.
+      variables: its own.
+      images: as it takes them.
+      feature: the name of its maps to look at.
+      label: a class for all images, or one for each.
 
     Raises:
       UnknownNameError: the model has no such feature.
       ValueError: the feature is a vector, or the logits do not depend on it (the last map of a vision transformer,
-        whose classifier reads the class token alone); or there is no such class.
+        whose classifier reads the class token alone); or there is no such class, or not one for each image.
     """
+    shape, dtype = jnp.shape(label), jnp.asarray(label).dtype
+    if shape not in ((), images.shape[:1]) or not jnp.issubdtype(dtype, jnp.integer):
+        raise ValueError(
+            f"expected the number of a class, or one for each of the {len(images)} images, got {dtype} of shape {shape}"
+        )
     maps = feature_maps(model, variables, images, feature)
     rest = continued_from(lambda images: _features(model, variables, images), feature)
 
     def evidence(maps: Array) -> Array:
         logits = rest(maps, images).get("logits", jnp.zeros((len(maps), 0)))
         _check_channel(label, logits.shape[-1], "classes")
-        return logits[:, label].sum()
+        return (logits[jnp.arange(len(logits)), jnp.asarray(label)] if shape else logits[:, label]).sum()
 
     weights = jax.grad(evidence)(maps).mean(axis=(1, 2), dtype=jnp.float32)
     return nn.relu(jnp.einsum("bhwc,bc->bhw", maps.astype(jnp.float32), weights))
@@ -156,8 +160,11 @@ def _features(model: Model, variables: Variables, images: Images) -> Mapping[str
 
 def _response(model: Model, named: Mapping[str, Array], unit: Unit) -> Array:
     values = _feature(model, named, unit.feature)
+    if jnp.ndim(unit.channel):
+        raise ValueError(f"expected one channel of {unit.feature}, got an array of shape {jnp.shape(unit.channel)}")
     _check_channel(unit.channel, values.shape[-1], f"channels of {unit.feature}")
-    return unit.over(values[..., unit.channel].reshape(len(values), -1), axis=1)
+    channel = values[..., unit.channel]
+    return unit.over(channel.reshape(len(channel), math.prod(channel.shape[1:])), axis=1)
 
 
 def _feature(model: Model, named: Mapping[str, Array], feature: str) -> Array:
@@ -167,8 +174,11 @@ def _feature(model: Model, named: Mapping[str, Array], feature: str) -> Array:
 
 
 def _check_channel(channel: int | Array, count: int, what: str) -> None:
-    if not isinstance(channel, jax.core.Tracer) and not 0 <= channel < count:
-        raise ValueError(f"expected one of the {count} {what}, counted from 0, got {channel}")
+    if isinstance(channel, jax.core.Tracer):
+        return
+    for number in np.ravel(channel):
+        if not 0 <= number < count:
+            raise ValueError(f"expected one of the {count} {what}, counted from 0, got {number}")
 
 
 def _relu_with(relu: Activation, backward: Callable[[Array, Array], Array]) -> Activation:

@@ -24,15 +24,16 @@ def windows_of(x: Float[Array, "b h w c"], window: int) -> Float[Array, "b windo
     [[0, 1, 4, 5], [2, 3, 6, 7]]
     """
     batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // window, window, width // window, window, channels)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, -1, window**2, channels)
+    rows, columns = height // window, width // window
+    x = x.reshape(batch, rows, window, columns, window, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * columns, window**2, channels)
 
 
 def from_windows(x: Float[Array, "b windows n c"], size: tuple[int, int], window: int) -> Float[Array, "b h w c"]:
     """The map of this height and width of which `windows_of` gives these windows."""
-    (height, width), channels = size, x.shape[-1]
-    x = x.reshape(-1, height // window, width // window, window, window, channels)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(-1, height, width, channels)
+    batch, (height, width), channels = x.shape[0], size, x.shape[-1]
+    x = x.reshape(batch, height // window, width // window, window, window, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height, width, channels)
 
 
 def seams(size: tuple[int, int], window: int, shifts: tuple[int, int]) -> Float[np.ndarray, "windows 1 n n"]:

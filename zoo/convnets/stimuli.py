@@ -7,6 +7,7 @@ patches). Lecture row L38.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -196,7 +197,7 @@ def _strongest(model: Model, unit: Unit, variables: Variables, images: Images) -
     """The largest activation of each image, and its row and column."""
     maps = feature_maps(model, variables, images, unit.feature)
     values = response(model, variables, images, unit._replace(over=jnp.max))
-    flat = maps[..., unit.channel].reshape(len(maps), -1)
+    flat = maps[..., unit.channel].reshape(len(maps), math.prod(maps.shape[1:3]))
     return values, jnp.stack(jnp.unravel_index(flat.argmax(axis=1), maps.shape[1:3]), axis=1)
 
 

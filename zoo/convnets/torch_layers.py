@@ -54,7 +54,7 @@ def _cells(extent: int, size: int) -> np.ndarray:
 
 def flatten_channels_first(x: Float[Array, "b h w c"]) -> Float[Array, "b chw"]:
     """One vector an image, a whole channel after the other: the order in which torch's linear layers expect maps."""
-    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
 def bias_uniform(inputs: int) -> Callable[..., Array]:

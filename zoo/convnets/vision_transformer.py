@@ -79,7 +79,7 @@ class VisionTransformer(Network):
 
         named = {"stem": (x := PatchEmbedding(self.width, self.patch_size, conv, name="stem")(images))}
         grid = x.shape
-        x = self._placed(x.reshape(grid[0], -1, self.width))
+        x = self._placed(x.reshape(grid[0], grid[1] * grid[2], self.width))
         x = nn.Dropout(self.dropout)(x, deterministic=not train)
         encoder = Encoder(self.depth, norm, attention, mlp, self.dropout, self.remat, name="stage1")
         x, maps = encoder(x, train, grid if features else None)

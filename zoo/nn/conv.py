@@ -157,9 +157,9 @@ def _split_gradient(geometry: Geometry, pieces: int, primals: Any, tangents: Any
 def _in_pieces(geometry: Geometry, count: int, images: Array, kernel: Array) -> Array:
     # Piece i holds every n-th image from i on: so it has an equal part of each shard of a sharded batch, and
     # no device has to fetch images from another. Runs of neighbours would be whole shards.
-    pieces = images.reshape(-1, count, *images.shape[1:])
+    pieces = images.reshape(images.shape[0] // count, count, *images.shape[1:])
     results = [plain(geometry, pieces[:, i], kernel) for i in range(count)]
-    return jnp.stack(results, axis=1).reshape(-1, *results[0].shape[1:])
+    return jnp.stack(results, axis=1).reshape(images.shape[0], *results[0].shape[1:])
 
 
 class Conv(nn.Module):

@@ -1,11 +1,13 @@
 """Sources by name."""
 
+import importlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from train.config import Data
-from train.data import DataError, load
+from train.data import DataError, load, load_both
 
 
 def test_names_lead_to_their_sources(tmp_path):
@@ -61,6 +63,29 @@ def test_a_prepared_data_set_whose_description_is_damaged_is_named(tmp_path):
 def test_an_unknown_name_brings_the_nearest(name, message):
     with pytest.raises(KeyError, match=message):
         load(Data(name), "train")
+
+
+def test_both_splits_are_those_that_are_loaded_one_by_one_and_what_holds_them_is_opened_once(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "a.npz", image=random.integers(0, 256, (10, 2, 2, 1), np.uint8), label=np.arange(10) % 2)
+    for label in ("a", "b"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for i in range(5):
+            pixels = random.integers(0, 256, (4, 4 + i, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / label / f"{i}.png")
+    opened = []
+    for module, name in (("npz", "_read"), ("folder", "_classes")):
+        room = importlib.import_module(f"train.data.sources.{module}")
+        read = getattr(room, name)
+        monkeypatch.setattr(room, name, lambda path, read=read: opened.append(path) or read(path))
+    for config in (Data(f"npz:{tmp_path}/a.npz"), Data(f"folder:{tmp_path}/images", crop=4), Data("digits", limit=9)):
+        alone = [load(config, split).arrays() for split in ("train", "test")]
+        opened.clear()
+        together = load_both(config)
+        assert len(opened) == (0 if config.source == "digits" else 1)
+        for expected, found in zip(alone, together, strict=True):
+            for name, array in found.arrays().items():
+                np.testing.assert_array_equal(array, expected[name])
 
 
 def test_an_unknown_split_brings_the_nearest():

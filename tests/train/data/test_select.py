@@ -65,10 +65,13 @@ def test_a_limit_of_scenes_is_drawn_at_random_and_keeps_every_field():
         np.testing.assert_array_equal(array, whole.arrays()[name][rows])
 
 
-@pytest.mark.parametrize("limit", [0, 31])
-def test_balanced_subset_refuses_more_than_there_is_and_less_than_one(limit):
-    with pytest.raises(DataError, match=rf"limit={limit}: expected 1 to 30, the size of counting"):
-        balanced_subset(Counting(30), limit)
+def test_a_limit_below_one_is_refused_and_one_beyond_the_data_takes_all_and_says_so():
+    with pytest.raises(DataError, match="limit=0: expected 1 or more"):
+        balanced_subset(Counting(30), 0)
+    with pytest.warns(UserWarning, match=r"data\.limit: 31 is more than the 30 examples of counting: all are taken"):
+        found = balanced_subset(Counting(30), 31)
+    assert [found.peek(row, "label") for row in range(30)] == [Counting(30).peek(row, "label") for row in range(30)]
+    assert len(found) == 30
 
 
 def test_the_unit_of_targets_stays_with_a_part_of_the_source_and_a_copy_in_memory():

@@ -15,7 +15,7 @@ from train.data import load
 from train.data.source import Wrapped
 from train.engine.assemble import assemble
 from train.engine.console import Console
-from train.engine.evaluator import Evaluator, first_kernel
+from train.engine.evaluator import Evaluator
 from train.store.workdir import Workdir
 from train.use.evaluate import evaluate_run
 from train.use.open_run import load_variables
@@ -152,12 +152,3 @@ def test_an_evaluation_can_be_given_up_between_two_batches(model, data):
     evaluator = Evaluator(assemble(recipe(data)))
     assert evaluator.of_variables(model[0], stop=lambda: next(asked)) is None
     assert next(asked, "asked three times") == "asked three times"
-
-
-def test_the_first_kernel_is_that_of_the_convolution_that_sees_the_image(model):
-    variables, _, _ = model
-    np.testing.assert_array_equal(first_kernel(variables["params"]), variables["params"]["conv"]["kernel"])
-    assert first_kernel({"dense": {"kernel": np.zeros((3, 4))}}) is None
-    params = {"block": {"kernel": np.zeros((3, 3, 1, 8))}, "stem": {"kernel": np.ones((3, 3, 3, 8))}}
-    order = {"stem/kernel": 0, "block/kernel": 1}  # a depthwise kernel is no first layer
-    np.testing.assert_array_equal(first_kernel(params, order), params["stem"]["kernel"])

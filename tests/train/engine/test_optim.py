@@ -7,7 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
 
+import zoo
+from tests.convnets import families
 from train.config import Optimizer, Schedule
 from train.engine.optim import decay_mask, has_moved, make_optimizer, make_schedule
 from zoo.names import UnknownNameError
@@ -198,6 +201,29 @@ def test_accumulation_says_when_the_parameters_moved():
 def test_decay_mask_skips_everything_of_one_axis():
     params = {"conv": np.zeros((3, 3, 1, 2)), "dense": np.zeros((2, 2)), "scale": np.zeros(2), "bias": np.zeros(2)}
     assert decay_mask(params) == {"conv": True, "dense": True, "scale": False, "bias": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("convnext_mini", {"scale"}),
+        ("vit_mini", {"class_token", "position_embedding"}),
+        ("swin_mini", {"table"}),
+        ("cifar_resnet8", set()),
+        ("mobilenet_v2_tiny", set()),
+    ],
+)
+def test_neither_layer_scale_nor_tokens_nor_positions_are_decayed_or_muons(name, others):
+    shapes = families.shapes(zoo.create(name), zoo.describe(name).input_shape)
+    params = unflatten_dict({path: leaf for path, leaf in shapes.items() if path.startswith("params/")}, sep="/")
+    mask = flatten_dict(decay_mask(params), sep="/")
+    assert {path.rpartition("/")[2] for path, decays in mask.items() if decays} == {"kernel"}
+    left = {path for path, decays in mask.items() if not decays and shapes[path].ndim > 1}
+    assert {path.rpartition("/")[2] for path in left} == others
+    state = jax.eval_shape(make_optimizer(Optimizer("muon"), changing_rate).init, params)
+    momenta = jax.tree_util.tree_leaves_with_path(state.inner_states["muon"])
+    moved = {jax.tree_util.keystr(path[-1:], simple=True) for path, leaf in momenta if leaf.ndim > 1}
+    assert moved == {"kernel"}
 
 
 def values(schedule, peak=2.0, updates=100):

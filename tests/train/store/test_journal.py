@@ -1,6 +1,7 @@
 """The run's diary: lines that are whole, no step twice after a resumption, and a disk that may be full."""
 
 import json
+import math
 import os
 import resource
 import signal
@@ -61,6 +62,18 @@ def test_a_line_is_one_object_and_can_be_read_at_once(tmp_path):
     assert records(tmp_path) == [{"kind": "eval", "step": 3, "loss": 0.5, "accuracy": 1.0}]
     assert journal.read(tmp_path / "metrics.jsonl") == records(tmp_path)
     writer.close()
+
+
+def test_what_is_not_finite_is_null_in_the_file_and_nan_when_it_is_read(tmp_path):
+    writer = Journal(tmp_path, 0)
+    writer.write("train", 3, {"loss": math.nan, "learning_rate": math.inf, "skipped": 1})
+    writer.close()
+    expected = {"kind": "train", "step": 3, "loss": None, "learning_rate": None, "skipped": 1}
+    assert records(tmp_path) == [expected]
+    (read,) = journal.read(tmp_path / "metrics.jsonl")
+    assert math.isnan(read["loss"])
+    Journal(tmp_path, 3).close()
+    assert records(tmp_path) == [expected]
 
 
 def test_what_came_after_the_checkpoint_is_dropped_and_a_torn_line_with_it(tmp_path):

@@ -1,6 +1,8 @@
 """Predictions of image files: any size and mode, many files, the best checkpoint or the moving average."""
 
+import io
 import json
+import math
 import shutil
 import types
 
@@ -16,9 +18,10 @@ from train.data.frame_rules import FRAME
 from train.data.framing import evaluated, unframed
 from train.engine.console import Console
 from train.store.checkpoint import CheckpointError
-from train.store.workdir import WorkdirError
+from train.store.workdir import Workdir, WorkdirError
 from train.tasks.digit_boxes.page import BoxPage
 from train.tasks.digit_boxes.task import DigitBoxes
+from train.tasks.regression.page import ValuePage
 from train.tasks.regression.task import Regression
 from train.tasks.segmentation.task import Segmentation
 from train.use.predict import predict_images
@@ -123,6 +126,41 @@ def test_predict_prints_a_table_a_file_a_row(whole, images, tmp_path, capsys, mo
     rows = [line for line in printed.splitlines() if ".png" in line]
     assert len(rows) == 3
     assert all(row.count("%") == 3 for row in rows)
+
+
+@pytest.fixture
+def strange(whole, tmp_path):
+    """A finished run one of whose classes is called in Chinese, the others by what clears a terminal."""
+    path = shutil.copytree(whole[0], tmp_path / "run")
+    files = Workdir(path)
+    card = files.read_card()
+    names = ["\u732b", "\x1b[2Jdog", "\x9b2Jfish", "a\u202eb"]
+    card["task"]["fitted"]["class_names"] = card["data"]["facts"]["classes"] = names
+    files.card.write_text(json.dumps(card))
+    return path
+
+
+@pytest.mark.usefixtures("runs")
+def test_names_that_a_terminal_obeys_or_lacks_are_written_out(strange, images, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    for encoding in ("cp1252", "utf-8"):
+        out = io.TextIOWrapper(io.BytesIO(), encoding)
+        monkeypatch.setattr("sys.stdout", out)
+        file = shutil.copy(images[0][0], tmp_path / "\x1b[31m.png")
+        assert cli.main(["predict", str(strange), str(file), *map(str, images[0])]) == 0
+        out.flush()
+        printed = out.buffer.getvalue().decode(encoding)
+        assert ("\\u732b" if encoding == "cp1252" else "\u732b") in printed
+        assert all(name in printed for name in (r"\x1b[2Jdog", r"\x9b2Jfish", r"a\u202eb", r"\x1b[31m.png"))
+        assert not {"\x1b", "\x9b", "\u202e"} & set(printed)
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_is_not_finite_is_null_in_predictions(regression, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(ValuePage, "record", lambda self, predicted: {"value": math.nan, "pair": [math.inf, 1.0]})
+    predict_images(regression, images[0][:1], output=tmp_path / "to", console=QUIET)
+    (record,) = json.loads((tmp_path / "to/predictions.json").read_text(), parse_constant=pytest.fail)
+    assert (record["value"], record["pair"]) == (None, [None, 1.0])
 
 
 def test_a_run_leaves_an_image_to_predict(whole, data):

@@ -4,7 +4,7 @@ Read `load`; each source has a file, and `train.data.source` says what one is. A
 of `SOURCES` here, and its name in the help of `train.config.Data.source`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from train.config import Data
@@ -13,8 +13,8 @@ from train.data.pipeline import MEMORY_LIMIT
 from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset
 from train.data.source import Source, bytes_of, in_memory
 from train.data.sources.digits import digits, rotated_digits
-from train.data.sources.folder import folder
-from train.data.sources.npz import npz
+from train.data.sources.folder import folder, folder_splits
+from train.data.sources.npz import npz, npz_splits
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
 from train.data.sources.tfds import TfdsSource
@@ -46,6 +46,12 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
 }
 """By name; where that has a colon, something must follow it."""
 
+BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
+    "folder:PATH": lambda asked: folder_splits(asked.after, asked.any_size),
+    "npz:PATH": lambda asked: npz_splits(asked.after),
+}
+"""Those of `SOURCES` whose splits lie in one place, which is read once for both."""
+
 
 def load(config: Data, split: Literal["train", "test"]) -> Source:
     """The examples of a recipe's training or test split.
@@ -61,10 +67,42 @@ def load(config: Data, split: Literal["train", "test"]) -> Source:
     >>> len(source), source.spec["image"].shape, source.facts.classes[:3]
     (100, (8, 8, 1), ('0', '1', '2'))
     """
-    if split not in ("train", "test"):
-        raise unknown("split", split, ("train", "test"))
+    _check_split(split)
     framing = framing_of(config, split)
-    source = _named(config, split, any_size=framing is not None)
+    return _framed(config, split, _named(config, split, any_size=framing is not None))
+
+
+def load_both(config: Data) -> tuple[Source, Source]:
+    """The training and the test split, see `load`; what holds both is read once.
+
+    Raises:
+      UnknownNameError, DataError, RecipeError: see `load`.
+    """
+    row, after = _row(config)
+    if row not in BOTH:
+        return load(config, "train"), load(config, "test")
+    whole = BOTH[row](Asked("train", after, config.data_dir, framing_of(config, "train") is not None))
+    return _framed(config, "train", whole["train"]), _framed(config, "test", whole["test"])
+
+
+def load_unframed(config: Data, split: Literal["train", "test"]) -> Source:
+    """The same examples with images as they are, of whatever sizes; for who frames them by rules of its own.
+
+    Raises:
+      UnknownNameError, DataError: see `load`.
+    """
+    _check_split(split)
+    return _selected(config, split, _named(config, split, any_size=True))
+
+
+def _framed(config: Data, split: Literal["train", "test"], source: Source) -> Source:
+    """What a recipe makes of a source's split."""
+    framing, source = framing_of(config, split), _selected(config, split, source)
+    return source if framing is None else Framed(source, framing)
+
+
+def _selected(config: Data, split: Literal["train", "test"], source: Source) -> Source:
+    """The examples that a recipe asks for, of a source's split."""
     check_classes(source, split)
     if (config.classes or config.per_class or config.rotate) and bytes_of(source) <= MEMORY_LIMIT:
         source = in_memory(source)  # its labels are asked for more than once
@@ -76,12 +114,23 @@ def load(config: Data, split: Literal["train", "test"]) -> Source:
         source = balanced_subset(source, config.limit)
     if config.rotate:
         source = in_memory(Rotated(source, *config.rotate, seed=_ANGLES[split]))
-    return source if framing is None else Framed(source, framing)
+    return source
 
 
 def _named(config: Data, split: Literal["train", "test"], any_size: bool) -> Source:
+    row, after = _row(config)
+    return SOURCES[row](Asked(split, after, config.data_dir, any_size))
+
+
+def _row(config: Data) -> tuple[str, str]:
+    """The name in `SOURCES` that a recipe asks for, and what it says after the colon."""
     name, colon, after = config.source.partition(":")
-    for known, make in SOURCES.items():
+    for known in SOURCES:
         if known.partition(":")[:2] == (name, colon) and bool(after) == bool(colon):
-            return make(Asked(split, after, config.data_dir, any_size))
+            return known, after
     raise unknown("data source", config.source, SOURCES)
+
+
+def _check_split(split: str) -> None:
+    if split not in ("train", "test"):
+        raise unknown("split", split, ("train", "test"))

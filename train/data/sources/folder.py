@@ -130,14 +130,18 @@ def _listed(folder: Path) -> list[tuple[Path, bool]]:
 
 
 def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -> Source:
-    """The images of a folder, labelled by their class folder's name in alphabetical order.
+    """The images of one split, see `folder_splits`."""
+    return folder_splits(path, any_size)[split]
+
+
+def folder_splits(path: str, any_size: bool = False) -> dict[str, Source]:
+    """The images of a folder, "train" and "test", labelled by their class folder's name in alphabetical order.
 
     A class folder may hold further folders, whose images are of that class too. Where root/train and root/test (or
     root/val) exist they are the splits; otherwise a fifth of each class is held out, by a fixed seed.
 
     Args:
       path: the folder.
-      split: "train" or "test".
       any_size: whether images may differ in size; see `FolderSource`.
 
     Raises:
@@ -152,7 +156,7 @@ def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -
     if not parts:
         whole = _source(name, _classes(root), any_size)
         train, test = stratified_split(whole.labels, round(len(whole) * TEST_FRACTION))
-        return Subset(whole, train if split == "train" else test)
+        return {"train": Subset(whole, train), "test": Subset(whole, test)}
     if len(parts) == 1:
         missing = "test" if parts == ["train"] else "train"
         raise DataError(f"{root}: expected both train/ and test/ or neither, found no {missing}/")
@@ -166,7 +170,7 @@ def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -
     # One source of both splits, so that their sizes and channels agree.
     whole = _source(name, {c: classes["train"][c] + classes[held_out][c] for c in classes["train"]}, any_size)
     is_test = np.array([file.is_relative_to(root / held_out) for file in whole.files])
-    return Subset(whole, np.flatnonzero(is_test == (split == "test")))
+    return {"train": Subset(whole, np.flatnonzero(~is_test)), "test": Subset(whole, np.flatnonzero(is_test))}
 
 
 def _source(name: str, classes: dict[str, list[Path]], any_size: bool) -> FolderSource:

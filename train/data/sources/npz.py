@@ -43,7 +43,12 @@ which are real; that of the boxes serves the others too. Where all are real, non
 
 
 def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
-    """The examples of a numpy archive; nothing in it is ever unpickled.
+    """The examples of one split, see `npz_splits`."""
+    return npz_splits(path)[split]
+
+
+def npz_splits(path: str) -> dict[str, ArraySource]:
+    """The examples of a numpy archive, "train" and "test"; nothing in it is ever unpickled.
 
     Arrays: "image" (uint8, N H W C) with "label" (integers from 0), "target" (finite numbers) or those of `KNOWN`;
     the same names after "test_" are the test split, else a fifth is held out by a fixed seed. "train_image" may
@@ -71,7 +76,10 @@ def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
         _check_alike(file, train, test)
     else:
         train, test = _hold_out(train)
-    return ArraySource(f"npz:{path}", train if split == "train" else test, _spec(train), facts)
+    spec = _spec(train)
+    return {
+        split: ArraySource(f"npz:{path}", arrays, spec, facts) for split, arrays in (("train", train), ("test", test))
+    }
 
 
 def _read(file: Path) -> Arrays:

@@ -1,0 +1,171 @@
+"""A classifier of the catalog with weights alone, published or from a file: how an image becomes its input, no run."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+from PIL import Image
+
+import zoo
+from train.config import RunError
+from train.data.decode import opened
+from train.tasks.classification.task import Classification
+from zoo.catalog import Entry
+from zoo.images import upright
+from zoo.preprocessing import eight_bits
+from zoo.weights import NewHeadWarning
+
+Input = Float[np.ndarray, "height width channels"]
+
+
+class WeightsAloneError(RunError):
+    """The weights do not fit the model, or nobody says how they want their images, or what their outputs are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A model with trained variables, and what its inputs and outputs are."""
+
+    title: str
+    """Such as "resnet50 (IMAGENET1K_V1)"."""
+    model: nn.Module
+    variables: PyTree[Array]
+    class_names: tuple[str, ...]
+    has_names: bool
+    """Whether somebody says what the classes are called; else they are numbered."""
+    prepare: Callable[[Image.Image], Input]
+    """What the model takes of a picture of any size."""
+    sees: str
+    """The same in words."""
+    low: Float[np.ndarray, "#channels"]
+    """The input's value for black, one or one a channel."""
+    high: Float[np.ndarray, "#channels"]
+    """The input's value for white."""
+
+    @property
+    def task(self) -> Classification:
+        """What measures and shows its outputs."""
+        return Classification(self.class_names)
+
+    def read(self, path: Path) -> Input:
+        """An image file as the model takes it, turned upright as its EXIF orientation says.
+
+        Raises:
+          DataError: the file is missing or is no image.
+        """
+        with opened(path, path) as picture:
+            picture.load()
+            return self.prepare(upright(picture))
+
+    def visible(self, image: Float[Any, "*batch channels"]) -> Float[np.ndarray, "*batch channels"]:
+        """An input of the model as a picture in [0, 1]."""
+        return np.clip((np.asarray(image, np.float32) - self.low) / (self.high - self.low), 0, 1)
+
+    def output_of(self, classes: Sequence[str], where: str) -> tuple[int, ...]:
+        """Which output each class of some data is: by its name, or in order where there are as many.
+
+        Raises:
+          WeightsAloneError: neither can be.
+        """
+        known = self.class_names
+        if set(classes) <= set(known) and self.has_names and tuple(classes) != known:
+            if twice := [name for name in classes if known.count(name) > 1]:
+                raise WeightsAloneError(f"{where}: several outputs of {self.title} are called {twice[0]!r}")
+            return tuple(map(known.index, classes))
+        if len(classes) == len(known):
+            return tuple(range(len(known)))
+        raise WeightsAloneError(
+            f"{where}: expected names among the classes of {self.title}, or {len(known)} classes in the order of its "
+            f"outputs, found {len(classes)}: {', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
+        )
+
+
+def classifier_of(
+    name: str, weights: str | None = None, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()
+) -> Classifier:
+    """A model by name with weights.
+
+    Args:
+      name: of the catalog.
+      weights: a file, or published ones; by default the first that were published.
+      mean: to subtract from images in [0, 1], one value or one a channel; of weights whose model has published ones,
+        theirs, unless given.
+      std: to divide by after that.
+
+    Raises:
+      UnknownNameError: no such model or weights.
+      WeightsAloneError: the weights cannot be had or do not fit, or the model takes no image or does not classify.
+    """
+    entry = zoo.describe(name)
+    published = {file.name: file for file in entry.pretrained}
+    if weights is None and not published:
+        raise WeightsAloneError(f"{name} has no published weights: name a file with --weights")
+    if entry.task != "classification" or len(entry.inputs) != 1 or len(entry.input_shape) != 3:
+        raise WeightsAloneError(f"{name}: expected a classifier of images, got {entry.task}")
+    source = next(iter(published)) if weights is None else weights
+    try:
+        model, variables = _with_weights(name, source)
+    except (ValueError, ImportError) as error:
+        raise WeightsAloneError(f"weights of {name}: {error}") from error
+    file = published.get(source) or next(iter(published.values()), None)
+    names = tuple(f"class {i}" for i in range(model.num_classes))
+    has_names = file is not None and len(names) == len(file.class_names)
+    if file is not None and not mean and not std:
+        prepare = zoo.preprocess(name, file.name)
+        mean, std, sees = file.preprocessing.mean, file.preprocessing.std, f"as for {file.name}"
+    else:
+        prepare, sees = _resized(entry, mean, std), _in_words(entry, mean, std)
+    low, high = (_normalised(np.full(1, value, np.float32), mean, std) for value in (0, 1))
+    title = f"{name} ({Path(source).name})"
+    names = file.class_names if has_names else names
+    return Classifier(title, model, variables, names, has_names, prepare, sees, low, high)
+
+
+def _resized(entry: Entry, mean: tuple[float, ...], std: tuple[float, ...]) -> Callable[[Image.Image], Input]:
+    """Where nobody says how weights want their images: resized (bilinear) to the catalog's size, in [0, 1]."""
+    height, width, channels = entry.input_shape
+    for what, values in (("mean", mean), ("std", std)):
+        if len(values) not in (0, 1, channels):
+            raise WeightsAloneError(f"augment.{what}: expected one value, or one for each of {channels} channels")
+
+    def prepare(picture: Image.Image) -> Input:
+        image = eight_bits(picture).convert("L" if channels == 1 else "RGB")
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        pixels = np.asarray(image, np.uint8).reshape(entry.input_shape) / np.float32(255)
+        return _normalised(pixels, mean, std)
+
+    return prepare
+
+
+def _in_words(entry: Entry, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
+    less, divided = (
+        ", ".join(f"{value:g}" for value in values) or default for values, default in ((mean, "0"), (std, "1"))
+    )
+    return (
+        f"resized to {entry.input_shape[0]}x{entry.input_shape[1]} pixels, in [0, 1], less {less}, divided by {divided}"
+    )
+
+
+def _normalised(pixels: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    return (pixels - np.array(mean or (0,), np.float32)) / np.array(std or (1,), np.float32)
+
+
+def _with_weights(name: str, source: str) -> tuple[nn.Module, PyTree[Array]]:
+    """A model for as many classes as its weights are for, and these.
+
+    Raises:
+      ValueError, ImportError, OSError: see `zoo.load_weights`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NewHeadWarning)
+        try:
+            return zoo.create(name), zoo.load_weights(name, source)
+        except NewHeadWarning as found:
+            classes = found.classes
+    return zoo.create(name, num_classes=classes), zoo.load_weights(name, source, num_classes=classes)
