@@ -240,7 +240,15 @@ def explain(arguments: Arguments) -> int:
     from train.use.explain import explain as draw
 
     options = {"best": chosen.best, "ema": chosen.ema}
-    draw(chosen.of, chosen.image, chosen.output, chosen.weights, chosen.layer, chosen.label, **options)
+    draw(
+        os.path.expanduser(chosen.of),
+        chosen.image,
+        chosen.output,
+        chosen.weights,
+        chosen.layer,
+        chosen.label,
+        **options,
+    )
     return 0
 
 
@@ -396,17 +404,32 @@ def _run(command: str, arguments: Arguments) -> int:
 
 
 def _parse(kind: type, arguments: Arguments, command: str, **options: Any) -> Any:
-    return tyro.cli(kind, args=list(arguments), prog=f"python -m train {command}", **options)
+    chosen = tyro.cli(kind, args=list(arguments), prog=f"python -m train {command}", **options)
+    values = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
+    return dataclasses.replace(chosen, **{name: _expanded(value) for name, value in values.items()})
+
+
+def _expanded(value: Any) -> Any:
+    """A path, or a tuple of them, with the home folder in place of ~, as of --workdir=~/x that no shell expands."""
+    if isinstance(value, tuple):
+        return tuple(map(_expanded, value))
+    if not isinstance(value, Path):
+        return value
+    path = Path(os.path.expanduser(value))  # unlike Path's, leaves a file named ~x alone
+    if path.parts[:1] == ("~",):
+        raise UsageError(f"{value}: there is no home folder; expected a path without ~")
+    return path
 
 
 def _keep_compiled_programs() -> None:
     """Turns on jax's cache on the disk, so that the next run starts at once."""
     import jax
 
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lecture-vision-zoo" / "xla"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    with contextlib.suppress(RuntimeError):  # who has no home folder goes without
+        if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lecture-vision-zoo" / "xla"
+            jax.config.update("jax_compilation_cache_dir", str(cache))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _join_processes(given: _Processes) -> None:

@@ -269,6 +269,30 @@ def test_fit_takes_another_task_and_its_settings(capsys, monkeypatch):
     assert "--task.label-smoothing" not in help_of_task
 
 
+@pytest.fixture
+def homeless(monkeypatch):
+    """Nobody has this number, as in a container that runs as another user."""
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    for name in ("HOME", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_a_home_folder_programs_are_compiled_anew(homeless, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("train.engine.loop.fit", lambda *_, **__: Outcome(1, {}, "f"))
+    assert call(capsys, "fit", "digits_mlp", "--workdir", tmp_path / "run") == (0, "", "")
+    code, _, error = call(capsys, "fit", "digits_mlp", "--workdir", "~/run")
+    assert (code, error) == (2, "error: ~/run: there is no home folder; expected a path without ~ ")
+
+
+def test_the_home_folder_is_meant_by_a_tilde_that_no_shell_expanded(capsys, monkeypatch, tmp_path):
+    paths = []
+    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: paths.append(path) or Outcome(1, {}, "f"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert call(capsys, "fit", "digits_mlp", "--workdir=~/run")[0] == 0
+    assert paths == [tmp_path / "run"]
+    assert f"{tmp_path}/none holds no run" in call(capsys, "resume", "~/none")[2]
+
+
 @pytest.mark.parametrize("command", [["fit", "digits_mlp"], ["resume"]], ids=" ".join)
 def test_processes_meet_where_the_flags_say_or_else_the_environment(command, data, tmp_path, capsys, monkeypatch):
     met = []

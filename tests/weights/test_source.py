@@ -33,6 +33,23 @@ def published(tmp_path, monkeypatch):
     return file, variables
 
 
+def test_a_path_from_the_home_folder_is_read_and_written(tmp_path, monkeypatch):
+    variables = variables_of(CifarResNet(depth=8))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    zoo.save_weights(variables, "~/w.safetensors")
+    assert (tmp_path / "w.safetensors").exists()
+    assert_equal(zoo.load_weights("cifar_resnet8", "~/w.safetensors"), variables)
+
+
+def test_without_a_home_folder_only_what_needs_it_is_refused(published, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])  # nobody has this number
+    assert source.cache_folder().name == "weights"  # XDG_CACHE_HOME says where
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    with pytest.raises(FileNotFoundError, match=r"~/\.cache: there is no home folder"):
+        zoo.load_weights("cifar_resnet8", "TINY_V1")
+
+
 def test_published_weights_load_by_name_and_are_fetched_once(published):
     file, variables = published
     assert_equal(zoo.load_weights("cifar_resnet8", "TINY_V1"), variables)

@@ -5,6 +5,7 @@ Read `study.py`: what most of them are. A folder a chapter; a new experiment is 
 
 import dataclasses
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -139,4 +140,5 @@ def run(arguments: Sequence[str]) -> int:
     )
     if options.workdir is None:
         options = dataclasses.replace(options, workdir=Path("runs") / f"experiment-{name}-{options.scale}")
+    options = dataclasses.replace(options, workdir=Path(os.path.expanduser(options.workdir)))
     return importlib.import_module(EXPERIMENTS[name].module).run(options)

@@ -203,7 +203,7 @@ class Workdir:
 
     def clean(self) -> None:
         """Removes what killed processes had begun to write; only who holds the lock may, on a folder of its own."""
-        for folder in (self.path, self.seen, *(self.checkpoints.glob("*/") if self.checkpoints.is_dir() else ())):
+        for folder in (self.path, self.seen, *self.checkpoints.glob("*")):
             remove_parts(folder)
 
     def withdraw(self) -> None:

@@ -52,7 +52,7 @@ def load_weights(
 
     Args:
       model: a name of `zoo.list_models()`, or a module.
-      source: the file; or what `zoo.weights.source.locate` finds: the name of published weights
+      source: the file; or what `zoo.weights.source.locate` finds: a path from ~, the name of published weights
         ("IMAGENET1K_V1"), or "hub:OWNER/REPOSITORY".
       inputs: one example without the batch axis, as for `zoo.init`, of several inputs a sequence; by default the
         catalog's. Needed where the number of channels differs, and of a module without a row.

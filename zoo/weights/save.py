@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import flax.linen as nn
 import jax
@@ -16,6 +15,7 @@ from zoo.weights.families import FAMILIES, family_of
 from zoo.weights.files import write_arrays
 from zoo.weights.problems import flat, is_ours, lies_in, misfit
 from zoo.weights.rules import Family, to_theirs
+from zoo.weights.source import at_home
 
 
 def save_weights(
@@ -30,7 +30,7 @@ def save_weights(
 
     Args:
       variables: `{"params": ..., "batch_stats": ...}`; other collections are refused.
-      path: `.safetensors`, or `.pth`, `.pt`, `.th` where torch is installed.
+      path: ~ is the home folder; `.safetensors`, or `.pth`, `.pt`, `.th` where torch is installed.
       layout: "zoo" for names such as params/stage1/block1/conv1/kernel; a name of `FAMILIES`; or, with
         `model`, another library alone, such as "torchvision".
       model: whose variables they are, a name of `zoo.list_models()` or a module.
@@ -53,7 +53,7 @@ def save_weights(
         arrays, problems = to_theirs(family, arrays)
     if problems:
         raise misfit(f"variables do not fit the layout {layout}", problems)
-    write_arrays(arrays, Path(path))
+    write_arrays(arrays, at_home(path))
 
 
 def _family_to_save(layout: str, model: str | nn.Module | None) -> Family:

@@ -24,8 +24,8 @@ def locate(entry: Entry, source: str | os.PathLike[str]) -> Path:
 
     Args:
       entry: the model's row in the catalog.
-      source: a path; the name of published weights in `entry.pretrained`, such as "IMAGENET1K_V1"; or
-        "hub:OWNER/REPOSITORY" or "hub:OWNER/REPOSITORY/FILE", for which the `hub` extra is needed.
+      source: a path, in which ~ is the home folder; the name of published weights in `entry.pretrained`, such as
+        "IMAGENET1K_V1"; or "hub:OWNER/REPOSITORY" or "hub:OWNER/REPOSITORY/FILE", for which the `hub` extra is needed.
 
     Raises:
       UnknownNameError: there are no such published weights, and no file of this name without a suffix.
@@ -36,7 +36,7 @@ def locate(entry: Entry, source: str | os.PathLike[str]) -> Path:
     if isinstance(source, str) and source.startswith(HUB):
         return _from_hub(source)
     published = {file.name: file for file in entry.pretrained}
-    path = Path(source)
+    path = at_home(source)
     if isinstance(source, str) and path.name == source and not path.suffix and not path.exists():
         if source not in published:
             raise unknown(f"weights of {entry.name}", source, published)
@@ -45,8 +45,24 @@ def locate(entry: Entry, source: str | os.PathLike[str]) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where fetched files stay: lecture-vision-zoo/weights in `XDG_CACHE_HOME`, by default ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lecture-vision-zoo" / "weights"
+    """Where fetched files stay: lecture-vision-zoo/weights in `XDG_CACHE_HOME`, by default ~/.cache.
+
+    Raises:
+      FileNotFoundError: there is no home folder.
+    """
+    return at_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lecture-vision-zoo" / "weights"
+
+
+def at_home(path: str | os.PathLike[str]) -> Path:
+    """A path with the home folder in place of ~.
+
+    Raises:
+      FileNotFoundError: there is no home folder.
+    """
+    expanded = Path(os.path.expanduser(path))
+    if expanded.parts[:1] == ("~",):
+        raise FileNotFoundError(f"{path}: there is no home folder; expected a path without ~")
+    return expanded
 
 
 def _from_hub(source: str) -> Path:
