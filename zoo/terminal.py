@@ -1,5 +1,6 @@
 """Text of others at a terminal: names of files, classes and arrays may hold anything, and not every terminal has it."""
 
+import contextlib
 import re
 import sys
 
@@ -20,4 +21,5 @@ def write_out_unknown_characters() -> None:
     """Lets both outputs of the program write out what their encoding lacks, such as \\u732b, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            with contextlib.suppress(OSError):  # it writes what it still holds, and a disk may be full
+                stream.reconfigure(errors="backslashreplace")
