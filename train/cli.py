@@ -240,15 +240,8 @@ def explain(arguments: Arguments) -> int:
     from train.use.explain import explain as draw
 
     options = {"best": chosen.best, "ema": chosen.ema}
-    draw(
-        os.path.expanduser(chosen.of),
-        chosen.image,
-        chosen.output,
-        chosen.weights,
-        chosen.layer,
-        chosen.label,
-        **options,
-    )
+    of = os.path.expanduser(chosen.of)
+    draw(of, chosen.image, chosen.output, chosen.weights, chosen.layer, chosen.label, **options)
     return 0
 
 

@@ -15,6 +15,7 @@ from train.config import Data, Optimizer
 from train.data import load, make_pipeline
 from train.engine.feed import MemoryFeed
 from train.engine.loop import NonFiniteError
+from train.engine.state import fingerprint
 from train.tasks.classification.task import Classification
 
 pytestmark = pytest.mark.usefixtures("runs")
@@ -67,6 +68,14 @@ def test_with_skip_the_run_goes_on_without_those_updates_and_counts_them(poisone
         run(changed, tmp_path / "again")
         assert run(changed, tmp_path / "again", resume=True).fingerprint == outcome.fingerprint
     assert lines(tmp_path / "again", "train")[-1]["skipped"] == 3
+
+
+@pytest.mark.filterwarnings("ignore:step .* update skipped")
+def test_a_skipped_step_leaves_an_accumulation_that_the_last_step_applies(poisoned, data, tmp_path):
+    accumulating = Optimizer("adam", accumulate=2)
+    run(recipe(data, optimizer=accumulating, on_nan="skip", epochs=1, checkpoint_every=1), tmp_path / "run")
+    after_three_updates, at_the_end = (saved(tmp_path / "run").load_variables(step)[1]["params"] for step in (7, 8))
+    assert fingerprint(after_three_updates) != fingerprint(at_the_end)
 
 
 @pytest.mark.filterwarnings("default")
