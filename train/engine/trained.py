@@ -14,7 +14,8 @@ class Trained:
     """What a recipe came to with one seed."""
 
     metrics: dict[str, float]
-    """Of the last evaluation, and as train_... those of training over its last epoch; all nan of what diverged."""
+    """Of the last evaluation, and as train_... those of training over its last epoch; nan what is not finite, and
+    all of what diverged."""
     curve: list[tuple[int, float]]
     """Training steps done, and the mean loss since those before."""
     parameters: int
@@ -46,13 +47,19 @@ def of_lines(
       diverged: what was not finite, if anything.
       ema: whether it keeps a moving average, which has metrics too.
     """
-    curve = [(line["step"], line["loss"]) for line in lines]
+    curve = [(line["step"], _finite(line["loss"])) for line in lines]
     if diverged:
         prefixes = ("", "ema_", "train_") if ema else ("", "train_")
         found = {prefix + name: math.nan for prefix in prefixes for name in names}
     else:
-        found = {**metrics, **_over_last_epoch(lines, names, steps_per_epoch)}
+        measured = {**metrics, **_over_last_epoch(lines, names, steps_per_epoch)}
+        found = {name: _finite(value) for name, value in measured.items()}
     return Trained(found, curve, parameters, seconds, diverged)
+
+
+def _finite(value: float) -> float:
+    """The value, or nan: files of results know no infinity."""
+    return value if math.isfinite(value) else math.nan
 
 
 def _over_last_epoch(lines: Sequence[Line], names: Sequence[str], steps_per_epoch: int) -> dict[str, float]:
