@@ -1,0 +1,139 @@
+"""Commands that use a run, or a model with weights: `evaluate`, `predict` and `explain`."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional
+
+from train.cli.arguments import FLAGS, Arguments, UsageError, parse
+
+
+@dataclasses.dataclass(frozen=True)
+class _OfWeights:
+    weights: Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME")] = None
+    """Instead of a run: a file of weights, or published ones such as IMAGENET1K_V1."""
+    model: Annotated[str | None, tyro.conf.arg(name="model.name", metavar="MODEL")] = None
+    """With --weights: a name of `python -m zoo list`."""
+    mean: Annotated[tuple[float, ...], tyro.conf.arg(name="augment.mean", metavar="X ...")] = ()
+    """With --weights: what to subtract from images in [0, 1]; by default as published, else nothing."""
+    std: Annotated[tuple[float, ...], tyro.conf.arg(name="augment.std", metavar="X ...")] = ()
+    """With --weights: what to divide by after that."""
+
+
+def _check_of_weights(chosen: Any, command: str, by_name: dict[str, Any], run: Sequence[Path]) -> None:
+    """Refuses options of a run with --weights, and those of weights without."""
+    options = {**by_name, "--augment.mean": chosen.mean, "--augment.std": chosen.std}
+    if chosen.weights is None:
+        if given := [name for name, value in options.items() if value]:
+            raise UsageError(f"{command}: {given[0]} goes with --weights; a run has its own")
+        return
+    of_run = {str(path): True for path in run} | {f"--{name}": getattr(chosen, name, False) for name in ("best", "ema")}
+    if given := [name for name, value in of_run.items() if value]:
+        raise UsageError(f"{command}: {given[0]} is of a run, --weights of none: leave out one of them")
+    if missing := [name for name, value in by_name.items() if value is None]:
+        raise UsageError(f"{command} --weights {chosen.weights}: expected {' and '.join(missing)} too")
+
+
+def evaluate(arguments: Arguments) -> int:
+    """Measures a run, or a model with --weights alone, on the whole held-out split."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Evaluate(_OfWeights):
+        workdir: Annotated[Positional[Path | None], tyro.conf.arg(metavar="[WORKDIR]")] = None
+        """A run's folder; none with --weights."""
+        best: bool = False
+        """Of a run, the best checkpoint instead of the last."""
+        source: Annotated[str | None, tyro.conf.arg(name="data.source", metavar="SOURCE")] = None
+        """With --weights: folder:PATH, tfds:NAME, npz:PATH or digits; its test split is measured on."""
+        data_dir: Annotated[str | None, tyro.conf.arg(name="data.data-dir", metavar="DIR")] = None
+        """With --weights: where prepared TFDS data sets are; by default TFDS's own folder."""
+        batch_size: Annotated[int, tyro.conf.arg(name="data.eval-batch-size", metavar="N")] = 100
+        """With --weights: examples a step."""
+
+    chosen = parse(Evaluate, arguments, "evaluate", description=evaluate.__doc__, config=FLAGS)
+    by_name = {"--model.name": chosen.model, "--data.source": chosen.source}
+    if chosen.weights is None and chosen.workdir is None:
+        raise UsageError(f"evaluate: expected WORKDIR, or --weights with {' and '.join(by_name)}")
+    _check_of_weights(chosen, "evaluate", by_name, [] if chosen.workdir is None else [chosen.workdir])
+    if chosen.weights is None:
+        from train.use.evaluate import evaluate_run
+
+        evaluate_run(chosen.workdir, chosen.best)
+        return 0
+    from train.config import Data
+    from train.use.classifier import classifier_of
+    from train.use.evaluate import evaluate_classifier
+
+    data = Data(chosen.source, chosen.data_dir, eval_batch_size=chosen.batch_size)
+    evaluate_classifier(classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std), data)
+    return 0
+
+
+def predict(arguments: Arguments) -> int:
+    """Predicts images with a run's model, or a model with --weights alone."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Predict(_OfWeights):
+        paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE ...")] = ()
+        """A run's folder, but with --weights none; image files of any size, resized to what the model takes."""
+        best: bool = False
+        """The best checkpoint instead of the last."""
+        ema: bool = False
+        """The moving average of the parameters, of a run that keeps one."""
+        output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+        """Where a picture an image and predictions.json are written; by default WORKDIR/predictions, and with --weights
+        nowhere."""
+
+    chosen = parse(Predict, arguments, "predict", description=predict.__doc__, config=FLAGS)
+    _check_of_weights(chosen, "predict", {"--model.name": chosen.model}, [])
+    runs = 1 if chosen.weights is None else 0
+    run, images = chosen.paths[:runs], chosen.paths[runs:]
+    if not images:
+        of = run[0] if run else "WORKDIR" if chosen.weights is None else f"--weights {chosen.weights}"
+        raise UsageError(f"predict {of}: expected one or more image files")
+    if run:
+        from train.use.predict import predict_images
+
+        predict_images(run[0], images, chosen.best, chosen.ema, chosen.output or run[0] / "predictions")
+        return 0
+    from train.use.classifier import classifier_of
+    from train.use.predict import predict_by_classifier
+
+    classifier = classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std)
+    predict_by_classifier(classifier, images, chosen.output)
+    return 0
+
+
+def explain(arguments: Arguments) -> int:
+    """Draws what a model sees in an image: what it says, why, and what each of its stages computes."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Explain:
+        of: Annotated[Positional[str], tyro.conf.arg(metavar="WORKDIR|MODEL")]
+        """A run's folder, or a model's name."""
+        image: Annotated[Positional[Path], tyro.conf.arg(metavar="IMAGE")]
+        """An image file of any size."""
+        weights: Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME")] = None
+        """Of a MODEL: a file, or published weights such as IMAGENET1K_V1; by default the first published."""
+        layer: Annotated[str | None, tyro.conf.arg(metavar="FEATURE")] = None
+        """Where Grad-CAM looks for evidence, such as stage3; by default the last map."""
+        label: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME|NUMBER")] = None
+        """The class to explain; by default the predicted one."""
+        best: bool = False
+        """Of a run, the best checkpoint instead of the last."""
+        ema: bool = False
+        """Of a run, the moving average of the variables."""
+        output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("explain.png")
+        """The picture to write."""
+
+    chosen = parse(Explain, arguments, "explain", description=explain.__doc__)
+    from train.use.explain import explain as draw
+
+    options = {"best": chosen.best, "ema": chosen.ema}
+    of = os.path.expanduser(chosen.of)
+    draw(of, chosen.image, chosen.output, chosen.weights, chosen.layer, chosen.label, **options)
+    return 0
