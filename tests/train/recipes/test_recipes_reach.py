@@ -9,15 +9,15 @@ from train.engine.console import Console
 from train.engine.loop import fit
 from train.recipes import get
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("optimised")]
 
-@pytest.mark.slow
+
 def test_the_main_job_reads_98_of_100_digits(tmp_path):
     outcome = fit(get("digits"), tmp_path / "run", console=Console(quiet=True))
     assert outcome.metrics["accuracy"] >= 0.98
     assert (tmp_path / "run" / "report.html").stat().st_size > 100_000
 
 
-@pytest.mark.slow
 def test_lenet_reads_99_of_100_digits_of_mnist(tmp_path):
     recipe = get("mnist_lenet")
     recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, data_dir=str(shared("data", "tfds"))))
