@@ -34,8 +34,6 @@ PEAKS = {  # 10^12 operations a second: bfloat16, and float32 as products of it 
     "H200": (989.0, 494.0),
     "A100": (312.0, 156.0),
     "L4": (121.0, 60.0),
-    "T4": (65.0, 8.1),
-    "v5 lite": (197.0, 98.0),
 }
 DTYPES = ("bfloat16", "float32")
 

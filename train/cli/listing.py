@@ -11,7 +11,7 @@ from train.cli.arguments import Arguments, parse
 
 def list_recipes(arguments: Arguments) -> int:
     """Lists the recipes and experiments."""
-    parse(Nothing, arguments, "list", description=list_recipes.__doc__)
+    parse(_Nothing, arguments, "list", description=list_recipes.__doc__)
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -32,7 +32,7 @@ def list_recipes(arguments: Arguments) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class Nothing:
+class _Nothing:
     pass
 
 

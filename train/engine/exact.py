@@ -28,7 +28,7 @@ def ask(exact: bool) -> None:
             os.environ["XLA_FLAGS"] = with_flag(os.environ.get("XLA_FLAGS", ""))
     elif not in_force():
         warnings.warn(
-            f"runs on this GPU will not repeat bit for bit: jax was at work before XLA_FLAGS={FLAG}=true was set. Set "
+            f"runs on this GPU need not repeat bit for bit: jax was at work before XLA_FLAGS={FLAG}=true was set. Set "
             "it first, in a notebook in the first cell after a restart; or give exactness up for speed: exact=False",
             stacklevel=3,
         )

@@ -99,7 +99,7 @@ def _reopened(recipe: Recipe, files: Workdir) -> Assembly:
     if changes := files.changes():
         warnings.warn(f"not what this run began with, so bits may differ: {'; '.join(changes)}", stacklevel=2)
     if learned is not None and not (exact.in_force() and exact.was_exact(files.read_card())):
-        warnings.warn("this run does not repeat bit for bit: on its GPU, kernels are not exact", stacklevel=2)
+        warnings.warn("this run need not repeat bit for bit: on its GPU, kernels are not exact", stacklevel=2)
     rest = {**assembly.origin(), "exact": exact.in_force()} if learned is None else {}
 
     def tidy() -> None:

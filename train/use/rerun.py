@@ -32,7 +32,7 @@ def rerun(path: Path, console: Console | None = None) -> int:
         return 0
     console.say(f"different: {expected} was, {outcome.fingerprint} is")
     if not (exact.was_exact(files.read_card()) and exact.in_force()):
-        console.say("  as was to be expected: on a GPU without exact kernels no two runs are the same")
+        console.say("  which says nothing: on a GPU without exact kernels two runs need not be the same")
     for change in files.changes():
         console.say(f"  {change}")
     return 1
