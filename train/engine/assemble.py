@@ -6,7 +6,6 @@ the feed of training batches, and the programs of an evaluation.
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +22,7 @@ from train import data
 from train.config import Recipe, RecipeError, flatten
 from train.data.fields import Facts, Spec, describe
 from train.engine import hosts, transfer
+from train.engine.digests import digests
 from train.engine.feed import Feed, GrainFeed, MemoryFeed, choose_steps_per_dispatch
 from train.engine.network import make_network, model_inputs
 from train.engine.optim import Rates, make_optimizer, make_schedule
@@ -32,9 +32,6 @@ from train.engine.step import Update, make_evaluate, make_predict, make_update
 from train.store.files import is_text
 from train.tasks import fitted, make_task, restore_task
 from train.tasks.protocol import Batch, Task
-
-_DIGESTED = (data.Kind.LABEL, data.Kind.VALUE, data.Kind.TOKENS, data.Kind.BOXES, data.Kind.KEYPOINTS)
-_ROWS_DIGESTED = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +145,7 @@ class Assembly:
                 "test_examples": len(self.test),
                 "fields": {name: {**field._asdict(), "kind": str(field.kind)} for name, field in spec.items()},
                 "facts": facts._asdict(),
-                "digests": _digests(self.train),
+                "digests": digests(self.train),
             },
             "task": {"kind": self.recipe.task.kind, "fitted": fitted(self.task)},
             "metrics": [metric._asdict() for metric in self.task.metrics],
@@ -341,19 +338,3 @@ def init_key(seed: int) -> Key[Array, ""]:
     """Draws the initial parameters of a run."""
     # A program that draws with this generator compiles four times faster than with jax's default one.
     return jax.random.key(seed, impl="rbg")
-
-
-def _digests(source: data.Source) -> dict[str, str]:
-    """A digest of what is said of some examples, spread over all: a run that goes on knows its data again by it.
-
-    Pixels are left out: another version of a decoder may give others.
-    """
-    rows = np.unique(np.linspace(0, len(source) - 1, _ROWS_DIGESTED).round().astype(int))
-    found = {}
-    for name, field in source.spec.items():
-        if field.kind in _DIGESTED:
-            digest = hashlib.sha256()
-            for row in rows:
-                digest.update(np.ascontiguousarray(source.peek(int(row), name)).astype(field.dtype).tobytes())
-            found[name] = digest.hexdigest()[:16]
-    return found
