@@ -60,6 +60,7 @@ def _portable(model: nn.Module) -> nn.Module:
     """The model without calls of cuDNN, in it and in the models that are its parts."""
     parts = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if field.name != "parent"}
     changes = {name: _portable(part) for name, part in parts.items() if isinstance(part, nn.Module)}
+    changes = {name: part for name, part in changes.items() if part is not parts[name]}
     if parts.get("fused"):
         changes["fused"] = False
-    return model.clone(**changes)
+    return model.clone(**changes) if changes else model
