@@ -154,9 +154,7 @@ def test_an_evaluation_can_be_given_up_between_two_batches(model, data):
     assert next(asked, "asked three times") == "asked three times"
 
 
-@pytest.mark.parametrize(
-    ("pipeline", "limit", "sent_again"), [("auto", 2**30, 0), ("auto", 0, 6), ("grain", 2**30, 6)]
-)
+@pytest.mark.parametrize(("pipeline", "limit", "sent_again"), [("auto", 2**30, 0), ("auto", 0, 6), ("grain", 2**30, 6)])
 def test_a_small_split_is_sent_to_the_devices_once(pipeline, limit, sent_again, model, data, monkeypatch):
     variables, average, _ = model
     monkeypatch.setattr("train.data.pipeline.MEMORY_LIMIT", limit)
