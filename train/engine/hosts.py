@@ -18,15 +18,15 @@ from train.config import LostProcessError, RunError
 T = TypeVar("T")
 
 _LONGEST = 2000  # bytes of an error that the others hear of
-_HEARTBEAT = 80  # seconds without a sign of life after which jax takes a process for dead, and ends the others
+_PATIENCE = 80  # seconds that jax waits for another process's sign of life, and at the end for its end
 _OF_OTHERS = re.compile(r"gloo|nccl|heartbeat|barrier|coordination service|connection|socket|peer", re.IGNORECASE)
 
 
 def join(coordinator: str, processes: int | None, process: int | None) -> None:
     """Makes this process one of several that train together; before anything asks for devices.
 
-    When one of them ends without a word, what the others compute with it fails at once, see `together`, or they are
-    ended by jax: at once where it was the first, else 80 s after its last sign of life.
+    When one of them is lost, what the others compute with it fails at once, see `together`, or jax ends them: at once
+    where it was the first, else 80 s after its last sign of life. One that fails alone is waited for as long.
 
     Args:
       coordinator: "host:port" of the first, where all meet.
@@ -37,7 +37,13 @@ def join(coordinator: str, processes: int | None, process: int | None) -> None:
       RunError: they do not meet.
     """
     try:
-        jax.distributed.initialize(coordinator, processes, process, heartbeat_timeout_seconds=_HEARTBEAT)
+        jax.distributed.initialize(
+            coordinator,
+            processes,
+            process,
+            heartbeat_timeout_seconds=_PATIENCE,
+            shutdown_timeout_seconds=_PATIENCE,
+        )
     except (RuntimeError, ValueError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(f"the processes do not meet at {coordinator}: {said}") from error
