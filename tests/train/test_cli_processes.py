@@ -10,7 +10,7 @@ from train.engine.loop import Outcome
 @pytest.mark.parametrize("command", [["fit", "digits_mlp"], ["resume"]], ids=" ".join)
 def test_processes_meet_where_the_flags_say_or_else_the_environment(command, data, tmp_path, capsys, monkeypatch):
     met = []
-    monkeypatch.setattr("jax.distributed.initialize", lambda *meeting: met.append(meeting))
+    monkeypatch.setattr("jax.distributed.initialize", lambda *meeting, **_: met.append(meeting))
     monkeypatch.setattr("train.engine.loop.fit", lambda *_, **__: Outcome(1, {}, "f"))
     if command == ["resume"]:
         command = ["resume", begin(recipe(data), tmp_path / "run")]
@@ -30,7 +30,8 @@ def test_processes_meet_where_the_flags_say_or_else_the_environment(command, dat
 
 
 def test_processes_that_do_not_meet_are_an_error_of_one_line(capsys, monkeypatch):
-    def fail(*_):
+    def fail(*_, heartbeat_timeout_seconds, shutdown_timeout_seconds):
+        assert max(heartbeat_timeout_seconds, shutdown_timeout_seconds) < 90  # a lost one is not waited for longer
         raise RuntimeError("DEADLINE_EXCEEDED: no answer\nin many lines")
 
     monkeypatch.setattr("jax.distributed.initialize", fail)

@@ -137,6 +137,18 @@ def test_skipping_a_batch_that_is_not_finite_changes_the_step_alone(config):
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(good))
 
 
+def test_of_accumulated_steps_the_one_that_is_not_finite_is_left_out_and_the_next_takes_its_place():
+    model, config = Net(), Optimizer("sgd", accumulate=2)
+    update, start = compiled(model, config, skip_nonfinite=True), state_of(model, config)
+    other = images_and_labels(seed=1)
+    waiting, _ = run(update, start, [BATCH, BROKEN])
+    skipped, _ = run(update, start, [BATCH, BROKEN, other])
+    never, _ = run(update, start, [BATCH, other])
+    assert fingerprint(waiting.params) == fingerprint(start.params)
+    assert fingerprint(never.params) != fingerprint(start.params)
+    assert fingerprint(skipped) == fingerprint(never.replace(step=np.int32(3)))
+
+
 def test_without_skipping_a_batch_that_is_not_finite_is_reported():
     _, (good, bad) = run(compiled(Net()), state_of(Net()), [BATCH, BROKEN])
     assert (good["finite"], bad["finite"]) == (1, 0)
