@@ -21,10 +21,11 @@ from zoo.catalog import Input, create, describe
 from zoo.catalog.inputs import random_batch
 from zoo.flops import count_flops
 
-CALLS = {"cpu": 1}
-"""How many calls of a program a round has, by platform; elsewhere `CALLS_AHEAD`."""
 CALLS_AHEAD = 10
-"""On an accelerator, where a call returns at once: to wait after each would be to time the way there and back."""
+"""Calls of a program in a round, but on a CPU, where it is one.
+
+On an accelerator a call returns at once: to wait after each would be to time the way there and back.
+"""
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -147,7 +148,7 @@ def timed(function: Callable, arguments: tuple, rounds: int, in_place: bool = Fa
     compiled = jax.jit(function, donate_argnums=(0,) if in_place else ()).lower(*arguments).compile()
     took = time.perf_counter() - started
     first, *others = arguments
-    calls = CALLS.get(jax.default_backend(), CALLS_AHEAD)
+    calls = 1 if jax.default_backend() == "cpu" else CALLS_AHEAD
     milliseconds = []
     for turn in range(rounds + 1):
         started = time.perf_counter()

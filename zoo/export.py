@@ -5,6 +5,7 @@ Path("model.jax").write_bytes(exported.serialize())
 logits = jax.export.deserialize(Path("model.jax").read_bytes()).call(variables, images)
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ def export_model(
 ) -> export.Exported:
     """The program of (variables, *inputs) that `model.apply` is at evaluation, for batches of any size.
 
+    Kernels of cuDNN are not part of it (`fused`): jax promises no format for their calls.
+
     Args:
       model: the network.
       variables: its parameters and statistics, or their shapes and types; they do not become part of the program.
@@ -48,5 +51,16 @@ def export_model(
     """
     (size,) = export.symbolic_shape("batch") if batch is None else (batch,)
     examples = [jax.ShapeDtypeStruct((size, *one.shape), one.dtype) for one in as_inputs(*inputs)]
+    model = _portable(model)
     program = jax.jit(lambda variables, *batch: model.apply(variables, *batch, **call_options))
     return export.export(program, platforms=tuple(platforms))(variables, *examples)
+
+
+def _portable(model: nn.Module) -> nn.Module:
+    """The model without calls of cuDNN, in it and in the models that are its parts."""
+    parts = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if field.name != "parent"}
+    changes = {name: _portable(part) for name, part in parts.items() if isinstance(part, nn.Module)}
+    changes = {name: part for name, part in changes.items() if part is not parts[name]}
+    if parts.get("fused"):
+        changes["fused"] = False
+    return model.clone(**changes) if changes else model

@@ -8,7 +8,8 @@ Every line is measured in a process of its own, so that its peak of memory is it
 A training step is forward and backward pass and plain gradient descent, in place. Float32 is what each library makes
 of it: TF32 products on a GPU that has them, for torch by `allow_tf32`. The share of peak counts a step as three times
 the inference's operations, and is of the peaks below, dense; a chip that is not among them has none. Torch is
-compiled, in channels_last, where torch and torchvision are installed.
+compiled, in channels_last, where torch and torchvision are installed. Attention by cuDNN is compared with XLA's in
+`tests.benchmarks.attention`.
 """
 
 import argparse

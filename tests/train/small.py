@@ -156,3 +156,17 @@ def make_state(model, optimizer, *inputs, seed=0, ema=False) -> TrainState:
     shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
     variables = jax.tree_util.tree_map_with_path(draw, shapes)
     return jax.jit(lambda tree, key: initial_state(tree, optimizer, key, ema))(variables, jax.random.key(seed))
+
+
+def steps(optimizer, params, grads):
+    """The parameters after a step with each gradient, and the optimiser's last state."""
+
+    @jax.jit
+    def step(params, state, grad):
+        updates, state = optimizer.update(grad, state, params)
+        return optax.apply_updates(params, updates), state
+
+    state = optimizer.init(params)
+    for grad in grads:
+        params, state = step(params, state, grad)
+    return jax.device_get(params), state

@@ -1,10 +1,6 @@
-"""The command line: help that reads well, typos that are answered, exit codes, and no traceback."""
+"""The command line: help that reads well, typos that are answered, errors of one line and exit codes."""
 
-import dataclasses
-import json
-import os
 import re
-import signal
 import subprocess
 import sys
 
@@ -12,28 +8,10 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.train import harness
-from tests.train.harness import ROOT, begin, lines, recipe
+from tests.train.command import call
+from tests.train.harness import ROOT
 from train import cli
-from train.config import Classification, Recipe, flatten
-from train.config.tasks.sphere import SphereClassification, SphereJoint
-from train.engine.console import discard
-from train.engine.loop import Outcome
-from train.recipes import get
-from train.store.workdir import Workdir
-
-
-def call(capsys, *arguments):
-    """The exit code and both outputs of a command, as a shell would see them; ends of lines are spaces."""
-    try:
-        code = cli.main([str(argument) for argument in arguments])
-    except SystemExit as exit:  # tyro's
-        code = exit.code
-    printed = capsys.readouterr()
-    return code, printed.out, re.sub(r"[\s│]+", " ", printed.err)
-
-
-# ---- help ----
+from train.config import Recipe, flatten
 
 
 def test_help_names_every_command_and_fits_a_terminal(capsys):
@@ -90,9 +68,6 @@ def test_what_trains_nothing_starts_without_what_is_heavy(arguments, unwanted):
     script = f"import sys, train.cli as c; c.main({arguments}); print(*(m for m in {unwanted} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].strip() == ""
-
-
-# ---- typos ----
 
 
 @pytest.mark.parametrize(
@@ -184,186 +159,3 @@ def test_files_of_a_run_that_are_damaged_are_named(tmp_path, capsys):
 
 def test_the_version_is_that_of_the_package(capsys):
     assert call(capsys, "--version")[:2] == (0, f"lecture-vision-zoo {zoo.__version__}\n")
-
-
-def test_a_reader_that_goes_away_is_no_error():
-    command = f"{sys.executable} -m train list | true"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-
-
-def test_a_full_standard_error_ends_nothing(monkeypatch):
-    with open("/dev/full", "w", buffering=1) as stream:
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stderr", stream)
-            cli._show_warning("something", UserWarning, "file.py", 1)
-            assert cli.main(["fti"]) == 2
-        discard(stream)
-
-
-def test_standard_streams_that_are_closed_are_opened_to_nowhere(monkeypatch):
-    monkeypatch.setattr(sys, "stdout", None)
-    assert cli.main(["--version"]) == 0
-    assert sys.stdout.name == os.devnull
-    sys.stdout.close()
-
-
-def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
-    def fail(arguments):
-        raise ZeroDivisionError
-
-    monkeypatch.setitem(cli.COMMANDS, "list", (fail, "", ""))
-    with pytest.raises(ZeroDivisionError):
-        cli.main(["list"])
-
-
-def test_an_interrupt_is_exit_code_130_without_a_traceback(monkeypatch, capsys):
-    def interrupted(arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setitem(cli.COMMANDS, "list", (interrupted, "", ""))
-    assert call(capsys, "list") == (130, "", "stopped ")
-
-
-# ---- commands ----
-
-
-@pytest.mark.usefixtures("runs")
-def test_fit_takes_fields_of_the_recipe_and_counts_up_its_folders(data, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    options = ["--data.source", f"npz:{data}", "--data.batch-size", "8", "--data.eval-batch-size", "8"]
-    options += ["--steps", "4", "--model.options", "hidden=(4,)", "activation=tanh"]
-    for folder in ("digits_mlp", "digits_mlp-2"):
-        code, out, error = call(capsys, "fit", "digits_mlp", *options)
-        assert (code, error) == (0, "")
-        written = Workdir(tmp_path / "runs" / folder).read_recipe()
-        assert (written.steps, written.model.options) == (4, ("hidden=(4,)", "activation=tanh"))
-    assert "step 4" in out
-    assert f"runs/{folder}/report.html" in out
-    code, _, error = call(capsys, "fit", "digits_mlp", *options, "--workdir", "runs/digits_mlp", "--seed", "1")
-    assert code == 1
-    assert "seed: 0 -> 1" in error
-
-
-@pytest.mark.usefixtures("runs")
-def test_without_a_command_the_default_recipe_is_trained(capsys, monkeypatch):
-    seen = []
-    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: seen.append(recipe) or Outcome(1, {}, "f"))
-    assert call(capsys)[0] == 0
-    assert call(capsys, "--epochs", "1")[0] == 0
-    assert call(capsys, "fit", "--epochs", "2")[0] == 0
-    default = get(cli.DEFAULT_RECIPE)
-    assert seen == [default, dataclasses.replace(default, epochs=1), dataclasses.replace(default, epochs=2)]
-
-
-@pytest.mark.usefixtures("runs")
-def test_fit_takes_another_task_and_its_settings(capsys, monkeypatch):
-    seen = []
-    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: seen.append(recipe.task) or Outcome(1, {}, "f"))
-    for arguments in (["--task.kind", "sphere_classification", "--task.dims", "5"], ["--task.kind=sphere_joint"]):
-        assert call(capsys, "fit", "digits", *arguments)[0] == 0
-    assert call(capsys, "fit", "digits", "--task.kind", "classification", "--task.label-smoothing", "0.1")[0] == 0
-    assert seen == [SphereClassification(dims=5), SphereJoint(), Classification(label_smoothing=0.1)]
-    help_of_task = call(capsys, "fit", "digits", "--task.kind", "sphere_regression", "--help")[1]
-    assert "--task.bounds" in help_of_task
-    assert "--task.label-smoothing" not in help_of_task
-
-
-@pytest.fixture
-def homeless(monkeypatch):
-    """Nobody has this number, as in a container that runs as another user."""
-    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
-    for name in ("HOME", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def test_without_a_home_folder_programs_are_compiled_anew(homeless, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("train.engine.loop.fit", lambda *_, **__: Outcome(1, {}, "f"))
-    assert call(capsys, "fit", "digits_mlp", "--workdir", tmp_path / "run") == (0, "", "")
-    code, _, error = call(capsys, "fit", "digits_mlp", "--workdir", "~/run")
-    assert (code, error) == (2, "error: ~/run: there is no home folder; expected a path without ~ ")
-
-
-def test_the_home_folder_is_meant_by_a_tilde_that_no_shell_expanded(capsys, monkeypatch, tmp_path):
-    paths = []
-    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: paths.append(path) or Outcome(1, {}, "f"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert call(capsys, "fit", "digits_mlp", "--workdir=~/run")[0] == 0
-    assert paths == [tmp_path / "run"]
-    assert f"{tmp_path}/none holds no run" in call(capsys, "resume", "~/none")[2]
-
-
-@pytest.mark.parametrize("command", [["fit", "digits_mlp"], ["resume"]], ids=" ".join)
-def test_processes_meet_where_the_flags_say_or_else_the_environment(command, data, tmp_path, capsys, monkeypatch):
-    met = []
-    monkeypatch.setattr("jax.distributed.initialize", lambda *meeting: met.append(meeting))
-    monkeypatch.setattr("train.engine.loop.fit", lambda *_, **__: Outcome(1, {}, "f"))
-    if command == ["resume"]:
-        command = ["resume", begin(recipe(data), tmp_path / "run")]
-    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "there:2")
-    assert call(capsys, *command, "--coordinator", "here:1", "--num-processes", "3", "--process-id", "2")[0] == 0
-    assert call(capsys, *command)[0] == 0  # jax knows some clusters
-    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
-    monkeypatch.setenv("JAX_PROCESS_ID", "0")
-    assert call(capsys, *command)[0] == 0
-    assert met == [("here:1", 3, 2), ("there:2", None, None), ("there:2", 2, 0)]
-    monkeypatch.setenv("JAX_PROCESS_ID", "first")
-    code, _, error = call(capsys, *command)
-    assert (code, error) == (2, "error: JAX_NUM_PROCESSES, JAX_PROCESS_ID: expected whole numbers, got '2', 'first' ")
-    monkeypatch.delenv("JAX_COORDINATOR_ADDRESS")
-    code, _, error = call(capsys, *command)
-    assert (code, "JAX_COORDINATOR_ADDRESS is missing" in error) == (2, True)
-
-
-def test_processes_that_do_not_meet_are_an_error_of_one_line(capsys, monkeypatch):
-    def fail(*_):
-        raise RuntimeError("DEADLINE_EXCEEDED: no answer\nin many lines")
-
-    monkeypatch.setattr("jax.distributed.initialize", fail)
-    code, _, error = call(capsys, "fit", "--coordinator", "here:1", "--num-processes", "2", "--process-id", "1")
-    assert (code, error) == (1, "error: the processes do not meet at here:1: DEADLINE_EXCEEDED: no answer ")
-
-
-@pytest.mark.usefixtures("runs")
-def test_evaluate_and_resume_of_a_finished_run(whole, capsys):
-    path, outcome = whole
-    code, out, _ = call(capsys, "evaluate", path)
-    assert code == 0
-    assert re.search(rf"accuracy\W+{100 * outcome.metrics['accuracy']:.2f} %", out)
-    assert re.search(rf"ema accuracy\W+{100 * outcome.metrics['ema_accuracy']:.2f} %", out)
-    code, out, _ = call(capsys, "resume", path)
-    assert code == 0
-    assert f"{path} is finished: nothing to resume" in out
-
-
-@pytest.mark.usefixtures("runs")
-def test_rerun_says_whether_the_bits_are_the_same(whole, data, tmp_path, capsys):
-    path = tmp_path / "copy"
-    path.mkdir()
-    for name in ("recipe.json", "fingerprint.json", "report.html"):
-        (path / name).write_bytes((whole[0] / name).read_bytes())
-    code, out, _ = call(capsys, "rerun", path)
-    assert code == 0
-    assert f"identical, bit for bit: {whole[1].fingerprint}" in out
-    assert lines(tmp_path / "copy-rerun", "eval") == lines(whole[0], "eval")
-    (path / "fingerprint.json").write_text(json.dumps({"fingerprint": "abc"}))
-    card = Workdir(path).read_card()
-    card["versions"]["jax"] = "0.1"
-    Workdir(path).card.write_text(json.dumps(card))
-    code, out, _ = call(capsys, "rerun", path)
-    assert code == 1
-    assert f"different: abc was, {whole[1].fingerprint} is" in out
-    assert "jax: 0.1 -> " in out
-
-
-@pytest.mark.usefixtures("runs")
-def test_two_interrupts_stop_a_run_in_the_middle_of_a_step_without_a_traceback(data, tmp_path):
-    path = begin(recipe(data), tmp_path / "run")
-    process = harness.start(["resume", str(path)], HARNESS_PAUSE="600")
-    assert process.stderr.readline() == "step\n"
-    process.send_signal(signal.SIGINT)
-    assert process.stderr.readline() == "\n"
-    assert process.stderr.readline() == "SIGINT: stopping after this step; again to stop at once\n"
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (130, "stopped\n")

@@ -66,6 +66,8 @@ def main(arguments: Arguments | None = None) -> int:
             raise
         _complain(f"error: {error}")
         _let_go_of_output()
+        if _is_of_lost_process(error):
+            os._exit(code)  # an orderly end would wait for that process too
         return code
 
 
@@ -131,6 +133,10 @@ def _let_go_of_output() -> None:
         from train.engine.console import discard
 
         discard(sys.stdout)
+
+
+def _is_of_lost_process(error: Exception) -> bool:
+    return isinstance(error, importlib.import_module("train.config").LostProcessError)
 
 
 def _exit_code(error: Exception) -> int | None:

@@ -6,7 +6,7 @@ Read `recipe.py` first, then the parts that it names; `task.py` has the table of
 from train.config.augmentation import Augment
 from train.config.codec import differences, flat_names, flatten, from_dict, to_dict
 from train.config.data import Data
-from train.config.errors import DataError, RecipeError, RunError
+from train.config.errors import DataError, LostProcessError, RecipeError, RunError
 from train.config.metric import LOSS, Metric, shown
 from train.config.model import Model, model_options
 from train.config.optimizer import Optimizer, Schedule
@@ -20,6 +20,7 @@ __all__ = [
     "Classification",
     "Data",
     "DataError",
+    "LostProcessError",
     "Metric",
     "Model",
     "Optimizer",

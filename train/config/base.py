@@ -1,6 +1,7 @@
 """What every part of a recipe is: a frozen dataclass of plain values that checks itself."""
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -25,7 +26,9 @@ class Config:
     def __post_init__(self) -> None:
         if misfits := self._misfits():
             raise RecipeError("; ".join(misfits))
-        bad = [f"{self._path(name)}={getattr(self, name)!r}" for name, fine in self.ranges().items() if not fine]
+        fine = {field.name: not _has_nan(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        fine |= {name: is_in for name, is_in in self.ranges().items() if fine.get(name, True)}
+        bad = [f"{self._path(name)}={getattr(self, name)!r}" for name in fine if not fine[name]]
         if bad:
             raise RecipeError(f"out of range: {', '.join(bad)}")
         if large := [name for name, most in self.most.items() if (getattr(self, name) or 0) > most]:
@@ -55,6 +58,10 @@ class Config:
 
 def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
+
+
+def _has_nan(value: Any) -> bool:
+    return any(map(_has_nan, value)) if isinstance(value, tuple) else isinstance(value, float) and math.isnan(value)
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -37,7 +37,8 @@ class Data(Config):
     """Two angles in degrees, between which each image is turned once; the angle is its target. Needs images of one
     size: not with crop or canvas."""
     pipeline: Literal["auto", "memory", "grain"] = "auto"
-    """memory keeps the whole set on the device, grain reads it with workers; auto: memory up to 1 GiB."""
+    """memory keeps the whole set on the device, grain reads it with workers; auto: memory up to 1 GiB. Unless it is
+    grain, a held-out split up to 1 GiB stays on the device too, once it was evaluated."""
     workers: int = 0
     """Worker processes of the grain pipeline; 0 reads in the main process."""
     batch_size: int = 128

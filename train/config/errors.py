@@ -5,6 +5,10 @@ class RunError(Exception):
     """A run cannot go on, through no fault of the program; the message says why, and what to do."""
 
 
+class LostProcessError(RunError):
+    """What several processes compute together failed: another of them ended, or cannot be reached."""
+
+
 class RecipeError(ValueError):
     """A recipe asks for something impossible; the message says what."""
 

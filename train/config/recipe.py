@@ -61,7 +61,8 @@ class Recipe(Config):
     exact: bool = True
     """On a GPU, use only kernels that give the same bits each time, some of them slower; elsewhere all do."""
     on_nan: Literal["stop", "skip"] = "stop"
-    """A loss or gradient that is not finite stops the run, or its update is skipped and counted."""
+    """A loss or gradient that is not finite stops the run, or its update is skipped and counted. Of accumulated steps
+    that one alone is left out: the update waits for the next, and after the run's last step it is not made."""
 
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""

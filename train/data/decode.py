@@ -84,8 +84,16 @@ def read_image(
     Raises:
       DataError: the file is missing or is not an image.
     """
+    with opened(path, path) as image:
+        return held_out(upright(image), field, framing)
+
+
+def held_out(
+    image: Image.Image, field: Field, framing: Still | None = None
+) -> UInt8[np.ndarray, "height width channels"]:
+    """An open image, turned upright before, as the held-out data had it; see `read_image`."""
     height, width, channels = field.shape
-    image = read_picture(path, "L" if channels == 1 else "RGB")
+    image = eight_bits(image).convert("L" if channels == 1 else "RGB")
     if framing is not None:
         return framing.picture(image)
     if image.size != (width, height):

@@ -7,7 +7,7 @@ Read in this order:
 - `step.py`: one update, one evaluation, one prediction, as pure functions of `state.py`'s state;
 - `network.py`: the recipe's model with what the task has on top;
 - `placement.py` and `feed.py`: where arrays live, and how batches reach the step;
-- `evaluator.py`, `meter.py`, `progress.py`, `finish.py`: what is measured, said and left behind;
+- `evaluator.py` and `held_out.py`, `meter.py`, `progress.py`, `finish.py`: what is measured, said and left behind;
 - `optim.py`, `transfer.py`: optimisers, schedules, frozen layers;
   `seeds.py`, `side_by_side.py`, `trained.py`: many seeds of a recipe;
 - `hosts.py`, `interrupt.py`, `console.py`: other processes, signals, a person.

@@ -1,11 +1,12 @@
 """Evaluation on the held-out split: exact sums over every example, each counted once, and predictions as they come.
 
 Totals are summed at every evaluation. Predictions are made only for a judge, a page, or the few examples that a task
-follows over a run; they stream through, so that memory does not grow with the split.
+follows over a run; they stream through, so that memory does not grow with the split. The examples of a small split
+stay on the devices from the first evaluation on, see `train.engine.held_out`.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -13,10 +14,11 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from train import data
-from train.data.pipeline import MEMORY_LIMIT
-from train.data.source import Arrays, bytes_of
+from train.data.pipeline import is_small
+from train.data.source import Arrays
 from train.engine import hosts
 from train.engine.assemble import Assembly
+from train.engine.held_out import HeldOut
 from train.engine.state import TrainState
 from train.tasks.protocol import Judge, Page, Totals
 
@@ -72,7 +74,7 @@ class Evaluator:
         """The task's page, after it saw every held-out example with what is predicted of it."""
         page = self._assembly.task.page()
         variables = self._assembly.placement.to_portable(state).variables()
-        for batch, predicted in self._predictions(variables, self._batches()):
+        for batch, predicted in self._predictions(variables, self._batches):
             page.add(batch, predicted)
         return hosts.merged(page)
 
@@ -83,22 +85,22 @@ class Evaluator:
 
     def seen(self, state: TrainState) -> dict[str, np.ndarray]:
         """What the task remembers of those examples now."""
-        task, test, count = self._assembly.task, self._test, self._assembly.task.seen
-        if not count:
+        task = self._assembly.task
+        if not task.seen:
             return {}
         variables = self._assembly.placement.to_portable(state).variables()
-        few = data.Subset(test, np.arange(min(count, len(test))))
-        parts = [task.remember(*pair) for pair in self._predictions(variables, self._batches_of(few))]
+        parts = [task.remember(*pair) for pair in self._predictions(variables, self._few)]
         gathered = [hosts.rows_of_all(dict(part)) for part in parts]
         return {name: np.concatenate([part[name] for part in gathered]) for name in gathered[0]}
 
     def _totals(self, variables: PyTree[Array], stop: Stop) -> tuple[PyTree[np.ndarray] | None, Judge | None]:
         """The sums over the split, added in double precision on the host, one batch late; and a judge of it."""
         judge, total, running = self._assembly.task.judge(), None, None
-        for batch in self._batches():
+        batches = self._batches
+        pairs = ((None, arrays) for arrays in batches.on_devices()) if judge is None else batches.pairs()
+        for batch, arrays in pairs:
             if stop():
                 return None, None
-            arrays = self._assembly.placement.shard(batch)
             sums = self._evaluate(variables, arrays)
             if judge is not None:
                 judge.add(*self._on_the_host(batch, self._predict(variables, arrays)))
@@ -107,10 +109,10 @@ class Evaluator:
             running = sums
         return _added(total, running), judge
 
-    def _predictions(self, variables: PyTree[Array], batches: Iterable[Arrays]) -> Iterator[tuple[Arrays, Any]]:
+    def _predictions(self, variables: PyTree[Array], batches: HeldOut) -> Iterator[tuple[Arrays, Any]]:
         """Batches of real examples with what is predicted of them, both on the host."""
-        for batch in batches:
-            yield self._on_the_host(batch, self._predict(variables, self._assembly.placement.shard(batch)))
+        for batch, arrays in batches.pairs():
+            yield self._on_the_host(batch, self._predict(variables, arrays))
 
     def _on_the_host(self, batch: Arrays, predicted: PyTree[Array]) -> tuple[Arrays, Any]:
         mask, predicted = batch["mask"], self._assembly.placement.local(predicted)
@@ -119,22 +121,34 @@ class Evaluator:
     @functools.cached_property
     def _test(self) -> data.Source:
         """The held-out split; decoded once where it is so small that a training set would stay on the device."""
-        return data.in_memory(self._assembly.test) if self._keeps else self._assembly.test
+        return data.in_memory(self._assembly.test) if self._is_small else self._assembly.test
 
-    @property
-    def _keeps(self) -> bool:
-        return bytes_of(self._assembly.test) <= MEMORY_LIMIT
+    @functools.cached_property
+    def _is_small(self) -> bool:
+        return is_small(self._assembly.test)
 
     @functools.cached_property
     def _predict(self) -> Callable[..., Any]:
         return self._assembly.placement.predict(self._assembly.predict())
 
-    def _batches(self) -> Iterable[Arrays]:
-        return self._batches_of(self._test, 0 if self._keeps else self._assembly.recipe.data.workers)
+    @functools.cached_property
+    def _batches(self) -> HeldOut:
+        """Those of the split."""
+        return self._batches_of(self._test, 0 if self._is_small else self._assembly.recipe.data.workers)
 
-    def _batches_of(self, source: data.Source, workers: int = 0) -> Iterable[Arrays]:
-        size = self._assembly.eval_batch_size
-        return data.evaluation_batches(source, size, workers, jax.process_index(), hosts.count())
+    @functools.cached_property
+    def _few(self) -> HeldOut:
+        """Those of the examples that the task follows."""
+        count = min(self._assembly.task.seen, len(self._test))
+        return self._batches_of(data.Subset(self._test, np.arange(count)))
+
+    def _batches_of(self, source: data.Source, workers: int = 0) -> HeldOut:
+        """Batches of this process; they stay on the devices where a training set would, unless it is not to."""
+        assembly = self._assembly
+        part = workers, jax.process_index(), hosts.count()
+        read = functools.partial(data.evaluation_batches, source, assembly.eval_batch_size, *part)
+        stays = self._is_small and assembly.recipe.data.pipeline != "grain"
+        return HeldOut(read, assembly.placement.shard, stays)
 
 
 def _added(total: PyTree[np.ndarray] | None, sums: PyTree[Array]) -> PyTree[np.ndarray]:

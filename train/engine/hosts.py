@@ -5,6 +5,7 @@ With one process nothing here does anything.
 
 import contextlib
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,15 +13,20 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from train.config import RunError
+from train.config import LostProcessError, RunError
 
 T = TypeVar("T")
 
 _LONGEST = 2000  # bytes of an error that the others hear of
+_PATIENCE = 80  # seconds that jax waits for another process's sign of life, and at the end for its end
+_OF_OTHERS = re.compile(r"gloo|nccl|heartbeat|barrier|coordination service|connection|socket|peer", re.IGNORECASE)
 
 
 def join(coordinator: str, processes: int | None, process: int | None) -> None:
     """Makes this process one of several that train together; before anything asks for devices.
+
+    When one of them is lost, what the others compute with it fails at once, see `together`, or jax ends them: at once
+    where it was the first, else 80 s after its last sign of life. One that fails alone is waited for as long.
 
     Args:
       coordinator: "host:port" of the first, where all meet.
@@ -31,7 +37,13 @@ def join(coordinator: str, processes: int | None, process: int | None) -> None:
       RunError: they do not meet.
     """
     try:
-        jax.distributed.initialize(coordinator, processes, process)
+        jax.distributed.initialize(
+            coordinator,
+            processes,
+            process,
+            heartbeat_timeout_seconds=_PATIENCE,
+            shutdown_timeout_seconds=_PATIENCE,
+        )
     except (RuntimeError, ValueError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(f"the processes do not meet at {coordinator}: {said}") from error
@@ -79,6 +91,32 @@ def first_holds(held: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
         first_does(lambda: stack.enter_context(held))
         yield
         barrier("done")  # not after an error, which the others may not have
+
+
+@contextlib.contextmanager
+def together(remedy: str, let_go: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Says in a line when what several processes compute fails because one of them is not there any more.
+
+    jax does not tell which one, nor whether it ended or cannot be reached. Errors of another kind pass.
+
+    Args:
+      remedy: what to do then.
+      let_go: called then, of what would wait for all processes.
+
+    Raises:
+      LostProcessError: as said.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        said = (str(error).splitlines() or [""])[0]
+        if count() == 1 or not _OF_OTHERS.search(said):
+            raise
+        let_go()
+        raise LostProcessError(
+            f"another process of this run has ended, or cannot be reached ({said[:200]}): what it printed says more; "
+            f"once all have ended, {remedy}"
+        ) from error
 
 
 def path_from_first(choose: Callable[[], Path]) -> Path:

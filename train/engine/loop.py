@@ -60,12 +60,13 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
       DataError: the examples cannot be read.
       CheckpointError: there are checkpoints and none can be read, or the last could not be written.
       NonFiniteError: the loss was not finite and the recipe says to stop.
+      LostProcessError: another process of the run ended.
     """
     exact.ask(recipe.exact)
     console, files = (console or Console(lasting=True)) if hosts.is_first() else Console(quiet=True), Workdir(path)
     if resume:
         files.check(recipe)
-    with Interrupt() as interrupt, hosts.first_holds(files.locked()):
+    with Interrupt() as interrupt, hosts.together("start each of them again"), hosts.first_holds(files.locked()):
         assembly = _reopened(recipe, files) if resume else _begun(recipe, files)
         return _Run(assembly, files, console, interrupt).go(resume)
 
@@ -135,7 +136,12 @@ class _Run:
     def go(self, resume: bool) -> Outcome:
         """Trains until the end, an early stop or a signal."""
         total = self.assembly.total_steps
-        with contextlib.closing(self.checkpoints), contextlib.closing(self.assembly.make_feed()) as self.feed:
+        remedy = f"start each of them again with: {resume_command(self.files.path)}"
+        with (
+            contextlib.closing(self.checkpoints),
+            hosts.together(remedy, self.checkpoints.abandon),
+            contextlib.closing(self.assembly.make_feed()) as self.feed,
+        ):
             state = self._restore() if resume else None
             if state is None:
                 if resume:

@@ -131,11 +131,12 @@ class MeshPlacement:
     def local(self, predicted: PyTree[Array]) -> PyTree[np.ndarray]:
         """What `predict` gave for this process's part of a batch, on the host."""
 
-        def of_array(array: Array) -> np.ndarray:
+        def of_array(array: Array) -> list[Array]:
             shards = {shard.index[0].start or 0: shard.data for shard in array.addressable_shards}
-            return np.concatenate([np.asarray(shards[first]) for first in sorted(shards)])
+            return [shards[first] for first in sorted(shards)]
 
-        return jax.tree.map(of_array, predicted)
+        parts = jax.device_get(jax.tree.map(of_array, predicted))  # all copies start before the first is waited for
+        return jax.tree.map(lambda _, arrays: np.concatenate(arrays), predicted, parts)
 
     def abstract(self, make_state: Callable[[], TrainState]) -> TrainState:
         """Shapes, types and shardings of the state as a checkpoint holds it."""

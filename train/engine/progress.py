@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from train.store.files import measured
+
 
 @dataclasses.dataclass
 class Progress:
@@ -39,5 +41,5 @@ class Progress:
 
     @classmethod
     def load(cls, values: dict[str, Any]) -> "Progress":
-        """What `dump` gave."""
-        return cls(**values)
+        """What `dump` gave, also after a journey through json, where nan is None."""
+        return cls(**{**values, "metrics": measured(values.get("metrics", {}))})

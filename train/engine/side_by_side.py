@@ -126,7 +126,7 @@ def _trained_state(
             console.move(step)
             if step < end and step - logged < recipe.log_every:
                 continue
-            fetched = [jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), each) for each in waiting]
+            fetched = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), jax.device_get(waiting))
             steps: Sums = jax.tree.map(lambda *leaves: np.concatenate(leaves), *fetched)
             if recipe.on_nan == "stop":
                 for at, i in np.argwhere(steps.finite < 1).tolist():
@@ -168,5 +168,5 @@ def _scores(task: Task, totals: Totals) -> dict[str, Float[np.ndarray, "seeds"]]
 def _finite(state: PyTree[Array]) -> Bool[np.ndarray, "seeds"]:
     """Whether all that belongs to a seed is finite."""
     leaves = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    each = [np.isfinite(np.asarray(leaf)).reshape(len(leaf), -1).all(axis=1) for leaf in leaves]
+    each = [np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in jax.device_get(leaves)]
     return np.logical_and.reduce(each)

@@ -56,6 +56,7 @@ class Checkpoints:
         self._orbax: ocp.training.Checkpointer | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: tuple[int, Future] | None = None
+        self._abandoned = False
 
     def steps(self) -> list[int]:
         """The steps that have a finished checkpoint, ascending."""
@@ -181,8 +182,15 @@ class Checkpoints:
             warnings.warn(f"checkpoint of step {skipped} skipped: {reason}", stacklevel=2)
         return found
 
+    def abandon(self) -> None:
+        """Leaves a checkpoint in writing as it is, unsealed: it needs all processes, and one is lost."""
+        self._abandoned = True
+
     def close(self) -> None:
         """Waits for the checkpoint in writing, then lets go of the folder; a failure is a warning."""
+        if self._abandoned:
+            self._writer.shutdown(wait=False)
+            return
         try:
             self.wait()
         except CheckpointError as error:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _PART = re.compile(r"\..+\.\d+\.part")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
+_IN_JSON = {"Infinity": "1e999", "-Infinity": "-1e999", "NaN": "null"}
 
 
 def is_part(path: Path) -> bool:
@@ -83,6 +85,19 @@ def measured(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: math.nan if value is None else value for name, value in values.items()}
 
 
+def to_json(value: Any, indent: int | None = None) -> str:
+    """A value as json, which has no word for what is not finite, though Python writes some.
+
+    Infinity is a number too large for a float, which is read as infinity again; nan is null, which is None.
+
+    >>> to_json({"clip_norm": math.inf, "loss": math.nan})
+    '{"clip_norm": 1e999, "loss": null}'
+    >>> json.loads(to_json(-math.inf))
+    -inf
+    """
+    return _TOKEN.sub(lambda found: _IN_JSON.get(found[0], found[0]), json.dumps(value, indent=indent))
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Writes a json file, indented for people."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
+    """Writes a json file, indented for people; see `to_json`."""
+    write_text(path, to_json(value, indent=1) + "\n")

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from train.store.files import write_text
+from train.store.files import measured, to_json, write_text
 
 NAME = "seal.json"
 
@@ -28,7 +28,7 @@ class Seal:
     progress: dict[str, Any]
     """What the loop needs beside the state."""
     metrics: dict[str, float] | None
-    """The evaluation at this step, if there was one."""
+    """The evaluation at this step, if there was one; nan is null in the file."""
     recipe: dict[str, Any]
     """Of the run that wrote it."""
     files: dict[str, str]
@@ -71,7 +71,9 @@ def read(folder: Path) -> Seal:
         if whole["sha256"] != _digest_of(whole["seal"]):
             raise DamagedError(f"{NAME} was changed")
         sealed = Seal(**whole["seal"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if sealed.metrics is not None:
+            sealed = dataclasses.replace(sealed, metrics=measured(sealed.metrics))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError(f"{NAME} is damaged") from error
     if sealed.step is not None and str(sealed.step) != folder.name:
         raise DamagedError(f"expected a checkpoint of step {folder.name}, found one of step {sealed.step}")
@@ -95,8 +97,8 @@ def verify(folder: Path) -> Seal:
 
 
 def _write(folder: Path, content: Seal) -> None:
-    body = dataclasses.asdict(content)
-    write_text(folder / NAME, json.dumps({"sha256": _digest_of(body), "seal": body}))
+    body = json.loads(to_json(dataclasses.asdict(content)))  # as it will be read
+    write_text(folder / NAME, to_json({"sha256": _digest_of(body), "seal": body}))
 
 
 def _digest_of(body: dict[str, Any]) -> str:

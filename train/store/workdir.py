@@ -19,7 +19,7 @@ import numpy as np
 
 from train import config
 from train.config import Recipe, RunError
-from train.store.files import is_part, is_text, remove_parts, write_bytes, write_json
+from train.store.files import is_part, is_text, remove_parts, to_json, write_bytes, write_json
 from zoo.arrays import read_npz
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "lecture-vision-zoo")
@@ -268,7 +268,7 @@ class Workdir:
         Raises:
           WorkdirError: names what differs.
         """
-        then, now = config.flat_names(self.read_card()), config.flat_names(json.loads(json.dumps(about)))
+        then, now = config.flat_names(self.read_card()), config.flat_names(json.loads(to_json(about)))
         changed = [f"{name}: {then[name]} -> {now[name]}" for name in now if then.get(name, now[name]) != now[name]]
         if changed:
             listed = "\n  ".join(changed)

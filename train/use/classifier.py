@@ -1,4 +1,7 @@
-"""A classifier of the catalog with weights alone, published or from a file: how an image becomes its input, no run."""
+"""A classifier, and how an image becomes its input; of the catalog with weights alone, published or from a file.
+
+What `explain` makes of a run is one too.
+"""
 
 import dataclasses
 import warnings
@@ -32,14 +35,14 @@ class Classifier:
     """A model with trained variables, and what its inputs and outputs are."""
 
     title: str
-    """Such as "resnet50 (IMAGENET1K_V1)"."""
+    """What it is called, such as "resnet50 (IMAGENET1K_V1)"."""
     model: nn.Module
     variables: PyTree[Array]
     class_names: tuple[str, ...]
     has_names: bool
     """Whether somebody says what the classes are called; else they are numbered."""
     prepare: Callable[[Image.Image], Input]
-    """What the model takes of a picture of any size."""
+    """What the model takes of an upright picture of any size."""
     sees: str
     """The same in words."""
     low: Float[np.ndarray, "#channels"]

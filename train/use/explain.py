@@ -3,26 +3,24 @@
 Lecture row L38. The methods and their papers are in `zoo.convnets.looking` and `zoo.convnets.stimuli`.
 """
 
-import dataclasses
 import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
 import zoo
 from train.config import RunError
-from train.data import framing_of, preprocess, read_image
+from train.data import framing_of, preprocess
+from train.data.decode import held_out
 from train.engine.console import Console
 from train.report.theme import png
 from train.store.files import write_bytes
 from train.tasks.classification.task import Classification
-from train.use.classifier import WeightsAloneError, classifier_of
+from train.use.classifier import Classifier, Input, WeightsAloneError, classifier_of
 from train.use.explanation import CLASSES_SHOWN, MAPS_SHOWN, STAGES_SHOWN, Explanation, Stage, explanation
 from train.use.open_run import open_run
 from zoo.convnets.looking import (
@@ -41,30 +39,9 @@ from zoo.names import UnknownNameError, unknown
 STEPS = 256
 """Of gradient ascent."""
 
-Image = Float[np.ndarray, "height width channels"]
-
 
 class ExplainError(RunError):
     """There is nothing to look into, or it cannot be loaded."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A trained classifier, and how an image file becomes its input."""
-
-    title: str
-    model: nn.Module
-    variables: PyTree[Array]
-    class_names: tuple[str, ...]
-    read: Callable[[Path], Image]
-    low: Float[np.ndarray, "#channels"]
-    """The input's value for black, one or one a channel."""
-    high: Float[np.ndarray, "#channels"]
-    """The input's value for white."""
-
-    def visible(self, image: Float[Any, "*batch channels"]) -> Float[np.ndarray, "*batch channels"]:
-        """An input of the model as a picture in [0, 1]."""
-        return np.clip((np.asarray(image, np.float32) - self.low) / (self.high - self.low), 0, 1)
 
 
 def explain(
@@ -105,7 +82,7 @@ def explain(
         raise ExplainError(f"{output}: expected {expected}")
     subject = find_subject(of, weights, best, ema)
     with console.timed("looked into the model"):
-        found = look(subject, subject.read(image), layer, label, steps, f"{subject.title} sees {image.name}")
+        found = look(subject, subject.read(image), layer, label, steps, f"What {subject.title} sees {image.name}")
     write_bytes(output, png(explanation(found), dpi=150))
     leading = sorted(found.scores, key=lambda score: -score[1])[:CLASSES_SHOWN]
     console.table(found.title, [(name, f"{100 * score:.1f} %") for name, score in leading])
@@ -113,18 +90,23 @@ def explain(
     return found
 
 
-def find_subject(of: str, weights: str | None = None, best: bool = False, ema: bool = False) -> Subject:
+def find_subject(of: str, weights: str | None = None, best: bool = False, ema: bool = False) -> Classifier:
     """What is looked into: see `explain`."""
     if not Path(of).is_dir():
         if best or ema:
             raise ExplainError(f"{of} is no run: --best and --ema choose among a run's variables")
-        return _of_model(of, weights)
+        try:
+            return classifier_of(of, weights)
+        except WeightsAloneError as error:
+            raise ExplainError(str(error)) from error
     if weights is not None:
         raise ExplainError(f"{of} is a run, which has weights of its own: leave out --weights, or name a model")
     return _of_run(Path(of), best, ema)
 
 
-def look(subject: Subject, image: Image, layer: str | None, label: str | None, steps: int, title: str) -> Explanation:
+def look(
+    subject: Classifier, image: Input, layer: str | None, label: str | None, steps: int, title: str
+) -> Explanation:
     """Everything that the picture shows.
 
     Raises:
@@ -177,36 +159,29 @@ def look(subject: Subject, image: Image, layer: str | None, label: str | None, s
     )
 
 
-def _of_run(path: Path, best: bool, ema: bool) -> Subject:
+def _of_run(path: Path, best: bool, ema: bool) -> Classifier:
     run = open_run(path)
     recipe, task, field = run.recipe, run.task, run.spec.get("image")
     if not isinstance(task, Classification) or field is None:
         raise ExplainError(f"{path} learned {recipe.task.kind}: explain looks into classification by logits")
     _, variables = run.variables(best, ema)
-    prepare, framing = preprocess(recipe.augment, {"image": field}), framing_of(recipe.data, "test")
+    normalise, framing = preprocess(recipe.augment, {"image": field}), framing_of(recipe.data, "test")
 
-    def prepared(pixels: np.ndarray) -> Image:
-        return np.asarray(prepare({"image": jnp.asarray(pixels)[None]})["image"][0])
+    def normalised(pixels: np.ndarray) -> Input:
+        return np.asarray(normalise({"image": jnp.asarray(pixels)[None]})["image"][0])
 
-    ends = (prepared(np.full((1, 1, field.shape[-1]), value, np.uint8))[0, 0] for value in (0, 255))
-    title = f"What {recipe.model.name}, trained on {recipe.data.source},"
-    return Subject(
-        title,
+    low, high = (normalised(np.full((1, 1, field.shape[-1]), value, np.uint8))[0, 0] for value in (0, 255))
+    return Classifier(
+        f"{recipe.model.name}, trained on {recipe.data.source},",
         run.model(),
         variables,
         task.class_names,
-        lambda file: prepared(read_image(file, field, framing)),
-        *ends,
+        has_names=True,
+        prepare=lambda picture: normalised(held_out(picture, field, framing)),
+        sees=f"as {path} was evaluated",
+        low=low,
+        high=high,
     )
-
-
-def _of_model(name: str, weights: str | None) -> Subject:
-    try:
-        found = classifier_of(name, weights)
-    except WeightsAloneError as error:
-        raise ExplainError(str(error)) from error
-    title = f"What {found.title}"
-    return Subject(title, found.model, found.variables, found.class_names, found.read, found.low, found.high)
 
 
 def _class_number(label: str, names: tuple[str, ...]) -> int:

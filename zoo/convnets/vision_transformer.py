@@ -50,6 +50,8 @@ class VisionTransformer(Network):
     """Features between the two dense layers of a block."""
     dropout: float = 0.0
     """The share of activations dropped in training after positions, attention and dense layers; stream "dropout"."""
+    fused: bool = False
+    """Attention as one kernel of cuDNN, on GPUs that have it and in bfloat16 or float16; see `SelfAttention`."""
 
     @nn.compact
     def __call__(
@@ -74,7 +76,7 @@ class VisionTransformer(Network):
             )
         conv = self.conv_maker(kernel_init=fan_in_normal)
         norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **self.types)
-        attention = functools.partial(SelfAttention, self.heads, **self.types)
+        attention = functools.partial(SelfAttention, self.heads, fused=self.fused, **self.types)
         mlp = functools.partial(MLP, self.hidden, self.dropout, **self.types)
 
         named = {"stem": (x := PatchEmbedding(self.width, self.patch_size, conv, name="stem")(images))}

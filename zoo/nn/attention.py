@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.nn.fused_attention import attend, capability, cudnn_applies
 from zoo.nn.initialisers import linear_uniform
 
 
@@ -45,6 +46,13 @@ def _backward(saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
 _wider_products.defvjp(_forward, _backward)
 
 
+def plain_attention(query: Array, key: Array, value: Array, bias: Array | None = None) -> Array:
+    """The mean of the values for every query; weights are float32 or better until they meet the values."""
+    products = _products(query * query.shape[-1] ** -0.5, key)
+    weights = nn.softmax(products if bias is None else products + bias).astype(query.dtype)
+    return jnp.einsum("...hqk,...khc->...qhc", weights, value)
+
+
 class SelfAttention(nn.Module):
     """Scaled dot-product attention in several heads, of tokens to each other.
 
@@ -58,6 +66,8 @@ class SelfAttention(nn.Module):
     dtype: Any = None
     """Compute type, but for the weights of the mean, which are float32 or better; None takes it from the input."""
     param_dtype: Any = jnp.float32
+    fused: bool = False
+    """On a GPU, one kernel of cuDNN where `cudnn_applies`: less memory, no second derivatives. See the README."""
 
     @nn.compact
     def __call__(
@@ -81,8 +91,9 @@ class SelfAttention(nn.Module):
         x = nn.Dense(3 * channels, kernel_init=self.in_proj_init, **types, name="in_proj")(x)
         x = x.reshape(*x.shape[:-1], 3, self.heads, channels // self.heads)
         query, key, value = x[..., 0, :, :], x[..., 1, :, :], x[..., 2, :, :]
-        products = _products(query * query.shape[-1] ** -0.5, key)
-        weights = nn.softmax(products if bias is None else products + bias).astype(x.dtype)
-        x = jnp.einsum("...hqk,...khc->...qhc", weights, value)
+        if self.fused and cudnn_applies(query.shape, query.dtype, bias is not None, capability()):
+            x = attend(query, key, value, plain_attention)
+        else:
+            x = plain_attention(query, key, value, bias)
         x = x.reshape(*x.shape[:-2], channels)
         return nn.Dense(channels, kernel_init=self.out_proj_init, **types, name="out_proj")(x)

@@ -58,6 +58,8 @@ def test_values_out_of_range_are_listed_together():
     with pytest.raises(RecipeError) as caught:
         Optimizer(learning_rate=float("nan"), momentum=1.0, ema=1.0)
     assert str(caught.value) == ("out of range: optimizer.learning_rate=nan, optimizer.momentum=1.0, optimizer.ema=1.0")
+    with pytest.raises(RecipeError, match=r"out of range: augment\.mean=\(0\.5, nan\)"):
+        Augment(mean=(0.5, float("nan")))
 
 
 BAD_VALUES = {

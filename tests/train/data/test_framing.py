@@ -7,8 +7,8 @@ import pytest
 import scipy.stats
 from PIL import Image
 
-from tests.train.data.test_tfds import png
-from tests.train.data.test_tfds import write as write_tfds
+from tests.train.data.tfds_files import png
+from tests.train.data.tfds_files import write as write_tfds
 from train.config import Data
 from train.data import DataError, GrainPipeline, evaluation_batches, load, make_pipeline
 from train.data.frame_rules import bilinear

@@ -2,77 +2,16 @@
 
 import functools
 import itertools
-import sys
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from train.config import Augment, RecipeError
-from train.data import Facts, Field, Kind, augment
-from train.data.augment import RULES, geometry
+from tests.train.data.every_kind import BATCH, FACTS, HEIGHT, MOST, PAD, WIDTH, batch_of, spec_of
+from train.data.augment import geometry
 from train.data.augment.geometry import Mirror, Shift, Turn
 from train.data.augment.moves import At
-
-BATCH, HEIGHT, WIDTH, MOST, PAD = 12, 16, 28, 3, 6
-FACTS = Facts(mirror=((0, 1),), ignore=-7)
-
-
-def spec_of(height, width):
-    """A field of every kind."""
-    size = (height, width)
-    return {
-        "image": Field(Kind.IMAGE, (*size, 3), "float32"),
-        "clip": Field(Kind.CLIP, (2, *size, 3), "float32"),
-        "label_map": Field(Kind.LABEL_MAP, size, "int32"),
-        "map": Field(Kind.MAP, (*size, 1), "float32"),
-        "flow": Field(Kind.FLOW, (*size, 2), "float32"),
-        "normals": Field(Kind.NORMALS, (*size, 3), "float32"),
-        "boxes": Field(Kind.BOXES, (None, 4), "float32", (MOST,)),
-        "classes": Field(Kind.LABEL, (None,), "int32", (MOST,)),
-        "masks": Field(Kind.MASKS, (None, *size), "bool", (MOST,)),
-        "keypoints": Field(Kind.KEYPOINTS, (None, 3, 3), "float32", (MOST,)),
-        "tokens": Field(Kind.TOKENS, (None,), "int32", (MOST,)),
-        "label": Field(Kind.LABEL, (), "int32"),
-        "target": Field(Kind.VALUE, (), "float32"),
-        "name": Field(Kind.PLAIN, (2,), "int32"),
-    }
-
-
-def batch_of(height=HEIGHT, width=WIDTH, seed=0):
-    """Random fields; each object is a filled box on pixel borders, with points in the middle of three of its pixels."""
-    random = np.random.default_rng(seed)
-    size = (BATCH, height, width)
-    left, top = random.integers(0, (width - 6, height - 6), (BATCH, MOST, 2)).transpose(2, 0, 1)
-    right, bottom = left + random.integers(3, 7, left.shape), top + random.integers(3, 7, left.shape)
-    rows, columns = np.arange(height)[:, None], np.arange(width)
-    inside = lambda start, at, end: (start[..., None, None] <= at) & (at < end[..., None, None])  # noqa: E731
-    masks = inside(left, columns, right) & inside(top, rows, bottom)
-    x = left[..., None] + random.integers(0, 3, (BATCH, MOST, 3)) + 0.5
-    y = top[..., None] + random.integers(0, 3, (BATCH, MOST, 3)) + 0.5
-    normals = random.normal(size=(*size, 3)).astype(np.float32)
-    valid = np.arange(MOST) < random.integers(1, MOST + 1, BATCH)[:, None]
-    batch = {
-        "image": random.uniform(size=(*size, 3)).astype(np.float32),
-        "clip": random.uniform(size=(BATCH, 2, height, width, 3)).astype(np.float32),
-        "label_map": random.integers(0, 9, size).astype(np.int32),
-        "map": random.uniform(1, 2, (*size, 1)).astype(np.float32),
-        "flow": random.normal(size=(*size, 2)).astype(np.float32),
-        "normals": normals / np.linalg.norm(normals, axis=-1, keepdims=True),
-        "boxes": np.stack([left, top, right, bottom], axis=-1).astype(np.float32),
-        "classes": random.integers(1, 9, (BATCH, MOST)).astype(np.int32),
-        "masks": masks,
-        "keypoints": np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32),
-        "tokens": random.integers(1, 9, (BATCH, MOST)).astype(np.int32),
-        "label": np.arange(BATCH, dtype=np.int32),
-        "target": random.normal(size=BATCH).astype(np.float32),
-        "name": random.integers(0, 9, (BATCH, 2)).astype(np.int32),
-    }
-    for name in ("boxes", "classes", "masks", "keypoints", "tokens"):
-        batch[f"{name}_valid"] = valid
-        batch[name] = batch[name] * valid.reshape(BATCH, MOST, *[1] * (batch[name].ndim - 2))
-    return batch
 
 
 @functools.cache
@@ -281,80 +220,3 @@ def test_what_is_lost_is_lost_in_all_fields_of_the_object_and_zero(move):
     np.testing.assert_array_equal(after["classes"][there], batch["classes"][there])
     for name in ("tokens", "tokens_valid", "label", "target", "name"):  # words are no objects
         np.testing.assert_array_equal(after[name], batch[name])
-
-
-@pytest.fixture(scope="module")
-def bytes_batch():
-    batch = batch_of()
-    return {**batch, **{name: (255 * batch[name]).astype(np.uint8) for name in ("image", "clip")}}
-
-
-def specs(*names):
-    return {name: field for name, field in spec_of(HEIGHT, WIDTH).items() if name in names}
-
-
-def test_an_image_among_other_fields_is_varied_as_alone(bytes_batch):
-    config = Augment(pad_crop=3, flip=True, rotate=30.0, cutout=4)
-    others = ("image", "label_map", "boxes", "classes")
-    batch = {name: bytes_batch[name] for name in (*others, "boxes_valid", "classes_valid")}
-    whole = jax.jit(augment(config, specs(*others), FACTS))(jax.random.key(1), batch)
-    alone = jax.jit(augment(config, specs("image")))(jax.random.key(1), {"image": bytes_batch["image"]})
-    np.testing.assert_array_equal(whole["image"], alone["image"])
-    assert whole["image"].dtype == np.float32
-    assert whole.keys() == batch.keys()
-
-
-def test_frames_and_second_images_get_the_same_hole_and_the_same_share(bytes_batch):
-    image = bytes_batch["image"]
-    clip = np.stack([image, image], axis=1)
-    spec = {**specs("image", "clip", "label", "classes"), "image2": specs("image")["image"]}
-    labels = {name: bytes_batch[name] for name in ("label", "classes", "classes_valid")}
-    batch = {"image": image, "image2": image, "clip": clip, **labels}
-    config = Augment(cutout=4, mixup=0.5, cutmix=0.5, mean=(0.5,), std=(0.25,))
-    mixed = jax.jit(augment(config, spec, mixes=("label", "classes")))(jax.random.key(2), batch)
-    np.testing.assert_array_equal(mixed["image"], mixed["image2"])
-    for frame in range(2):
-        np.testing.assert_array_equal(mixed["image"], mixed["clip"][:, frame])
-    for name in ("label", "classes", "classes_valid"):
-        other = "classes_b_valid" if name == "classes_valid" else f"{name}_b"
-        np.testing.assert_array_equal(mixed[other], batch[name][::-1])
-    assert mixed["mix"].shape == (BATCH,)
-
-
-MOVED = ("label_map", "map", "flow", "normals", "boxes", "keypoints", "masks")
-
-
-@pytest.mark.parametrize("name", MOVED)
-@pytest.mark.parametrize(
-    "move", [{"trivial": True}, {"mixup": 1.0}, {"cutmix": 1.0}], ids=lambda move: next(iter(move))
-)
-def test_what_moves_pixels_without_a_rule_for_a_kind_is_refused(move, name):
-    (called,) = move
-    field = spec_of(HEIGHT, WIDTH)[name]
-    with pytest.raises(RecipeError, match=rf"augment\.{called}: no rule for field '{name}' \({field.kind}\)"):
-        augment(Augment(**move), specs("image", "label", name), mixes=("label",))
-
-
-def test_a_pair_that_is_not_in_the_table_is_refused(monkeypatch):
-    monkeypatch.setattr(sys.modules["train.data.augment"], "RULES", RULES - {("rotate", Kind.NORMALS)})
-    with pytest.raises(RecipeError, match=r"augment\.rotate: no rule for field 'normals' \(normals\)"):
-        augment(Augment(rotate=5.0), spec_of(HEIGHT, WIDTH))
-    augment(Augment(flip=True), spec_of(HEIGHT, WIDTH))
-
-
-@pytest.mark.parametrize("move", ["flip", "erase"])
-def test_what_has_no_pixels_cannot_be_moved(move):
-    with pytest.raises(RecipeError, match=rf"augment\.{move}: expected examples with an image, found tokens int32"):
-        augment(Augment(**{move: 1 if move == "erase" else True}), specs("tokens"))
-
-
-def test_fields_of_several_sizes_cannot_be_moved_alike():
-    spec = {**specs("image"), "label_map": Field(Kind.LABEL_MAP, (5, 6), "int32")}
-    with pytest.raises(RecipeError, match=r"expected fields of one height and width, found image .*, label_map"):
-        augment(Augment(flip=True), spec)
-    augment(Augment(erase=0.5), spec)
-
-
-def test_pairs_of_points_that_are_not_there_are_refused():
-    with pytest.raises(RecipeError, match=r"expected pairs of the 3 points of 'keypoints', got \(\(2, 3\),\)"):
-        augment(Augment(flip=True), specs("image", "keypoints"), Facts(mirror=((2, 3),)))

@@ -128,7 +128,7 @@ class Endless(Wrapped):
 @pytest.mark.parametrize("asked", ["of_variables", "page"])
 def test_memory_does_not_grow_with_the_split(asked, model, data, monkeypatch):
     variables, _, _ = model
-    monkeypatch.setattr("train.engine.evaluator.MEMORY_LIMIT", 0)
+    monkeypatch.setattr("train.data.pipeline.MEMORY_LIMIT", 0)
     state = dataclasses.make_dataclass("State", [("variables", object)])(lambda: variables)
 
     def peak(count):
@@ -152,3 +152,41 @@ def test_an_evaluation_can_be_given_up_between_two_batches(model, data):
     evaluator = Evaluator(assemble(recipe(data)))
     assert evaluator.of_variables(model[0], stop=lambda: next(asked)) is None
     assert next(asked, "asked three times") == "asked three times"
+
+
+@pytest.mark.parametrize(("pipeline", "limit", "sent_again"), [("auto", 2**30, 0), ("auto", 0, 6), ("grain", 2**30, 6)])
+def test_a_small_split_is_sent_to_the_devices_once(pipeline, limit, sent_again, model, data, monkeypatch):
+    variables, average, _ = model
+    monkeypatch.setattr("train.data.pipeline.MEMORY_LIMIT", limit)
+    base = recipe(data)
+    assembly = assemble(dataclasses.replace(base, data=dataclasses.replace(base.data, pipeline=pipeline)))
+    sent = []
+    shard = assembly.placement.shard
+    monkeypatch.setattr(assembly.placement, "shard", lambda batch: sent.append(batch) or shard(batch))
+    evaluator = Evaluator(assembly)
+    first = evaluator.of_variables(variables, average)
+    sent.clear()
+    assert evaluator.of_variables(variables, average) == first
+    assert len(sent) == sent_again
+
+
+def test_an_evaluation_that_was_given_up_leaves_the_next_whole(model, data):
+    evaluator, fresh = (Evaluator(assemble(recipe(data))) for _ in range(2))
+    asked = iter([False, True])
+    assert evaluator.of_variables(model[0], stop=lambda: next(asked)) is None
+    expected = fresh.of_variables(model[0])
+    assert [evaluator.of_variables(model[0]) for _ in range(2)] == [expected, expected]
+
+
+def test_a_judge_and_a_page_see_the_examples_of_a_split_that_stays_on_the_devices(model, data, monkeypatch):
+    variables, _, arrays = model
+    assembly = assemble(recipe(data))
+    judges = []
+    monkeypatch.setattr(type(assembly.task), "judge", lambda task: judges.append(Recorder()) or judges[-1])
+    evaluator = Evaluator(assembly)
+    evaluator.of_variables(variables)
+    evaluator.of_variables(variables)
+    for part, name in ((0, "image"), (0, "label"), (1, "logits")):
+        first, second = (joined(judge.shown, part, name) for judge in judges)
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(joined(judges[1].shown, 0, "image"), arrays["image"])

@@ -8,6 +8,7 @@ import pytest
 from train.config import Data, Optimizer, Recipe
 from train.engine import meter
 from train.engine.meter import Meter, NonFiniteError, check_state
+from train.engine.placement import MeshPlacement
 from train.engine.step import Sums
 from train.tasks.classification.task import Classification
 from train.tasks.protocol import Ratio
@@ -122,3 +123,34 @@ def test_the_loss_of_several_steps_is_the_ratio_of_their_sums_and_totals_of_any_
         metered.add(step, rows(0))
     _, metrics = metered.read()
     assert (metrics["loss"], metrics["right"]) == (7 / 8, 0.75)
+
+
+class OnDevice:
+    """An array that notes in `told` when its copy to the host is started, and when it is waited for."""
+
+    dtype, index = np.dtype(np.float32), (slice(None),)
+
+    def __init__(self, told):
+        self.told = told
+        self.data = self
+
+    @property
+    def addressable_shards(self):
+        return [self, self]  # two replicas
+
+    def copy_to_host_async(self):
+        self.told.append("started")
+
+    def __array__(self, dtype=None, copy=None):
+        self.told.append("waited")
+        return np.ones(2, np.float32)
+
+
+def test_all_copies_of_a_state_to_the_host_are_started_before_the_first_is_waited_for():
+    told = []
+    check_state({"kernel": OnDevice(told), "bias": OnDevice(told)}, 3)
+    assert told == ["started"] * 2 + ["waited"] * 2
+    told.clear()
+    found = MeshPlacement(devices=jax.devices()[:1]).local({"logits": OnDevice(told), "boxes": OnDevice(told)})
+    assert told == ["started"] * 2 + ["waited"] * 2
+    assert found["boxes"].shape == (2,)

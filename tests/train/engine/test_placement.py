@@ -20,7 +20,7 @@ NAMES = re.findall(r"^def (test_\w+)", FACTS.read_text(), re.MULTILINE)
 
 def run_on_eight_devices(*options):
     """What pytest prints of `eight_devices.py`, with the outcome of every test."""
-    command = [sys.executable, "-m", "pytest", str(FACTS), "-n", "0", "-q", "-rA", "--tb=short", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", str(FACTS), "-n0", "-q", "-rA", "--tb=short", "-p", "no:cacheprovider"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "8"}
     root = FACTS.parents[3]
     done = subprocess.run([*command, *options], cwd=root, env=environment, capture_output=True, text=True, timeout=900)

@@ -14,7 +14,7 @@ import pytest
 from tests.train.harness import ROOT
 from train.store.workdir import Workdir
 
-pytestmark = pytest.mark.slow  # four starts of two programs each
+pytestmark = pytest.mark.slow  # seven starts of two programs each
 
 OPTIONS = [
     "fit",
@@ -38,7 +38,7 @@ OPTIONS = [
 ]
 
 
-def start(arguments, processes):
+def start(arguments, processes, program="train", **variables):
     """`python -m train` as several processes that meet, with four devices in all."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
@@ -49,10 +49,11 @@ def start(arguments, processes):
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": str(4 // processes),
         "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
+        **variables,
     }
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "train", *map(str, arguments), *([*meeting, str(number)] if processes > 1 else [])],
+            [sys.executable, "-m", program, *map(str, arguments), *([*meeting, str(number)] if processes > 1 else [])],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -128,3 +129,42 @@ def test_what_the_first_refuses_ends_all(pair):
     codes, _, errors = finished(start([*OPTIONS, "--workdir", path, "--seed", "1"], 2))
     assert codes == [1, 1]
     assert all("holds a run of a different recipe" in error for error in errors)
+
+
+def killed_after(step, number, programs, path):
+    """Exit code and errors of the other process, and its seconds to the end, once one was killed after a checkpoint."""
+    deadline = time.monotonic() + 200
+    while not (path / "checkpoints" / str(step) / "seal.json").exists():
+        assert all(program.poll() is None for program in programs), finished(programs)
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    programs[number].kill()
+    killed = time.monotonic()
+    other = programs[1 - number]
+    _, errors = other.communicate(timeout=200)
+    programs[number].communicate()
+    return other.returncode, errors, time.monotonic() - killed
+
+
+def test_a_process_that_is_killed_ends_the_other_and_they_go_on_to_the_same_bits(pair, tmp_path):
+    whole, _ = pair
+    path = tmp_path / "run"
+    slowly = {"program": "tests.train.harness", "HARNESS_PAUSE": "1.5"}  # of each dispatch of eight steps
+
+    # In the pause after a checkpoint: one that both are writing would be waited for until jax ends the other.
+    code, errors, seconds = killed_after(8, 1, start([*OPTIONS, "--workdir", path], 2, **slowly), path)
+    assert code == 1
+    assert "another process of this run has ended, or cannot be reached" in errors
+    assert errors.rstrip().endswith(f"python -m train resume {path}")
+    assert "Traceback" not in errors
+    assert seconds < 90  # jax's own bound, where nothing else tells
+
+    # With the first goes the service that they meet at: jax then ends the others itself.
+    code, errors, seconds = killed_after(24, 0, start(["resume", path], 2, **slowly), path)
+    assert code != 0
+    assert "another task died" in errors or "another process of this run" in errors
+    assert seconds < 90
+
+    codes, _, errors = finished(start(["resume", path], 2))
+    assert codes == [0, 0], errors
+    assert result(path)["fingerprint"] == result(whole)["fingerprint"]

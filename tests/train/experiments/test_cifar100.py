@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.shared import shared
-from tests.train.data.test_tfds import png, write
+from tests.train.data.tfds_files import png, write
 from train import recipes
 from train.config import Model
 from train.engine.assemble import assemble

@@ -18,6 +18,7 @@ from train.engine.assemble import assemble
 from train.engine.console import Console
 from train.store.checkpoint import CheckpointError
 from train.store.workdir import Workdir
+from train.use.classifier import Classifier
 from train.use.explain import ExplainError, _class_number, explain, find_subject
 from train.use.explanation import MAPS_SHOWN, Explanation, Stage, _around, explanation
 from train.use.predict import predict_images
@@ -119,6 +120,19 @@ def test_layer_and_class_are_chosen_and_what_does_not_exist_is_answered_with_the
     assert not output.exists()
     found = explain(str(run), image[0], output, layer="stage2", label="2", steps=1, console=QUIET)
     assert (found.layer, found.label) == ("stage2", 2)
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_is_looked_into_is_a_classifier_also_of_a_run(run, image, explained, tmp_path):
+    subject = find_subject(str(run))
+    assert isinstance(subject, Classifier)
+    assert explained[0].title == f"What {subject.title} sees {image[0].name}"
+    np.testing.assert_allclose(subject.read(image[0]), (image[1] / np.float32(255) - 0.3) / 0.2, atol=1e-5)
+    np.testing.assert_allclose((subject.low, subject.high), [[-1.5], [3.5]], atol=1e-5)
+    assert subject.output_of(subject.class_names[::-1], "there") == (3, 2, 1, 0)
+    (tmp_path / "damaged.png").write_bytes(image[0].read_bytes()[:60])
+    with pytest.raises(DataError, match=r"damaged\.png: expected a readable image"):
+        subject.read(tmp_path / "damaged.png")
 
 
 def test_a_class_is_a_name_first_and_then_a_number():

@@ -11,6 +11,11 @@ MEMORY_LIMIT = 2**30
 """Bytes of examples up to which "auto" keeps a set on the device."""
 
 
+def is_small(source: Source) -> bool:
+    """Whether all examples fit in memory, and on the device: 1 GiB at most, decoded."""
+    return bytes_of(source) <= MEMORY_LIMIT
+
+
 def make_pipeline(
     source: Source,
     batch_size: int,
@@ -31,7 +36,7 @@ def make_pipeline(
     if source.varies and kind == "memory":
         raise ValueError(f"{source.name}: random windows are cut anew each epoch, expected pipeline grain, got memory")
     if kind == "auto":
-        kind = "memory" if bytes_of(source) <= MEMORY_LIMIT and not source.varies else "grain"
+        kind = "memory" if is_small(source) and not source.varies else "grain"
     match kind:
         case "memory":
             return MemoryPipeline(source, batch_size, seed, process_index, process_count)

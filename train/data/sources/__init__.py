@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 
 from train.config import Data
 from train.data.framing import Framed, framing_of
-from train.data.pipeline import MEMORY_LIMIT
+from train.data.pipeline import is_small
 from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset
-from train.data.source import Source, bytes_of, in_memory
+from train.data.source import Source, in_memory
 from train.data.sources.digits import digits, rotated_digits
 from train.data.sources.folder import folder, folder_splits
 from train.data.sources.npz import npz, npz_splits
@@ -104,7 +104,7 @@ def _framed(config: Data, split: Literal["train", "test"], source: Source) -> So
 def _selected(config: Data, split: Literal["train", "test"], source: Source) -> Source:
     """The examples that a recipe asks for, of a source's split."""
     check_classes(source, split)
-    if (config.classes or config.per_class or config.rotate) and bytes_of(source) <= MEMORY_LIMIT:
+    if (config.classes or config.per_class or config.rotate) and is_small(source):
         source = in_memory(source)  # its labels are asked for more than once
     if config.classes:
         source = OfClasses(source, config.classes)

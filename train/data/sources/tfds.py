@@ -15,6 +15,7 @@ from train.data.fields import Facts, Field, Kind
 from train.data.source import Example, Rows, Source
 from train.data.sources.features import parts_of
 from zoo.arrays import in_a_line
+from zoo.images import upright
 from zoo.names import unknown
 
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}  # ImageNet's test labels are not public
@@ -28,8 +29,9 @@ def default_data_dir() -> Path:
 class TfdsSource(Source):
     """A prepared TFDS data set: the features that are of a kind, see `parts_of`; the others are left out.
 
-    With `any_size` its images may differ in size; all are RGB then. They lie as they are stored, whatever EXIF says, as
-    with TFDS: its boxes and label maps are of those pixels.
+    With `any_size` its images may differ in size; all are RGB then, and turned upright as their EXIF orientation says,
+    as those of a folder are. They lie as they are stored, as with TFDS, where they are of one size, or the set has
+    boxes, label maps or further images too, which are of those pixels.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class TfdsSource(Source):
             )
         self._parts = parts_of(self.name, builder.info.features, any_size)
         self.spec = {key: part.field for key, part in self._parts.items()}
+        placed = [key for key, field in self.spec.items() if field.kind in (Kind.IMAGE, Kind.LABEL_MAP, Kind.BOXES)]
+        self._turns = any_size and placed == ["image"]
         labelled = [self._parts[key] for key in ("label", "classes") if key in self._parts]
         named = [part.classes for part in (*labelled, *self._parts.values()) if part.classes]
         self.facts = Facts(named[0] if named else ())
@@ -91,7 +95,7 @@ class TfdsSource(Source):
 
     def _decode(self, record: dict[str, Any], row: int) -> Example:
         place = f"{self.name}, {self._split} row {row}"
-        example: Example = {"image": _pixels(record["image"], self.spec["image"], place)}
+        example: Example = {"image": _pixels(record["image"], self.spec["image"], place, self._turns)}
         height, width = example["image"].shape[:2]
         for name, (path, field, classes) in self._parts.items():
             value = _at(record, path)
@@ -117,8 +121,11 @@ def _at(record: dict[str, Any], path: tuple[str, ...]) -> Any:
     return record
 
 
-def _pixels(encoded: bytes, field: Field, place: str) -> UInt8[np.ndarray, "height width channels"]:
+def _pixels(
+    encoded: bytes, field: Field, place: str, turns: bool = False
+) -> UInt8[np.ndarray, "height width channels"]:
     with opened(io.BytesIO(encoded), place) as image:
+        image = upright(image) if turns else image
         pixels = np.asarray(image if None not in field.shape else rgb(image, place))
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if None not in field.shape and (pixels.shape != field.shape or pixels.dtype != np.uint8):
