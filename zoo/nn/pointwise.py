@@ -1,8 +1,8 @@
 """A 1x1 convolution as one matrix product over channels, on CPU.
 
-At one place it is the kernel's matrix times the channels there, so all places of all images are the rows of one product.
-They are flattened first: left to itself XLA sums the kernel's gradient over three axes, for which it writes a transposed
-copy of its operand.
+At one place it is the kernel's matrix times the channels there: all places of all images are the rows of one product.
+They are flattened first: left to itself XLA sums the kernel's gradient over three axes, for which it writes a copy of
+its operand transposed.
 """
 
 from jaxtyping import Array
