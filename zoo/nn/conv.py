@@ -35,6 +35,10 @@ MANY_CHANNELS = 256
 """From so many input and output channels on, a convolution with no more than twice as many places, of all images
 together, is a matrix product on CPU."""
 
+SMALL_MAP, SMALL_MAP_CHANNELS = 4, 32
+"""A convolution of images to no more places an image is one too, from so many input and output channels on: XLA's own
+takes up to ten times as long for 2x2 places as for 3x3."""
+
 FEW_CHANNELS = 64
 """Up to this many input and output channels the weight gradient is split; with more XLA's own is as fast."""
 
@@ -110,11 +114,13 @@ def _by_patches(geometry: Geometry, images: Array, kernel: Array) -> Array:
 
 
 def _has_few_places(images: Array, kernel: Array, places: int) -> bool:
-    """Whether XLA's own form on CPU would spend its time on the kernel, not on the images."""
+    """Whether XLA's own form on CPU would spend its time on the kernel, or on a map's few places, not on the images."""
     batch, narrow = images.shape[0], min(kernel.shape[-2:])
-    if not isinstance(batch, int):  # of symbolic size, in an export
+    if not isinstance(batch, int) or not jnp.issubdtype(images.dtype, jnp.floating):  # of symbolic size, in an export
         return False
-    return narrow >= MANY_CHANNELS and batch * places <= 2 * narrow and jnp.issubdtype(images.dtype, jnp.floating)
+    if kernel.ndim == 4 and places <= SMALL_MAP and narrow >= SMALL_MAP_CHANNELS:
+        return True
+    return narrow >= MANY_CHANNELS and batch * places <= 2 * narrow
 
 
 def _pieces(images: Array, kernel: Array, places: int) -> int:
