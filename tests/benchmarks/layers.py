@@ -108,6 +108,8 @@ def convolutions() -> None:
         (1, 14, 256, 1024, 1, 1),
         (4, 2, 512, 512, 3, 1),  # the last two stages of ResNet-18, of small images
         (4, 4, 256, 512, 3, 2),
+        (64, 4, 64, 128, 3, 2),  # the last stage of a residual network of 8x8 images
+        (64, 2, 128, 128, 3, 1),
         (1, 7, 512, 512, 3, 1),
         (8, 7, 512, 512, 3, 1),
     ):

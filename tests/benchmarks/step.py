@@ -131,8 +131,9 @@ import jax
 from train.cli import _keep_compiled_programs
 _keep_compiled_programs()
 from train.engine.assemble import assemble
+from train.config import Model
 from train.recipes import get
-recipe = get("digits")
+recipe = dataclasses.replace(get("digits"), model=Model("cifar_resnet20"))
 run = assemble(recipe)
 feed = run.make_feed()
 state = run.placement.initialise(run.make_state)

@@ -141,6 +141,7 @@ def test_gpu_and_tpu_keep_laxs_convolutions_and_the_cpu_does_not(window):
 
 FEW_PLACES = {  # name -> (shape of the images, of the kernel, options)
     "3x3": ((4, 2, 2, 256), (3, 3, 256, 256), {"padding": 1}),
+    "small maps": ((3, 4, 3, 32), (3, 3, 32, 40), {"padding": 1, "strides": 2}),
     "stride 2, dilated": ((2, 7, 6, 256), (3, 2, 256, 257), {"padding": 2, "strides": 2, "dilation": (2, 1)}),
     "sound": ((3, 5, 256), (3, 256, 256), {"padding": 1}),
     "video": ((1, 3, 3, 3, 256), (2, 2, 2, 256, 256), {"padding": 0}),
@@ -159,7 +160,8 @@ def test_few_places_and_many_channels_are_one_product_on_cpu_and_the_convolution
         return jax.jit(jax.value_and_grad(total, (0, 1))).trace(images, kernel)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.nn.conv.MANY_CHANNELS", 2**20)
+        patch.setattr("zoo.nn.few_places.MANY_CHANNELS", 2**20)
+        patch.setattr("zoo.nn.few_places.SMALL_MAP", 0)
         theirs = gradients()
     ours = gradients()
     for platform, convolutions in (("cuda", 3), ("tpu", 3), ("cpu", 0)):
@@ -177,7 +179,8 @@ def test_more_places_or_fewer_channels_stay_convolutions_on_cpu():
         traced = jax.jit(functools.partial(convolution, padding=1)).trace(images, kernel)
         return operations(traced.lower(lowering_platforms=("cpu",)))["dot_general"]
 
-    cases = {(8, 8, 256, 512): 1, (9, 8, 256, 512): 0, (1, 1, 255, 512): 0, (1, 1, 512, 255): 0, (2, 22, 512, 512): 1}
+    cases = {(8, 8, 256, 512): 1, (9, 8, 256, 512): 0, (1, 3, 255, 512): 0, (1, 3, 512, 255): 0, (2, 22, 512, 512): 1}
+    cases |= {(64, 2, 32, 33): 1, (64, 2, 31, 64): 0, (64, 2, 64, 31): 0, (64, 3, 128, 128): 0}
     assert {case: products(*case) for case in cases} == cases
 
 

@@ -4,8 +4,9 @@ python -m train
 python -m train fit digits_mlp
 python -m train fit rotation
 
-Measured on 2 cores of a CPU: `digits` 99.17 % and 98.61 % (seeds 0 and 1) of 360 held-out images, 37 seconds
-with compiled programs in the cache.
+Measured on 2 cores of an Intel Xeon of 2.5 GHz: `digits` 99.33 % of 360 held-out images, the mean of seeds 0 to 9, of
+which the worst has 98.89 %; 33 seconds with compiled programs in the cache. Width, rotation and weight decay were
+chosen on four splits of the training images, where errors fell from 15 of 1440 to 10.
 """
 
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
@@ -15,12 +16,12 @@ _DATA = Data(source="digits", batch_size=64, eval_batch_size=360)
 
 DIGITS = Recipe(
     name="digits",
-    model=Model("cifar_resnet20"),
+    model=Model("cifar_resnet8", options=("widening=2",)),
     data=_DATA,
-    augment=Augment(pad_crop=1),
-    optimizer=Optimizer(learning_rate=0.05, weight_decay=5e-4, nesterov=True),
+    augment=Augment(pad_crop=1, rotate=10.0),
+    optimizer=Optimizer(learning_rate=0.05, weight_decay=4e-3, nesterov=True),
     schedule=Schedule("one_cycle", warmup=0.25),
-    epochs=25,
+    epochs=40,
     log_every=22,
 )
 
