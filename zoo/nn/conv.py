@@ -2,10 +2,10 @@
 
 Lecture rows L30-L33, L37. On GPU and TPU every form is one `lax.conv_general_dilated`. On CPU, XLA's own
 form is slow in four places, and there the same sum is arranged differently (`tests/benchmarks/layers.py`):
-a 1x1 convolution is a matrix product over channels, one of many channels at few places a product over channels
-and taps, the weight gradient of a convolution of many images with few channels is a sum over pieces of the
-batch, and convolutions in groups are `zoo.nn.grouped`'s. The platform is decided at lowering, so exported
-programs are right everywhere, and the parameters do not depend on it.
+a 1x1 convolution is a matrix product over channels, one of many channels at few places, or to maps of a few places,
+a product over channels and taps, the weight gradient of a convolution of many images with few channels is a sum
+over pieces of the batch, and convolutions in groups are `zoo.nn.grouped`'s. The platform is decided at lowering, so
+exported programs are right everywhere, and the parameters do not depend on it.
 """
 
 import functools
@@ -36,8 +36,8 @@ MANY_CHANNELS = 256
 together, is a matrix product on CPU."""
 
 SMALL_MAP, SMALL_MAP_CHANNELS = 4, 32
-"""A convolution of images to no more places an image is one too, from so many input and output channels on: XLA's own
-takes up to ten times as long for 2x2 places as for 3x3."""
+"""With at most so many places an image and at least so many input and output channels, a convolution of images is a
+matrix product on CPU, of any batch: XLA's own takes up to ten times as long for 2x2 places as for 3x3."""
 
 FEW_CHANNELS = 64
 """Up to this many input and output channels the weight gradient is split; with more XLA's own is as fast."""
@@ -116,7 +116,9 @@ def _by_patches(geometry: Geometry, images: Array, kernel: Array) -> Array:
 def _has_few_places(images: Array, kernel: Array, places: int) -> bool:
     """Whether XLA's own form on CPU would spend its time on the kernel, or on a map's few places, not on the images."""
     batch, narrow = images.shape[0], min(kernel.shape[-2:])
-    if not isinstance(batch, int) or not jnp.issubdtype(images.dtype, jnp.floating):  # of symbolic size, in an export
+    if not isinstance(batch, int):  # of symbolic size, in an export
+        return False
+    if not jnp.issubdtype(images.dtype, jnp.floating):
         return False
     if kernel.ndim == 4 and places <= SMALL_MAP and narrow >= SMALL_MAP_CHANNELS:
         return True
