@@ -28,6 +28,13 @@ def traced(name):
     return pytest.param(name, marks=[] if QUICK.fullmatch(name) else [pytest.mark.slow])
 
 
+def traced_once(name, **overrides):
+    """Shapes of the features of two examples and of the variables."""
+    model, key = zoo.create(name, **overrides), jax.random.key(0)
+    images = jax.ShapeDtypeStruct((2, *CATALOG[name].input_shape), jnp.float32)
+    return jax.eval_shape(lambda *by: model.init_with_output(*by, features=True), key, images)
+
+
 def outputs_of(name, **overrides):
     """Shapes and types of the outputs for two examples; nothing is computed."""
     model = zoo.create(name, **overrides)
@@ -38,10 +45,9 @@ def outputs_of(name, **overrides):
 
 @pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models()])
 def test_every_model_classifies_its_input_shape_names_its_features_and_has_the_parameters_of_the_table(name):
-    model, key = zoo.create(name), jax.random.key(0)
-    images = jax.ShapeDtypeStruct((2, *CATALOG[name].input_shape), jnp.float32)
-    features, variables = jax.eval_shape(lambda *by: model.init_with_output(*by, features=True), key, images)
-    assert (features["logits"].shape, features["logits"].dtype) == ((2, model.num_classes), jnp.float32)
+    features, variables = traced_once(name)
+    for classes, found in ((zoo.create(name).num_classes, features), (7, traced_once(name, num_classes=7)[0])):
+        assert (found["logits"].shape, found["logits"].dtype) == ((2, classes), jnp.float32)
     parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))
     assert markdown_row(name, parameters) in MODELS
     if QUICK.fullmatch(name) and not SMALL.fullmatch(name):  # whose promises test_conformance holds

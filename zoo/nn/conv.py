@@ -37,7 +37,7 @@ together, is a matrix product on CPU."""
 
 SMALL_MAP, SMALL_MAP_CHANNELS = 4, 32
 """With at most so many places an image and at least so many input and output channels, a convolution of images is a
-matrix product on CPU, of any batch: XLA's own takes up to ten times as long for 2x2 places as for 3x3."""
+matrix product on CPU, of any batch: XLA's own takes three times as long for 2x2 places as for 3x3."""
 
 FEW_CHANNELS = 64
 """Up to this many input and output channels the weight gradient is split; with more XLA's own is as fast."""
