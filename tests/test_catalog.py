@@ -2,7 +2,9 @@
 
 import dataclasses
 import importlib
+import math
 import re
+from pathlib import Path
 
 import flax.linen as nn
 import jax
@@ -14,6 +16,9 @@ from tests.convnets.families import SMALL
 from zoo import catalog
 from zoo.catalog import CATALOG, Entry, entry_of
 from zoo.names import unknown
+from zoo.tables import markdown_row
+
+MODELS = (Path(__file__).parents[1] / "zoo" / "MODELS.md").read_text().splitlines()
 
 QUICK = re.compile(r"mlp|lenet5|cifar_(resnet|plain)(8|20|32)|.*_tiny")  # others take a second or more to trace
 
@@ -23,18 +28,28 @@ def traced(name):
     return pytest.param(name, marks=[] if QUICK.fullmatch(name) else [pytest.mark.slow])
 
 
-def outputs_of(name, features=False, **overrides):
+def traced_once(name, **overrides):
+    """Shapes of the features of two examples and of the variables."""
+    model, key = zoo.create(name, **overrides), jax.random.key(0)
+    images = jax.ShapeDtypeStruct((2, *CATALOG[name].input_shape), jnp.float32)
+    return jax.eval_shape(lambda *by: model.init_with_output(*by, features=True), key, images)
+
+
+def outputs_of(name, **overrides):
     """Shapes and types of the outputs for two examples; nothing is computed."""
     model = zoo.create(name, **overrides)
     images = jax.ShapeDtypeStruct((2, *CATALOG[name].input_shape), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), images)
-    return jax.eval_shape(lambda *arguments: model.apply(*arguments, features=features), variables, images)
+    return jax.eval_shape(model.apply, variables, images)
 
 
 @pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models()])
-def test_every_model_classifies_its_input_shape_and_names_its_features(name):
-    features = outputs_of(name, features=True, num_classes=7)
-    assert (features["logits"].shape, features["logits"].dtype) == ((2, 7), jnp.float32)
+def test_every_model_classifies_its_input_shape_names_its_features_and_has_the_parameters_of_the_table(name):
+    features, variables = traced_once(name)
+    for classes, found in ((zoo.create(name).num_classes, features), (7, traced_once(name, num_classes=7)[0])):
+        assert (found["logits"].shape, found["logits"].dtype) == ((2, classes), jnp.float32)
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))
+    assert markdown_row(name, parameters) in MODELS
     if QUICK.fullmatch(name) and not SMALL.fullmatch(name):  # whose promises test_conformance holds
         assert outputs_of(name, dtype=jnp.bfloat16).shape == (2, zoo.create(name).num_classes)
         assert features["pre_logits"].shape == outputs_of(name, num_classes=0).shape

@@ -26,17 +26,13 @@ def _commands(program: str) -> list[list[str]]:
     return [shlex.split(line)[3:] for line in lines]
 
 
-def test_every_model_has_its_row_in_the_catalogs_order():
-    assert re.findall(r"^\| `(\w+)` \|", MODELS, re.MULTILINE) == zoo.list_models()
-
-
-@pytest.mark.parametrize("name", ["mlp", "lenet5", "cifar_resnet20"])
-def test_parameters_in_the_table_are_those_of_the_model(name):
-    assert f"| `{name}` | {tables.count_parameters(name):,} |" in MODELS
-
-
-@pytest.mark.slow
-def test_the_table_is_the_catalogs():
+def test_the_table_is_the_catalogs(monkeypatch):
+    """But for the numbers of parameters, which `test_catalog.py` compares with those of each model."""
+    written = {
+        name: int(count.replace(",", "")) for name, count in re.findall(r"^\| `(\w+)` \| ([\d,]+) ", MODELS, re.M)
+    }
+    assert list(written) == zoo.list_models()
+    monkeypatch.setattr(tables, "count_parameters", written.__getitem__)
     assert tables.catalog_markdown() + "\n" == MODELS
 
 

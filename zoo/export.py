@@ -59,8 +59,18 @@ def export_model(
 def _portable(model: nn.Module) -> nn.Module:
     """The model without calls of cuDNN, in it and in the models that are its parts."""
     parts = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if field.name != "parent"}
-    changes = {name: _portable(part) for name, part in parts.items() if isinstance(part, nn.Module)}
+    changes = {name: _portable_part(part) for name, part in parts.items()}
     changes = {name: part for name, part in changes.items() if part is not parts[name]}
     if parts.get("fused"):
         changes["fused"] = False
     return model.clone(**changes) if changes else model
+
+
+def _portable_part(part: Any) -> Any:
+    """The same of a field's value: a model, some of them, or anything else."""
+    if isinstance(part, nn.Module):
+        return _portable(part)
+    if isinstance(part, tuple | list):
+        changed = [_portable_part(one) for one in part]
+        return type(part)(changed) if any(a is not b for a, b in zip(changed, part, strict=True)) else part
+    return part

@@ -80,13 +80,14 @@ def count_parameters(name: str) -> int:
 
 def catalog_markdown() -> str:
     """The catalog as `zoo/MODELS.md`."""
-    lines = [MARKDOWN_BEGINS]
-    for entry in CATALOG.values():
-        shapes = ", ".join("x".join(map(str, one.shape)) for one in entry.inputs)
-        lines.append(
-            f"| `{entry.name}` | {count_parameters(entry.name):,} | {shapes} | {entry.lecture} | {entry.paper} |"
-        )
-    return "\n".join(lines)
+    return "\n".join([MARKDOWN_BEGINS, *(markdown_row(name, count_parameters(name)) for name in CATALOG)])
+
+
+def markdown_row(name: str, parameters: int) -> str:
+    """A model's row there."""
+    entry = CATALOG[name]
+    shapes = ", ".join("x".join(map(str, one.shape)) for one in entry.inputs)
+    return f"| `{name}` | {parameters:,} | {shapes} | {entry.lecture} | {entry.paper} |"
 
 
 def print_list(pattern: str, task: str | None) -> None:

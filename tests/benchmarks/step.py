@@ -1,11 +1,13 @@
 """What the engine costs: its steps beside a hand-written `lax.scan` loop, and the time to a first step.
 
     python -m tests.benchmarks.step           the MNIST network, batch 128, five interleaved rounds
-    python -m tests.benchmarks.step first     ResNet-20's time to first step, with a warm compilation cache
+    python -m tests.benchmarks.step first     ResNet-20's time to first step, with a warm compilation cache, by phase
+    python -m tests.benchmarks.step first inexact    the same with kernels of a GPU that need not repeat their bits
 
 Both sides do the same arithmetic on the same number of random images; ratios are what to quote.
 """
 
+import json
 import statistics
 import subprocess
 import sys
@@ -125,30 +127,48 @@ def overhead() -> None:
 
 
 FIRST_STEP = """
-import dataclasses, time
-started = time.perf_counter()
+import dataclasses, json, sys, time
+times = [time.perf_counter()]
+exact = "inexact" not in sys.argv
 import jax
 from train.cli import _keep_compiled_programs
-_keep_compiled_programs()
+from train.engine import exact as kernels
 from train.engine.assemble import assemble
 from train.config import Model
 from train.recipes import get
-recipe = dataclasses.replace(get("digits"), model=Model("cifar_resnet20"))
+_keep_compiled_programs()
+kernels.ask(exact)
+times.append(time.perf_counter())
+jax.devices()
+times.append(time.perf_counter())
+recipe = dataclasses.replace(get("digits"), model=Model("cifar_resnet20"), exact=exact)
 run = assemble(recipe)
 feed = run.make_feed()
-state = run.placement.initialise(run.make_state)
+times.append(time.perf_counter())
+state = jax.block_until_ready(run.placement.initialise(run.make_state))
+times.append(time.perf_counter())
 state, sums, _ = feed.advance(state, 0, 1)
 jax.block_until_ready(sums)
-print(time.perf_counter() - started)
+times.append(time.perf_counter())
+state, sums, _ = feed.advance(state, 1, 1)
+jax.block_until_ready(sums)
+times.append(time.perf_counter())
+print(json.dumps([after - before for before, after in zip(times, times[1:])]))
 """
+PHASES = ("imports", "devices", "data and model", "initial state", "first step", "second step")
 
 
-def first_step() -> None:
-    """Prints the seconds from starting Python to ResNet-20's first finished step; the first fills the cache."""
+def first_step(*options: str) -> None:
+    """Prints the seconds from starting Python to ResNet-20's first finished step, and where they go.
+
+    The first attempt fills the cache of compiled programs.
+    """
     for attempt in range(4):
-        result = subprocess.run([sys.executable, "-c", FIRST_STEP], capture_output=True, text=True, check=True)
-        print(f"{'cold or warm' if attempt == 0 else 'warm'}: {float(result.stdout):.1f} s")
+        command = [sys.executable, "-c", FIRST_STEP, *options]
+        seconds = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        parts = ", ".join(f"{phase} {time:.2f}" for phase, time in zip(PHASES, seconds, strict=True))
+        print(f"{'cold or warm' if attempt == 0 else 'warm'}: {sum(seconds[:-1]):.1f} s ({parts})")
 
 
 if __name__ == "__main__":
-    first_step() if sys.argv[1:] == ["first"] else overhead()
+    first_step(*sys.argv[2:]) if sys.argv[1:2] == ["first"] else overhead()

@@ -3,6 +3,7 @@
 import functools
 import re
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,20 +49,16 @@ def test_it_applies_where_cudnn_takes_the_forward_and_the_backward_pass(shape, d
 
 @pytest.mark.parametrize("card", [AMPERE, HOPPER])
 @pytest.mark.parametrize("tokens", [1, 49, 196, 197])
-@pytest.mark.parametrize("channels", [8, 60, 64, 80, 128, 136])
+@pytest.mark.parametrize("channels", [8, 64, 80, 128])
 def test_what_applies_is_what_jax_itself_lets_through(card, tokens, channels, monkeypatch):
     from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
     monkeypatch.setattr(cudnn, "check_compute_capability", lambda least: card >= tuple(map(int, least.split("."))))
     shape = (2, tokens + tokens % 2, 3, channels)
-    if cudnn_applies(shape, "bfloat16", False, card):
-        part, flat = jax.ShapeDtypeStruct(shape, jnp.bfloat16), cudnn.AttentionLayout.BTNH.value
-        cudnn.check_is_flash_attention(part, part, part, flat, 90800, True, True)
-        cudnn.check_layout(part, part, part, *[None] * 7, cudnn.AttentionLayout.BTNH)
-
-
-def test_there_is_no_cuda_here():
-    assert capability() is None
+    assert cudnn_applies(shape, "bfloat16", False, card)
+    part, flat = jax.ShapeDtypeStruct(shape, jnp.bfloat16), cudnn.AttentionLayout.BTNH.value
+    cudnn.check_is_flash_attention(part, part, part, flat, 90800, True, True)
+    cudnn.check_layout(part, part, part, *[None] * 7, cudnn.AttentionLayout.BTNH)
 
 
 @pytest.mark.parametrize(
@@ -125,14 +122,17 @@ def test_what_cudnn_cannot_or_need_not_is_left_to_xla(model):
     assert "cudnn" not in lowered(model, "cuda", jax.grad(loss))
 
 
-def test_without_a_gpu_the_programs_are_the_same_to_the_letter():
+def test_without_a_gpu_the_programs_are_the_same_to_the_letter(monkeypatch):
+    monkeypatch.setattr(attention, "capability", lambda: None)
     for platform in ("cpu", "cuda", "tpu"):
         assert lowered(vit(), platform, jax.grad(loss)) == lowered(vit(False), platform, jax.grad(loss))
 
 
 @pytest.mark.usefixtures("hopper")
 def test_on_the_cpu_of_a_machine_with_a_gpu_it_is_todays_form_to_the_bit():
-    found, expected = (jax.jit(jax.grad(loss), static_argnums=2)(variables(), IMAGES, vit(f)) for f in (True, False))
+    with jax.default_device(jax.devices("cpu")[0]):
+        gradients = jax.jit(jax.grad(loss), static_argnums=2)
+        found, expected = (gradients(jax.device_get(variables()), IMAGES, vit(fused)) for fused in (True, False))
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
@@ -173,7 +173,8 @@ def test_second_derivatives_are_refused_and_are_there_where_it_is_not_asked_for(
 
 @pytest.mark.usefixtures("hopper")
 def test_an_exported_model_has_todays_form_for_all_platforms():
-    for model in (vit(), LearnedDirections(vit(num_classes=0), 3)):
+    in_a_list = nn.Sequential([vit(num_classes=0), nn.Dense(3)])
+    for model in (vit(), LearnedDirections(vit(num_classes=0), 3), in_a_list):
         shapes = jax.eval_shape(model.init, jax.random.key(0), IMAGES)
         exported = zoo.export_model(model, shapes, (8, 8, 3), batch=2)
         assert "cudnn" not in exported.mlir_module()

@@ -34,6 +34,25 @@ def test_fit_takes_fields_of_the_recipe_and_counts_up_its_folders(data, tmp_path
 
 
 @pytest.mark.usefixtures("runs")
+def test_options_of_a_recipes_model_are_not_those_of_another_one(capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: seen.append(recipe.model) or Outcome(1, {}, "f"))
+    own = get("digits").model.options
+    assert own
+    for arguments in (
+        [],
+        ["--model.name", "cifar_resnet8"],
+        ["--model.name=lenet5"],
+        ["--model.name", "cifar_resnet20"],
+    ):
+        assert call(capsys, "fit", "digits", "--seed", "1", *arguments)[0] == 0
+    assert call(capsys, "fit", "digits", "--model.name", "mlp", "--model.options", "hidden=(4,)")[0] == 0
+    found = [(model.name, model.options) for model in seen]
+    of_others = [("lenet5", ()), ("cifar_resnet20", ()), ("mlp", ("hidden=(4,)",))]
+    assert found == [("cifar_resnet8", own), ("cifar_resnet8", own), *of_others]
+
+
+@pytest.mark.usefixtures("runs")
 def test_without_a_command_the_default_recipe_is_trained(capsys, monkeypatch):
     seen = []
     monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: seen.append(recipe) or Outcome(1, {}, "f"))

@@ -35,7 +35,7 @@ def fit(arguments: Arguments) -> int:
         """The run's folder; by default the first free one of runs/NAME, runs/NAME-2, ..."""
         processes: Annotated[Processes, tyro.conf.arg(name="")] = Processes()
 
-    recipe, rest = _with_task(recipe, rest)
+    recipe, rest = _with_task(_with_model(recipe, rest), rest)
     about = f"Trains {recipe.model.name} on {recipe.data.source}. Other recipes: python -m train list."
     chosen = parse(Fit, rest, f"fit {name}", description=about, default=Fit(recipe))
     join_processes(chosen.processes)
@@ -47,6 +47,15 @@ def fit(arguments: Arguments) -> int:
     exact.ask(chosen.recipe.exact)
     workdir = chosen.workdir or path_from_first(lambda: free_workdir(Path("runs"), chosen.recipe.name))
     return run(chosen.recipe, workdir).exit_code
+
+
+def _with_model(recipe: Any, arguments: Arguments) -> Any:
+    """The recipe without the options of its model, where `--model.name` names another one, which may not have them."""
+    pairs = itertools.pairwise([*arguments, ""])
+    named = [word.partition("=")[2] or after for word, after in pairs if word.partition("=")[0] == "--model.name"]
+    if not named or named[-1] == recipe.model.name:
+        return recipe
+    return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, options=()))
 
 
 def _with_task(recipe: Any, arguments: Arguments) -> tuple[Any, Arguments]:

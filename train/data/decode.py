@@ -84,14 +84,13 @@ def read_image(
     Raises:
       DataError: the file is missing or is not an image.
     """
-    with opened(path, path) as image:
-        return held_out(upright(image), field, framing)
+    return as_held_out(read_picture(path, "L" if field.shape[-1] == 1 else "RGB"), field, framing)
 
 
-def held_out(
+def as_held_out(
     image: Image.Image, field: Field, framing: Still | None = None
 ) -> UInt8[np.ndarray, "height width channels"]:
-    """An open image, turned upright before, as the held-out data had it; see `read_image`."""
+    """An upright image as the held-out data had it; see `read_image`."""
     height, width, channels = field.shape
     image = eight_bits(image).convert("L" if channels == 1 else "RGB")
     if framing is not None:

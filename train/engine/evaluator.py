@@ -134,7 +134,9 @@ class Evaluator:
     @functools.cached_property
     def _batches(self) -> HeldOut:
         """Those of the split."""
-        return self._batches_of(self._test, 0 if self._is_small else self._assembly.recipe.data.workers)
+        test, size = self._test, self._assembly.eval_batch_size
+        stays = self._assembly.recipe.data.pipeline != "grain" and is_small(test, -(-len(test) // size) * size)
+        return self._batches_of(test, 0 if self._is_small else self._assembly.recipe.data.workers, stays)
 
     @functools.cached_property
     def _few(self) -> HeldOut:
@@ -142,12 +144,11 @@ class Evaluator:
         count = min(self._assembly.task.seen, len(self._test))
         return self._batches_of(data.Subset(self._test, np.arange(count)))
 
-    def _batches_of(self, source: data.Source, workers: int = 0) -> HeldOut:
-        """Batches of this process; they stay on the devices where a training set would, unless it is not to."""
+    def _batches_of(self, source: data.Source, workers: int = 0, stays: bool = False) -> HeldOut:
+        """Batches of this process, which may stay on the devices."""
         assembly = self._assembly
         part = workers, jax.process_index(), hosts.count()
         read = functools.partial(data.evaluation_batches, source, assembly.eval_batch_size, *part)
-        stays = self._is_small and assembly.recipe.data.pipeline != "grain"
         return HeldOut(read, assembly.placement.shard, stays)
 
 

@@ -19,14 +19,16 @@ T = TypeVar("T")
 
 _LONGEST = 2000  # bytes of an error that the others hear of
 _PATIENCE = 80  # seconds that jax waits for another process's sign of life, and at the end for its end
-_OF_OTHERS = re.compile(r"gloo|nccl|heartbeat|barrier|coordination service|connection|socket|peer", re.IGNORECASE)
+_OF_OTHERS = re.compile(
+    r"gloo|nccl.*(remote|timeout|abort)|heartbeat|barrier|coordination service|connection|socket|peer", re.IGNORECASE
+)
 
 
 def join(coordinator: str, processes: int | None, process: int | None) -> None:
     """Makes this process one of several that train together; before anything asks for devices.
 
     When one of them is lost, what the others compute with it fails at once, see `together`, or jax ends them: at once
-    where it was the first, else 80 s after its last sign of life. One that fails alone is waited for as long.
+    where it was the first, else 80 s after its last sign of life. One that fails alone waits 80 s for the others.
 
     Args:
       coordinator: "host:port" of the first, where all meet.
@@ -108,9 +110,11 @@ def together(remedy: str, let_go: Callable[[], None] = lambda: None) -> Iterator
     """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        said = (str(error).splitlines() or [""])[0]
-        if count() == 1 or not _OF_OTHERS.search(said):
+    except (jax.errors.JaxRuntimeError, RunError) as error:
+        cause = error.__cause__ if isinstance(error, RunError) else error  # of a checkpoint that was not written, say
+        said = (str(cause).splitlines() or [""])[0]
+        known = isinstance(cause, jax.errors.JaxRuntimeError) and not isinstance(error, LostProcessError)
+        if count() == 1 or not known or not _OF_OTHERS.search(said):
             raise
         let_go()
         raise LostProcessError(

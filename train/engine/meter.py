@@ -128,5 +128,5 @@ def check_state(state: PyTree[Array], step: int) -> None:
 
 
 def _parts(array: Array) -> list[Array]:
-    """What this process has of an array, of replicas one."""
-    return list({str(shard.index): shard.data for shard in array.addressable_shards}.values())
+    """What this process has of an array, of replicas the first, which is what a checkpoint holds."""
+    return list({str(shard.index): shard.data for shard in reversed(array.addressable_shards)}.values())

@@ -42,4 +42,4 @@ class Progress:
     @classmethod
     def load(cls, values: dict[str, Any]) -> "Progress":
         """What `dump` gave, also after a journey through json, where nan is None."""
-        return cls(**{**values, "metrics": measured(values.get("metrics", {}))})
+        return cls(**{**values, "metrics": measured(values.get("metrics") or {})})

@@ -11,7 +11,7 @@ weight decay of 1e-4 for the sum over 128 examples, which is 1.28 and 1e-4 / 128
 
 import dataclasses
 
-from train.config import Data, Model, Optimizer, Recipe, Schedule
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 from train.config.tasks.sphere import SphereClassification, SphereJoint
 from train.recipes import cifar, cifar10, digits, mnist
 
@@ -19,7 +19,10 @@ DIGITS = dataclasses.replace(
     digits.DIGITS,
     name="sphere_digits",
     model=Model("cifar_resnet8"),
+    augment=Augment(pad_crop=1),
     task=SphereClassification(dims=3),
+    optimizer=Optimizer(learning_rate=0.05, weight_decay=5e-4, nesterov=True),
+    epochs=25,
 )
 
 JOINT = Recipe(

@@ -62,8 +62,9 @@ class Classifier:
           DataError: the file is missing or is no image.
         """
         with opened(path, path) as picture:
+            picture = upright(picture)
             picture.load()
-            return self.prepare(upright(picture))
+        return self.prepare(picture)
 
     def visible(self, image: Float[Any, "*batch channels"]) -> Float[np.ndarray, "*batch channels"]:
         """An input of the model as a picture in [0, 1]."""

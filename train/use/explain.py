@@ -15,7 +15,7 @@ from jaxtyping import Array, Int, PyTree
 import zoo
 from train.config import RunError
 from train.data import framing_of, preprocess
-from train.data.decode import held_out
+from train.data.decode import as_held_out
 from train.engine.console import Console
 from train.report.theme import png
 from train.store.files import write_bytes
@@ -172,12 +172,12 @@ def _of_run(path: Path, best: bool, ema: bool) -> Classifier:
 
     low, high = (normalised(np.full((1, 1, field.shape[-1]), value, np.uint8))[0, 0] for value in (0, 255))
     return Classifier(
-        f"{recipe.model.name}, trained on {recipe.data.source},",
+        f"{recipe.model.name} trained on {recipe.data.source}",
         run.model(),
         variables,
         task.class_names,
         has_names=True,
-        prepare=lambda picture: normalised(held_out(picture, field, framing)),
+        prepare=lambda picture: normalised(as_held_out(picture, field, framing)),
         sees=f"as {path} was evaluated",
         low=low,
         high=high,

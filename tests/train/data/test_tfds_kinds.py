@@ -79,8 +79,18 @@ def test_photographs_are_turned_upright_as_those_of_a_folder_are(tmp_path):
         np.testing.assert_array_equal(source[row]["image"], whole[row]["image"])
 
 
-def test_what_boxes_or_a_declared_size_speak_of_stays_as_it_is_stored(tmp_path):
-    source = TfdsSource("objects", "train", write_objects(tmp_path, size=(None, None), **lying()), any_size=True)
-    assert source[0]["image"].shape == (6, 8, 3)
+@pytest.mark.parametrize("beside", ["other", "segments", "region"])
+def test_what_other_fields_speak_of_stays_as_it_is_stored(beside, tmp_path):
+    data_dir = write_objects(tmp_path, (None, None), ("image", "number", beside), **lying())
+    assert TfdsSource("objects", "train", data_dir, any_size=True)[0]["image"].shape == (6, 8, 3)
+
+
+def test_what_has_nothing_beside_it_that_lies_the_same_way_is_turned(tmp_path):
+    data_dir = write_objects(tmp_path, (None, None), ("image", "number"), **lying())
+    assert TfdsSource("objects", "train", data_dir, any_size=True)[0]["image"].shape == (8, 6, 3)
+
+
+@pytest.mark.parametrize("any_size", [False, True])
+def test_images_of_a_declared_size_stay_as_they_are_stored(any_size, tmp_path):
     data_dir = write(tmp_path, images=[png(np.zeros((4, 5, 1), np.uint8), **lying())], labels=(0,))
-    assert opened("tfds:tiny", "train", data_dir)[0]["image"].shape == (4, 5, 1)
+    assert TfdsSource("tiny", "train", data_dir, any_size)[0]["image"].shape[:2] == (4, 5)

@@ -92,15 +92,15 @@ BOXES = ([[0, 0, 0.5, 0.25]], [[0.5, 0.25, 1, 1], [0, 0, 1, 0.5]], [])
 """Of three images: top, left, bottom, right, as shares of the image."""
 
 
-def write_objects(data_dir, size=SIZE, **options):
-    """A data set with features of many kinds, as TFDS writes it; the options are of the images' files."""
+def write_objects(data_dir, size=SIZE, names=(), **options):
+    """A data set with features of many kinds, or some of them, as TFDS writes it; options are of the images' files."""
     from array_record.python.array_record_module import ArrayRecordWriter
     from tensorflow_datasets import features as kinds
     from tensorflow_datasets.proto import tf_example_generated_pb2 as proto
 
     folder = data_dir / "objects" / "1.0.0"
     folder.mkdir(parents=True)
-    features = kinds.FeaturesDict(
+    every = kinds.FeaturesDict(
         {
             "image": kinds.Image(shape=(*size, 3)),
             "other": kinds.Image(shape=(*size, 1)),
@@ -122,6 +122,7 @@ def write_objects(data_dir, size=SIZE, **options):
             ),
         }
     )
+    features = kinds.FeaturesDict({name: every[name] for name in names or every})
     features.save_config(folder)
     for split in ("train", "test"):
         writer = ArrayRecordWriter(str(folder / f"objects-{split}.array_record-00000-of-00001"), "group_size:1")

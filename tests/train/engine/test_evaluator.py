@@ -190,3 +190,6 @@ def test_a_judge_and_a_page_see_the_examples_of_a_split_that_stays_on_the_device
         first, second = (joined(judge.shown, part, name) for judge in judges)
         np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(joined(judges[1].shown, 0, "image"), arrays["image"])
+    monkeypatch.setattr(type(assembly.task), "page", lambda task: Recorder())
+    state = dataclasses.make_dataclass("State", [("variables", object)])(lambda: variables)
+    np.testing.assert_array_equal(joined(evaluator.page(state).shown, 0, "image"), arrays["image"])

@@ -11,10 +11,12 @@ from train import cli
 from train.config import LostProcessError
 from train.engine import hosts
 from train.store import seal
+from train.store.checkpoint import CheckpointError
 
 CLOSED = "UNKNOWN: Gloo all-reduce failed: [pair.cc:547] Connection closed by peer [127.0.0.1]:1"
 DEAD = "UNAVAILABLE: Task 1 heartbeat timeout.\nThis indicates that the remote task has failed"
 FULL = "RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes."
+BROKEN = "INTERNAL: NCCL operation ncclGroupEnd() failed: unhandled cuda error"
 
 
 def failing(message, let_go=lambda: None):
@@ -34,7 +36,29 @@ def test_of_several_processes_a_lost_one_is_a_line_with_what_to_do(message, monk
     assert let_go == [True]
 
 
-@pytest.mark.parametrize(("message", "processes"), [(FULL, 2), (CLOSED, 1)])
+def test_so_is_a_checkpoint_that_was_not_written_because_one_is_lost(monkeypatch):
+    monkeypatch.setattr(hosts, "count", lambda: 2)
+
+    def save(message):
+        with hosts.together("start again"):
+            try:
+                raise jax.errors.JaxRuntimeError(message)
+            except jax.errors.JaxRuntimeError as error:
+                raise CheckpointError("step 4 could not be written") from error
+
+    with pytest.raises(LostProcessError, match="Connection closed by peer"):
+        save(CLOSED)
+    with pytest.raises(CheckpointError):
+        save(FULL)
+
+
+def test_what_was_said_once_is_not_said_again(monkeypatch):
+    monkeypatch.setattr(hosts, "count", lambda: 2)
+    with pytest.raises(LostProcessError, match=r"start again$"), hosts.together("do another thing"):
+        failing(CLOSED)
+
+
+@pytest.mark.parametrize(("message", "processes"), [(FULL, 2), (BROKEN, 2), (CLOSED, 1)])
 def test_an_error_of_its_own_stays_what_it_is(message, processes, monkeypatch):
     monkeypatch.setattr(hosts, "count", lambda: processes)
     with pytest.raises(jax.errors.JaxRuntimeError, match=message.partition(":")[0]):

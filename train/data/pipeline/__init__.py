@@ -11,9 +11,9 @@ MEMORY_LIMIT = 2**30
 """Bytes of examples up to which "auto" keeps a set on the device."""
 
 
-def is_small(source: Source) -> bool:
-    """Whether all examples fit in memory, and on the device: 1 GiB at most, decoded."""
-    return bytes_of(source) <= MEMORY_LIMIT
+def is_small(source: Source, padded: int = 0) -> bool:
+    """Whether all examples fit in memory, and on the device: 1 GiB at most, decoded, with those that fill them up."""
+    return bytes_of(source) * max(padded, len(source)) <= MEMORY_LIMIT * len(source)
 
 
 def make_pipeline(

@@ -30,8 +30,8 @@ class TfdsSource(Source):
     """A prepared TFDS data set: the features that are of a kind, see `parts_of`; the others are left out.
 
     With `any_size` its images may differ in size; all are RGB then, and turned upright as their EXIF orientation says,
-    as those of a folder are. They lie as they are stored, as with TFDS, where they are of one size, or the set has
-    boxes, label maps or further images too, which are of those pixels.
+    as those of a folder are. They lie as they are stored, as with TFDS, where the set declares one size, or has boxes,
+    label maps or further images too, which are of those pixels.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class TfdsSource(Source):
         self._parts = parts_of(self.name, builder.info.features, any_size)
         self.spec = {key: part.field for key, part in self._parts.items()}
         placed = [key for key, field in self.spec.items() if field.kind in (Kind.IMAGE, Kind.LABEL_MAP, Kind.BOXES)]
-        self._turns = any_size and placed == ["image"]
+        self._turns = any_size and None in builder.info.features["image"].shape and placed == ["image"]
         labelled = [self._parts[key] for key in ("label", "classes") if key in self._parts]
         named = [part.classes for part in (*labelled, *self._parts.values()) if part.classes]
         self.facts = Facts(named[0] if named else ())
