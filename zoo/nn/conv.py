@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
+from jax import lax
 from jaxtyping import Array, Float
 
-from zoo.nn import few_channels, few_places, grouped, many_images, pointwise, strided, winograd
+from zoo.nn import few_channels, few_places, frames, grouped, many_images, pointwise, strided, winograd
 from zoo.nn.forms import Form, in_form
 from zoo.nn.geometry import Geometry, plain
-from zoo.nn.window import Padding, explicit_padding, output_sizes, per_axis
+from zoo.nn.window import Padding, bound, explicit_padding, output_sizes, per_axis
 
 
 def convolution(
@@ -66,8 +68,13 @@ def convolution(
     pads = explicit_padding(padding, images.shape[1:-1], window, steps)
     places = output_sizes(images.shape[1:-1], window, steps, pads, "convolution")
     geometry = Geometry(steps, pads, gaps, groups)
-    form = _form(geometry, images, kernel, math.prod(places))
-    return plain(geometry, images, kernel) if form is None else in_form(form, geometry, images, kernel)
+    if form := _form(geometry, images, kernel, math.prod(places)):
+        return in_form(form, geometry, images, kernel)
+    if frames.fits(geometry, images, kernel, math.prod(places)):
+        # Nothing that is made of a clip for a tap is kept for the backward pass.
+        cpu = jax.checkpoint(bound(frames.by_frames, convolution, geometry), prevent_cse=False)
+        return lax.platform_dependent(images, kernel, cpu=cpu, default=bound(plain, geometry))
+    return plain(geometry, images, kernel)
 
 
 def _form(geometry: Geometry, images: Array, kernel: Array, places: int) -> Form | None:
