@@ -26,9 +26,7 @@ _QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
 _KNOWN = tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2])) <= (0, 10)
 if _QUICK and _KNOWN:
     # Two workers keep two processors busy: none is helped by threads of its own to compile.
-    os.environ.setdefault(
-        "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-    )
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
 
 # A GPU's products of float32 are of TF32 unless asked otherwise: facts are held in float32.
 os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")

@@ -4,14 +4,18 @@ import argparse
 import sys
 
 import zoo
-from zoo import tables
+from zoo.huge_pages import OPTION, start_with_huge_pages
 from zoo.terminal import visible, write_out_unknown_characters
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns 0, or 2 for a name that does not exist or a file that cannot be written."""
     write_out_unknown_characters()
-    parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
+    parser = argparse.ArgumentParser(
+        prog="python -m zoo",
+        description="The models of the zoo.",
+        epilog=f"{OPTION}: memory in pages of 4 KiB, on a CPU",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="the catalog, or the part of it that matches a pattern")
     listing.add_argument("pattern", nargs="?", default="*", help='a shell pattern, such as "*resnet*"')
@@ -41,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     separating.add_argument("--save", default="", metavar="FILE", help="a new .npz or .safetensors to keep them in")
     commands.add_parser("markdown", help="the catalog as zoo/MODELS.md")
     chosen = parser.parse_args(arguments)
+    from zoo import tables  # jax takes a second to import: not before the program starts anew
+
     try:
         match chosen.command:
             case "list":
@@ -67,4 +73,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    start_with_huge_pages()
     raise SystemExit(main())

@@ -81,8 +81,9 @@ class Busy:
         own = os.times()
         return (user + nice + system) / os.sysconf("SC_CLK_TCK") - own.user - own.system
 
-    def share(self) -> float:
-        return (self._others() - self.others) / (time.perf_counter() - self.wall)
+    def share(self, of_children: float = 0.0) -> float:
+        """Cores; less the seconds of processor time that this one's children took."""
+        return (self._others() - self.others - of_children) / (time.perf_counter() - self.wall)
 
 
 def lax_convolution(strides: int, padding: int, groups: int, images: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -9,7 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from zoo.nn import BatchNorm, Conv, avg_pool, global_avg_pool, max_pool
+from zoo.nn import BatchNorm, Conv, avg_pool, few_channels, global_avg_pool, max_pool, strided, winograd
+from zoo.nn.conv import _form
+from zoo.nn.geometry import Geometry
+
+winograd.MULTIPLICATIONS, winograd.CHANNELS = 0, 7
+strided.PLACES, strided.CHANNELS = 0, 1
+few_channels.PLACES, few_channels.FEATURES = 0, 8
+
+FORMS = {  # each with a layer that it takes, after one another
+    few_channels: Conv(8, (5, 5), padding=2, parent=None),
+    winograd: Conv(8, (3, 3), padding=1, parent=None),
+    strided: Conv(5, (3, 3), 2, padding=1, parent=None),
+}
 
 
 class Network(nn.Module):
@@ -23,7 +35,12 @@ class Network(nn.Module):
         x = Conv(6, (3, 3), padding=1, feature_group_count=6)(x)
         x = Conv(6, (3, 3), padding=1, feature_group_count=2)(x)
         x = nn.relu(BatchNorm(axis_name=self.axis_name)(x, False))
-        x = Conv(5, (1, 1), padding=0)(max_pool(x, 3, 2, 1))
+        x = Conv(4, (1, 1), padding=0)(max_pool(x, 3, 2, 1))
+        for form, layer in FORMS.items():
+            geometry = Geometry((layer.strides,) * 2, ((layer.padding,) * 2,) * 2, (1, 1), 1)
+            kernel = jnp.zeros((*layer.kernel_size, x.shape[-1], layer.features))
+            assert _form(geometry, x, kernel, 1) is form.FORM
+            x = layer.copy(name=form.__name__.split(".")[-1])(x)
         return global_avg_pool(avg_pool(x, 2))
 
 
@@ -77,7 +94,10 @@ if __name__ == "__main__":
     random = np.random.default_rng(0)
     images = random.standard_normal((64, 16, 16, 3)).astype(np.float32)
     shapes = jax.eval_shape(lambda: Network().init(jax.random.key(0), images))
-    variables = jax.tree.map(lambda leaf: random.random(leaf.shape).astype(np.float32), shapes)
+    # A kernel of all positive weights gives means: the sine at the end is of numbers near 1.
+    variables = jax.tree.map(
+        lambda leaf: (2 * random.random(leaf.shape) / max(1, np.prod(leaf.shape[:-1]))).astype(np.float32), shapes
+    )
     params, STATISTICS = variables["params"], variables["batch_stats"]
     expected = jax.jit(gradients)(params, images)
     meshed, collectives = on_mesh(jax.device_put(params, NamedSharding(MESH, PartitionSpec())), images)

@@ -10,7 +10,7 @@ import pytest
 import scipy.signal
 from jax import export, lax
 
-from zoo.nn import Conv, convolution
+from zoo.nn import Conv, convolution, winograd
 
 RNG = np.random.default_rng(0)
 
@@ -160,8 +160,8 @@ def test_few_places_and_many_channels_are_one_product_on_cpu_and_the_convolution
         return jax.jit(jax.value_and_grad(total, (0, 1))).trace(images, kernel)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.nn.conv.MANY_CHANNELS", 2**20)
-        patch.setattr("zoo.nn.conv.SMALL_MAP", 0)
+        patch.setattr("zoo.nn.few_places.MANY_CHANNELS", 2**20)
+        patch.setattr("zoo.nn.few_places.SMALL_MAP", 0)
         theirs = gradients()
     ours = gradients()
     for platform, convolutions in (("cuda", 3), ("tpu", 3), ("cpu", 0)):
@@ -173,7 +173,9 @@ def test_few_places_and_many_channels_are_one_product_on_cpu_and_the_convolution
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(b).max()))
 
 
-def test_more_places_or_fewer_channels_stay_convolutions_on_cpu():
+def test_more_places_or_fewer_channels_stay_convolutions_on_cpu(monkeypatch):
+    monkeypatch.setattr(winograd, "fits", lambda *_: False)
+
     def products(batch, size, channels, features):
         images, kernel = jnp.zeros((batch, size, size, channels)), jnp.zeros((3, 3, channels, features))
         traced = jax.jit(functools.partial(convolution, padding=1)).trace(images, kernel)

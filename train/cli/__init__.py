@@ -14,6 +14,7 @@ from train.cli.listing import list_recipes, prepare
 from train.cli.processes import Processes, join_processes
 from train.cli.training import DEFAULT_RECIPE, experiment, fit, rerun, resume
 from train.cli.using import evaluate, explain, predict
+from zoo.huge_pages import OPTION
 from zoo.terminal import visible, write_out_unknown_characters
 
 COMMANDS: dict[str, tuple[Callable[[Arguments], int], str, str]] = {
@@ -83,6 +84,7 @@ def usage() -> str:
             *lines,
             "",
             "Each command has its own --help; fit RECIPE --help lists every field of the recipe.",
+            f"Any of them takes {OPTION}: on a CPU, memory in pages of 4 KiB.",
         ]
     )
 

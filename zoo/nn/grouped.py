@@ -16,16 +16,16 @@ Times are in `tests/benchmarks/layers.py`.
 
 import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from zoo.nn.geometry import Geometry, extents, is_zero, padded, plain, taps
+from zoo.nn.forms import Form, transpose_of_input_gradient, transpose_of_weight_gradient
+from zoo.nn.geometry import Geometry, extents, padded, plain, taps
 from zoo.nn.window import bound
 
 MULTIPLICATIONS = 2**16
@@ -35,70 +35,12 @@ NARROW = 16
 """Groups go together on CPU while they have no more channels than this."""
 
 
-def pays_on_cpu(images: Array, kernel: Array, places: int) -> bool:
+def fits(geometry: Geometry, images: Array, kernel: Array, places: int) -> bool:
     """Whether a grouped convolution is large enough to be worth another form than XLA's own."""
     if not jnp.issubdtype(images.dtype, jnp.floating):
         return False
     batch = images.shape[0]  # of unknown size in an export: then it may be large
     return not isinstance(batch, int) or batch * places * kernel.size >= MULTIPLICATIONS
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def grouped_convolution(
-    geometry: Geometry,
-    images: Float[Array, "batch *space channels"],
-    kernel: Float[Array, "*window channels_per_group features"],
-) -> Float[Array, "batch *places features"]:
-    """`zoo.nn.geometry.plain`, in the form that is fastest on each platform."""
-    return lax.platform_dependent(images, kernel, cpu=bound(_forward, geometry), default=bound(plain, geometry))
-
-
-@functools.partial(grouped_convolution.defjvp, symbolic_zeros=True)
-def _tangent(geometry: Geometry, primals: Any, tangents: Any) -> tuple[Array, Array]:
-    """Each term is the transpose of a gradient: so reverse mode, which transposes it again, runs that gradient.
-
-    A rule for tangents, not for cotangents, keeps every order and both modes of differentiation.
-    """
-    (images, kernel), (d_images, d_kernel) = primals, tangents
-    default, terms = bound(plain, geometry), []
-    if not is_zero(d_images):
-        along = bound(_along_images, geometry)
-        terms.append(lax.platform_dependent(d_images, kernel, cpu=along, default=default))
-    if not is_zero(d_kernel):
-        along = bound(_along_kernel, geometry)
-        terms.append(lax.platform_dependent(images, d_kernel, cpu=along, default=default))
-    value = grouped_convolution(geometry, images, kernel)
-    return value, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(value)
-
-
-def _along_images(geometry: Geometry, images: Array, kernel: Array) -> Array:
-    out = jax.eval_shape(bound(plain, geometry), images, kernel)
-    return _transpose(bound(_input_gradient, geometry, images.shape), out, kernel, images)
-
-
-def _along_kernel(geometry: Geometry, images: Array, kernel: Array) -> Array:
-    out = jax.eval_shape(bound(plain, geometry), images, kernel)
-    return _transpose(bound(_weight_gradient, geometry, kernel.shape), out, images, kernel)
-
-
-def _transpose(gradient: Callable, out: jax.ShapeDtypeStruct, other: Array, tangent: Array) -> Array:
-    """The transpose of `gradient(other, out)`, which is linear in `out`, at `tangent`."""
-
-    @functools.partial(jax.checkpoint, prevent_cse=False)  # the forward pass keeps `other` and no padded copy
-    def transpose(other: Array, tangent: Array) -> Array:
-        (result,) = jax.linear_transpose(functools.partial(gradient, other), out)(_varying(tangent, other))
-        return result
-
-    return transpose(other, tangent)
-
-
-def _varying(array: Array, other: Array) -> Array:
-    """The array as it is; under `jax.shard_map` of a type that varies over the devices where `other` does.
-
-    Multiplication would see to that by itself, `jax.linear_transpose` refuses its argument.
-    """
-    never = (other[(0,) * other.ndim] > 0) & False
-    return jnp.where(never, jnp.zeros_like(array), array)
 
 
 def _forward(geometry: Geometry, images: Array, kernel: Array) -> Array:
@@ -193,3 +135,7 @@ def _weight_gradient(geometry: Geometry, shape: Sequence[int], images: Array, ou
     if channels == 1:
         return gradient.sum(1).reshape(shape).astype(dtype)
     return jnp.moveaxis(gradient.sum(2), 1, 2).reshape(shape).astype(dtype)
+
+
+FORM = Form(_forward, transpose_of_input_gradient(_input_gradient), transpose_of_weight_gradient(_weight_gradient))
+"""Of a convolution in groups, at any window, stride, padding and dilation."""

@@ -1,0 +1,256 @@
+"""The forms of convolution on CPU, over drawn geometries, against lax in float64; and under JAX's transformations."""
+
+import contextlib
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import export
+
+from zoo.nn import conv, convolution, few_channels, few_places, frames, many_images, pointwise, strided, winograd
+from zoo.nn.geometry import Geometry, plain
+
+FORMS = {"winograd": winograd, "pointwise": pointwise, "strided": strided, "few channels": few_channels}
+
+LIMITS = {  # what makes a form take every convolution of its kind, however small
+    "winograd": {"MULTIPLICATIONS": 0, "CHANNELS": 1},
+    "pointwise": {},
+    "strided": {"PLACES": 0, "CHANNELS": 1},
+    "few channels": {"PLACES": 0, "FEATURES": 1},
+}
+
+
+@contextlib.contextmanager
+def always(form, piece_bytes=winograd.BYTES):
+    """This form takes what it can, and no other takes anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (winograd, few_channels, strided, few_places, many_images):
+            if module is not FORMS[form]:
+                patch.setattr(module, "fits", lambda *_: False)
+        for name, limit in LIMITS[form].items():
+            patch.setattr(FORMS[form], name, limit)
+        patch.setattr(winograd, "BYTES", piece_bytes)
+        yield
+
+
+@st.composite
+def cases(draw, form):
+    """(shape of the images, of the kernel, strides, padding) of a convolution that the form takes."""
+    size = functools.partial(st.integers, 1)
+    square = {"winograd": (3, 3), "strided": (3, 3), "pointwise": (1, 1)}
+    window = square.get(form) or draw(st.tuples(size(7), size(7)).filter(lambda window: max(window) > 1))
+    strides = {"winograd": (1, 1), "strided": draw(st.tuples(st.integers(2, 3), st.integers(2, 3)))}
+    strides = strides.get(form) or draw(st.tuples(size(3), size(3)))
+    pad = st.just(0) if form == "pointwise" else st.integers(0, 2)
+    padding = draw(st.tuples(st.tuples(pad, pad), st.tuples(pad, pad)))
+    smallest = [max(1, extent - sum(pads)) for extent, pads in zip(window, padding, strict=True)]
+    space = [draw(st.integers(least, least + 7)) for least in smallest]
+    channels = draw(size(few_channels.CHANNELS if form == "few channels" else 5))
+    return (draw(size(4)), *space, channels), (*window, channels, draw(size(5))), strides, padding
+
+
+def normal(seed, *shapes):
+    random = np.random.default_rng(seed)
+    return [random.standard_normal(shape).astype(np.float32) for shape in shapes]
+
+
+def laxs(images, kernel, strides, padding):
+    return plain(Geometry(tuple(strides), tuple(padding), (1, 1), 1), images, kernel)
+
+
+def results(function, images, kernel, along, slopes):
+    """Value, derivative along tangents of both arguments, and the gradients of both."""
+    value, pullback = jax.vjp(function, images, kernel)
+    return value, jax.jvp(function, (images, kernel), along)[1], pullback(slopes)
+
+
+def assert_close(ours, theirs, tolerance=1e-5):
+    for a, b in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1.0, float(np.abs(b).max(initial=0))))
+
+
+@pytest.mark.parametrize("examples", [6, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("form", FORMS)
+def test_value_and_derivatives_in_both_modes_are_laxs_in_float64(form, examples):
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    @given(cases(form), st.sampled_from([winograd.BYTES, 1.0]))
+    def check(case, piece_bytes):
+        images, kernel, strides, padding = case
+        ours = functools.partial(convolution, strides=strides, padding=padding)
+        theirs = functools.partial(laxs, strides=strides, padding=padding)
+        out = jax.eval_shape(theirs, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (images, kernel)))
+        images, kernel, *along, slopes = normal(0, images, kernel, images, kernel, out.shape)
+        along = tuple(along)
+        with always(form, piece_bytes):
+            geometry = Geometry(strides, padding, (1, 1), 1)
+            assert conv._form(geometry, images, kernel, 1) is FORMS[form].FORM
+            found = jax.jit(functools.partial(results, ours))(images, kernel, along, slopes)
+        with jax.enable_x64(True):
+            wide = jax.tree.map(lambda array: jnp.asarray(array, jnp.float64), (images, kernel, along, slopes))
+            expected = jax.jit(functools.partial(results, theirs))(*wide)
+        assert_close(found, expected)
+
+    check()
+
+
+EXAMPLES = {  # form -> (shape of the images, of the kernel, strides, padding)
+    "winograd": ((2, 5, 6, 3), (3, 3, 3, 2), (1, 1), ((1, 1), (2, 0))),
+    "pointwise": ((2, 5, 6, 3), (1, 1, 3, 2), (2, 1), ((0, 0), (0, 0))),
+    "strided": ((2, 5, 6, 3), (3, 3, 3, 2), (2, 2), ((1, 1), (1, 1))),
+    "few channels": ((2, 7, 6, 3), (5, 3, 3, 2), (2, 1), ((2, 1), (1, 1))),
+}
+
+
+def example(form):
+    images, kernel, strides, padding = EXAMPLES[form]
+    options = {"strides": strides, "padding": padding}
+    return normal(1, images, kernel), *(functools.partial(function, **options) for function in (convolution, laxs))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_derivatives_of_second_order_are_laxs(form):
+    (images, kernel), ours, theirs = example(form)
+    along = tuple(normal(2, images.shape, kernel.shape))
+
+    def second(function):
+        gradient = jax.grad(lambda x, k: jnp.sin(function(x, k)).sum(), (0, 1))
+        slope = lambda *at: sum(map(jnp.vdot, gradient(*at), along))  # noqa: E731
+        forward_over_reverse = jax.jvp(gradient, (images, kernel), along)[1]
+        return forward_over_reverse, jax.grad(slope, (0, 1))(images, kernel)
+
+    with always(form):
+        found = jax.jit(lambda: second(ours))()
+    assert_close(found, jax.jit(lambda: second(theirs))(), 1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_vmap_and_checkpoint_change_nothing(form):
+    (images, kernel), ours, theirs = example(form)
+    images, kernels = np.stack([images, 2 * images]), np.stack([kernel, kernel**2])
+
+    def mapped(function):
+        return jax.vmap(jax.grad(lambda x, k: jnp.square(jax.checkpoint(function)(x, k)).sum(), (0, 1)))
+
+    with always(form):
+        found = jax.jit(mapped(ours))(images, kernels)
+    assert_close(found, jax.jit(mapped(theirs))(images, kernels))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+def test_other_types_are_as_exact_as_lax(form, dtype):
+    (images, kernel), ours, theirs = example(form)
+    with jax.enable_x64(dtype == "float64"):
+        exact = [jnp.asarray(array, dtype) for array in (images, kernel)]
+        wide = [array.astype(jnp.promote_types(dtype, jnp.float32)) for array in exact]
+
+        def value_and_gradients(function, arguments):
+            value, pullback = jax.vjp(function, *arguments)
+            return value, pullback(jnp.ones_like(value))
+
+        with always(form):
+            found = jax.jit(functools.partial(value_and_gradients, ours))(exact)
+        expected = jax.jit(functools.partial(value_and_gradients, theirs))(wide)
+    assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(found))
+    found, expected = (jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree) for tree in (found, expected))
+    assert_close(found, expected, 2**-7 if dtype == "bfloat16" else 1e-12)
+
+
+def operations(lowered):
+    text = lowered.as_text()
+    names = ("convolution", "dot_general", "pad", "while")
+    return {name: text.count(f"stablehlo.{name}(") + text.count(f"stablehlo.{name} ") for name in names}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gpu_and_tpu_keep_laxs_convolutions_with_laxs_gradients(form):
+    (images, kernel), ours, theirs = example(form)
+
+    def gradients(function):
+        return jax.jit(jax.grad(lambda x, k: jnp.sin(function(x, k)).sum(), (0, 1))).trace(images, kernel)
+
+    with always(form):
+        found, expected = gradients(ours), gradients(theirs)
+        for platform in ("cuda", "rocm", "tpu"):
+            of_lax = operations(expected.lower(lowering_platforms=(platform,)))
+            assert of_lax["convolution"] == 3
+            assert operations(found.lower(lowering_platforms=(platform,))) == of_lax
+        on_cpu = operations(found.lower(lowering_platforms=("cpu",)))
+    assert on_cpu["dot_general"] >= 1
+    assert on_cpu["convolution"] == {"winograd": 0, "pointwise": 0, "strided": 2, "few channels": 2}[form]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_exported_programs_take_batches_of_any_size(form):
+    (images, kernel), ours, theirs = example(form)
+
+    def gradient(function, images, kernel):
+        return jax.grad(lambda k: jnp.square(function(images, k)).sum())(kernel)
+
+    (batch,) = export.symbolic_shape("batch")
+    shapes = (
+        jax.ShapeDtypeStruct((batch, *images.shape[1:]), jnp.float32),
+        jax.ShapeDtypeStruct(kernel.shape, jnp.float32),
+    )
+    with always(form):
+        program = jax.jit(functools.partial(gradient, ours))
+        exported = export.export(program, platforms=("cpu", "cuda", "tpu"))(*shapes)
+    assert_close(exported.call(images, kernel), jax.jit(functools.partial(gradient, theirs))(images, kernel))
+
+
+def test_what_a_form_does_not_fit_stays_laxs():
+    def lowered(images, kernel, dtype=jnp.float32, **options):
+        images, kernel = jnp.zeros(images, dtype), jnp.zeros(kernel, dtype)
+        function = functools.partial(convolution, **options)
+        return operations(jax.jit(function).trace(images, kernel).lower(lowering_platforms=("cpu",)))
+
+    square, plenty = (3, 3, 32, 32), (8, 64, 64, 32)  # 2**25 multiplications a tap
+    assert lowered(plenty, square, padding=1)["convolution"] == 0
+    for images, kernel, options in (
+        ((7, 64, 64, 32), square, {"padding": 1}),
+        (plenty, square, {"padding": 3}),
+        (plenty, square, {"padding": 2, "dilation": 2}),
+        (plenty, square, {"padding": 1, "dtype": jnp.bfloat16}),
+        ((8, 64, 64, 64), (3, 3, 64, 16), {"padding": 1}),
+        (plenty, (3, 5, 32, 32), {"padding": 1}),
+        ((8, 4096, 32), (3, 32, 32), {"padding": 1}),
+    ):
+        assert lowered(images, kernel, **options)["convolution"] == 1
+
+
+CLIPS = {  # name -> (shape of the clips, of the kernel, strides, padding, dilation)
+    "3x3x3": ((2, 4, 5, 6, 3), (3, 3, 3, 3, 2), (1, 1, 1), ((1, 1),) * 3, (1, 1, 1)),
+    "a stem": ((1, 5, 9, 8, 3), (3, 5, 5, 3, 4), (1, 2, 2), ((1, 1), (2, 2), (2, 2)), (1, 1, 1)),
+    "strided and dilated in time": ((2, 9, 4, 5, 2), (2, 3, 2, 2, 3), (3, 1, 2), ((1, 0), (0, 2), (1, 1)), (2, 1, 2)),
+    "time alone": ((2, 6, 3, 3, 2), (4, 1, 1, 2, 3), (2, 1, 1), ((2, 3), (0, 0), (0, 0)), (1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("case", CLIPS)
+def test_clips_are_the_sum_of_frames_on_cpu_and_laxs_elsewhere(case, monkeypatch):
+    monkeypatch.setattr(frames, "MULTIPLICATIONS", 0)
+    clips, kernel, strides, padding, dilation = CLIPS[case]
+    geometry = Geometry(strides, padding, dilation, 1)
+    ours = functools.partial(convolution, strides=strides, padding=padding, dilation=dilation)
+    theirs = functools.partial(plain, geometry)
+    out = jax.eval_shape(theirs, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (clips, kernel)))
+    clips, kernel, *along, slopes = normal(0, clips, kernel, clips, kernel, out.shape)
+    arguments = clips, kernel, tuple(along), slopes
+    found, expected = (jax.jit(functools.partial(results, function)) for function in (ours, theirs))
+    assert_close(found(*arguments), expected(*arguments))
+
+    def gradients(function):
+        return jax.jit(jax.grad(lambda x, k: jnp.sin(function(x, k)).sum(), (0, 1))).trace(clips, kernel)
+
+    lowered = {
+        platform: gradients(ours).lower(lowering_platforms=(platform,)).as_text() for platform in ("cpu", "cuda")
+    }
+    laxs_own = gradients(theirs).lower(lowering_platforms=("cuda",))
+    assert operations(gradients(ours).lower(lowering_platforms=("cuda",))) == operations(laxs_own)
+    assert "0, 1, 2, f]" in lowered["cuda"]  # a convolution over three axes
+    assert "0, 1, 2, f]" not in lowered["cpu"]
