@@ -13,10 +13,6 @@ from zoo.nn import BatchNorm, Conv, avg_pool, few_channels, global_avg_pool, max
 from zoo.nn.conv import _form
 from zoo.nn.geometry import Geometry
 
-winograd.MULTIPLICATIONS, winograd.CHANNELS = 0, 7
-strided.PLACES, strided.CHANNELS = 0, 1
-few_channels.PLACES, few_channels.FEATURES = 0, 8
-
 FORMS = {  # each with a layer that it takes, after one another
     few_channels: Conv(8, (5, 5), padding=2, parent=None),
     winograd: Conv(8, (3, 3), padding=1, parent=None),
@@ -88,7 +84,15 @@ def difference(a, b):
     return max(float(jnp.abs(x - y).max() / jnp.maximum(1, jnp.abs(y).max())) for x, y in pairs)
 
 
+def take_small_layers():
+    """Lets the forms of `FORMS` take its layers: in this process alone, so not when the file is imported."""
+    winograd.MULTIPLICATIONS, winograd.CHANNELS = 0, 7
+    strided.PLACES, strided.CHANNELS = 0, 1
+    few_channels.PLACES, few_channels.FEATURES = 0, 8
+
+
 if __name__ == "__main__":
+    take_small_layers()
     MESH = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
     BATCH = NamedSharding(MESH, PartitionSpec("data"))
     random = np.random.default_rng(0)
