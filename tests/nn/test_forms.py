@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import export
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from zoo.nn import conv, convolution, few_channels, few_places, frames, many_images, pointwise, strided, winograd
 from zoo.nn.geometry import Geometry, plain
@@ -154,11 +155,44 @@ def test_other_types_are_as_exact_as_lax(form, dtype):
             return value, pullback(jnp.ones_like(value))
 
         with always(form):
+            _, _, strides, padding = EXAMPLES[form]
+            taken = conv._form(Geometry(strides, padding, (1, 1), 1), *exact, 1)
+            assert taken is (pointwise.FORM if form == "pointwise" else None)
             found = jax.jit(functools.partial(value_and_gradients, ours))(exact)
         expected = jax.jit(functools.partial(value_and_gradients, theirs))(wide)
     assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(found))
     found, expected = (jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree) for tree in (found, expected))
     assert_close(found, expected, 2**-7 if dtype == "bfloat16" else 1e-12)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+@pytest.mark.parametrize(("batch", "channels"), [(0, 3), (2, 0)])
+def test_of_nothing_comes_nothing(window, batch, channels):
+    images, kernel = jnp.zeros((batch, 5, 5, channels)), jnp.zeros((window, window, channels, 2))
+    gradients = jax.grad(lambda x, k: convolution(x, k).sum(), (0, 1))(images, kernel)
+    assert [gradient.shape for gradient in gradients] == [images.shape, kernel.shape]
+    assert not gradients[1].any()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_mesh_of_explicit_axes_and_shards_of_several_pieces_give_laxs_gradients(form):
+    (images, kernel), ours, theirs = example(form)
+    images = np.concatenate([images] * 2)
+    gradient = lambda function, x, k: jax.grad(lambda x, k: jnp.sin(function(x, k)).sum(), (0, 1))(x, k)  # noqa: E731
+    expected = jax.jit(functools.partial(gradient, theirs))(images, kernel)
+    batch, everywhere = PartitionSpec("data"), PartitionSpec()
+    with always(form, 1.0):
+        for kind in (AxisType.Explicit, AxisType.Auto):
+            mesh = jax.make_mesh((1,), ("data",), axis_types=(kind,))
+            placed = (
+                jax.device_put(images, NamedSharding(mesh, batch)),
+                jax.device_put(kernel, NamedSharding(mesh, everywhere)),
+            )
+            assert_close(jax.jit(functools.partial(gradient, ours))(*placed), expected)
+        sharded = jax.shard_map(
+            lambda x, k: gradient(ours, x, k), mesh=mesh, in_specs=(batch, everywhere), out_specs=(batch, everywhere)
+        )
+        assert_close(jax.jit(sharded)(images, kernel), expected)
 
 
 def operations(lowered):

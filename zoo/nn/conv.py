@@ -6,6 +6,7 @@ what each gains. The platform is decided at lowering, so exported programs are r
 not depend on it.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jax import lax
+from jax.sharding import AxisType
 from jaxtyping import Array, Float
 
 from zoo.nn import few_channels, few_places, frames, grouped, many_images, pointwise, strided, winograd
@@ -68,13 +70,30 @@ def convolution(
     pads = explicit_padding(padding, images.shape[1:-1], window, steps)
     places = output_sizes(images.shape[1:-1], window, steps, pads, "convolution")
     geometry = Geometry(steps, pads, gaps, groups)
+    if _is_empty(images.shape) or _is_empty(kernel.shape) or _on_explicit_mesh(images, kernel):
+        return plain(geometry, images, kernel)
     if form := _form(geometry, images, kernel, math.prod(places)):
         return in_form(form, geometry, images, kernel)
     if frames.fits(geometry, images, kernel, math.prod(places)):
         # Nothing that is made of a clip for a tap is kept for the backward pass.
-        cpu = jax.checkpoint(bound(frames.by_frames, convolution, geometry), prevent_cse=False)
+        cpu = _checkpointed(bound(frames.by_frames, convolution, geometry))
         return lax.platform_dependent(images, kernel, cpu=cpu, default=bound(plain, geometry))
     return plain(geometry, images, kernel)
+
+
+def _is_empty(shape: tuple[int, ...]) -> bool:
+    return any(isinstance(size, int) and size == 0 for size in shape)
+
+
+def _on_explicit_mesh(*arrays: Array) -> bool:
+    """Whether shardings are part of types, which the reshapes and products of the forms do not declare."""
+    meshes = (jax.typeof(array).sharding.mesh for array in arrays)
+    return any(AxisType.Explicit in mesh.axis_types for mesh in meshes)
+
+
+@functools.cache
+def _checkpointed(function: Callable) -> Callable:
+    return jax.checkpoint(function, prevent_cse=False)
 
 
 def _form(geometry: Geometry, images: Array, kernel: Array, places: int) -> Form | None:

@@ -17,8 +17,8 @@ MULTIPLICATIONS = 2**16
 
 def fits(geometry: Geometry, images: Array, kernel: Array, places: int) -> bool:
     """Whether the convolution is of clips, and large enough to be worth another form than XLA's own."""
-    if kernel.ndim != 5 or geometry.groups > 1 or not jnp.issubdtype(images.dtype, jnp.floating):
-        return False
+    if kernel.ndim != 5 or geometry.groups > 1 or images.dtype not in (jnp.float32, jnp.float64):
+        return False  # of narrower types every tap's sum would be rounded
     batch = images.shape[0]  # of unknown size in an export: then it may be large
     return not isinstance(batch, int) or batch * places * kernel.size >= MULTIPLICATIONS
 

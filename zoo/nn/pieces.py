@@ -13,14 +13,14 @@ from jaxtyping import Array
 
 
 def pieces(batch: int, needed: float) -> int:
-    """The smallest number of equal pieces that is at least `needed`, each spread evenly over all devices; or 1."""
+    """The smallest number of equal pieces from `needed` on, each spread evenly over all devices; or the largest."""
     devices = jax.device_count()
     fitting = [n for n in range(1, batch + 1) if batch % n == 0 and batch // n % devices == 0]
     return next((n for n in fitting if n >= needed), fitting[-1] if fitting else 1)
 
 
 def in_pieces(function: Callable[[Array], Array], count: int, images: Array) -> Array:
-    """A function of images one by one, for `count` pieces of the batch in turn. Products only: XLA's convolutions,
+    """A function of images one by one, for `count` pieces of the batch in turn. Products only: XLA's convolutions
     are slow inside loops."""
     if count == 1:
         return function(images)
@@ -32,10 +32,7 @@ def summed_over_pieces(function: Callable[..., Array], count: int, *arrays: Arra
     """What a function gives for `count` pieces of a batch, added."""
     if count == 1:
         return function(*arrays)
-    cut = tuple(_cut(array, count) for array in arrays)
-    shape = jax.eval_shape(function, *(array[0] for array in cut))
-    total, _ = lax.scan(lambda sum, piece: (sum + function(*piece), None), jnp.zeros(shape.shape, shape.dtype), cut)
-    return total
+    return lax.map(lambda cut: function(*cut), tuple(_cut(array, count) for array in arrays)).sum(0)
 
 
 def _cut(array: Array, count: int) -> Array:

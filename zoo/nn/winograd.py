@@ -29,7 +29,7 @@ from zoo.nn.pieces import in_pieces, pieces, summed_over_pieces
 from zoo.nn.products import narrow_first, product
 
 MULTIPLICATIONS = 2**25
-"""With fewer in the whole layer the sums around the products take more time than is saved."""
+"""With fewer for each tap the sums around the products take more time than is saved."""
 
 CHANNELS = 32
 """So many input and output channels are needed for the products to be worth their sums."""
