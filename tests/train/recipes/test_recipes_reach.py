@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("optimised")]
 
 def test_the_main_job_reads_985_of_1000_digits(tmp_path):
     outcome = fit(get("digits"), tmp_path / "run", console=Console(quiet=True))
-    assert outcome.metrics["accuracy"] >= 0.985  # 99.44 %; of seeds 0 to 9 the worst has 98.89 %
+    assert outcome.metrics["accuracy"] >= 0.985  # of seeds 0 to 9 the worst has 99.17 %
     assert (tmp_path / "run" / "report.html").stat().st_size > 100_000
 
 
