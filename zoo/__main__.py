@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m zoo",
         description="The models of the zoo.",
-        epilog=f"{OPTION}: on a CPU, does not start anew with memory in huge pages",
+        epilog=f"{OPTION}: not to start anew with memory in huge pages",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="the catalog, or the part of it that matches a pattern")

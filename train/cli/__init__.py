@@ -84,7 +84,7 @@ def usage() -> str:
             *lines,
             "",
             "Each command has its own --help; fit RECIPE --help lists every field of the recipe.",
-            f"Any of them takes {OPTION}: on a CPU, does not start anew with memory in huge pages.",
+            f"Any of them takes {OPTION}: not to start anew with memory in huge pages.",
         ]
     )
 
