@@ -2,8 +2,8 @@
 
 Lecture rows L30-L33, L37. On GPU and TPU every form is one `lax.conv_general_dilated`. On CPU XLA's own is slow in
 places, and there the same sum is arranged differently, each way in a file of its own (what each gains is in
-`zoo/nn/README.md`). The platform is decided at lowering, so exported programs are right everywhere, and the parameters do
-not depend on it.
+`zoo/nn/README.md`). The platform is decided at lowering, so exported programs are right everywhere, and the parameters
+do not depend on it.
 """
 
 import functools
