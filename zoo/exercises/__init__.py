@@ -1,1 +1,1 @@
-"""Checks of the notebooks' exercises, a file for each notebook: `check_NAME(your_function)` says what is wrong, or that all is right."""
+"""Checks of the notebooks' exercises, a file for each notebook: `check_NAME(yours)` says what is right or wrong."""

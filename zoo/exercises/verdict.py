@@ -50,7 +50,7 @@ def judged(check: Callable[[], str]) -> Verdict:
 
 
 def same(what: str, got: Any, expected: Any, tolerance: float = 1e-5) -> None:
-    """Raises `Wrong` unless `got` is an array of the shape and, within `tolerance` of the largest, the values of `expected`."""
+    """Raises `Wrong` unless `got` has the shape and the values of `expected`, within `tolerance` of its largest."""
     if got is None or got is Ellipsis:
         raise Wrong(f"{what}: nothing came back yet")
     got, expected = np.asarray(got), np.asarray(expected)
