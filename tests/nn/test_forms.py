@@ -99,6 +99,32 @@ def test_value_and_derivatives_in_both_modes_are_laxs_in_float64(form, examples)
     check()
 
 
+@pytest.mark.slow  # convolutions of full size in float64
+@pytest.mark.parametrize(
+    ("form", "images", "kernel"),
+    [
+        (winograd, (8, 56, 56, 64), (3, 3, 64, 64)),  # in two pieces of the batch
+        (winograd, (8, 7, 7, 512), (3, 3, 512, 512)),
+        (strided, (8, 57, 57, 64), (3, 3, 64, 128)),
+        (few_channels, (4, 112, 112, 3), (7, 7, 3, 64)),
+    ],
+)
+def test_layers_of_the_sizes_people_use_take_a_form_and_are_laxs_in_float64(form, images, kernel):
+    strides = (1, 1) if form is winograd else (2, 2)
+    padding = ((kernel[0] // 2,) * 2,) * 2
+    geometry = Geometry(strides, padding, (1, 1), 1)
+    ours = functools.partial(convolution, strides=strides, padding=padding)
+    theirs = functools.partial(laxs, strides=strides, padding=padding)
+    out = jax.eval_shape(theirs, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (images, kernel)))
+    images, kernel, *along, slopes = normal(0, images, kernel, images, kernel, out.shape)
+    assert conv._form(geometry, images, kernel, out.shape[1] * out.shape[2]) is form.FORM
+    found = jax.jit(functools.partial(results, ours))(images, kernel, tuple(along), slopes)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda array: jnp.asarray(array, jnp.float64), (images, kernel, tuple(along), slopes))
+        expected = jax.jit(functools.partial(results, theirs))(*wide)
+    assert_close(found, expected)
+
+
 EXAMPLES = {  # form -> (shape of the images, of the kernel, strides, padding)
     "winograd": ((2, 5, 6, 3), (3, 3, 3, 2), (1, 1), ((1, 1), (2, 0))),
     "pointwise": ((2, 5, 6, 3), (1, 1, 3, 2), (2, 1), ((0, 0), (0, 0))),
@@ -243,16 +269,16 @@ def test_what_a_form_does_not_fit_stays_laxs():
         function = functools.partial(convolution, **options)
         return operations(jax.jit(function).trace(images, kernel).lower(lowering_platforms=("cpu",)))
 
-    square, plenty = (3, 3, 32, 32), (8, 64, 64, 32)  # 2**25 multiplications a tap
+    square, plenty = (3, 3, 32, 32), (16, 64, 64, 32)  # 2**26 multiplications a tap
     assert lowered(plenty, square, padding=1)["convolution"] == 0
     for images, kernel, options in (
-        ((7, 64, 64, 32), square, {"padding": 1}),
+        ((15, 64, 64, 32), square, {"padding": 1}),
         (plenty, square, {"padding": 3}),
         (plenty, square, {"padding": 2, "dilation": 2}),
         (plenty, square, {"padding": 1, "dtype": jnp.bfloat16}),
-        ((8, 64, 64, 64), (3, 3, 64, 16), {"padding": 1}),
+        ((16, 64, 64, 64), (3, 3, 64, 16), {"padding": 1}),
         (plenty, (3, 5, 32, 32), {"padding": 1}),
-        ((8, 4096, 32), (3, 32, 32), {"padding": 1}),
+        ((16, 4096, 32), (3, 32, 32), {"padding": 1}),
     ):
         assert lowered(images, kernel, **options)["convolution"] == 1
 
@@ -288,3 +314,33 @@ def test_clips_are_the_sum_of_frames_on_cpu_and_laxs_elsewhere(case, monkeypatch
     assert operations(gradients(ours).lower(lowering_platforms=("cuda",))) == operations(laxs_own)
     assert "0, 1, 2, f]" in lowered["cuda"]  # a convolution over three axes
     assert "0, 1, 2, f]" not in lowered["cpu"]
+
+
+def test_clips_of_half_precision_stay_laxs_which_round_once(monkeypatch):
+    monkeypatch.setattr(frames, "MULTIPLICATIONS", 0)
+    clips, kernel = (jnp.asarray(array, jnp.bfloat16) for array in normal(0, *CLIPS["3x3x3"][:2]))
+    lowered = jax.jit(functools.partial(convolution, padding=1)).trace(clips, kernel).lower(lowering_platforms=("cpu",))
+    assert "0, 1, 2, f]" in lowered.as_text()
+
+
+def test_clips_keep_their_second_derivatives_their_vmap_and_symbolic_batches(monkeypatch):
+    monkeypatch.setattr(frames, "MULTIPLICATIONS", 0)
+    clips, kernel, strides, padding, dilation = CLIPS["strided and dilated in time"]
+    clips, kernel = normal(1, clips, kernel)
+    ours = functools.partial(convolution, strides=strides, padding=padding, dilation=dilation)
+    theirs = functools.partial(plain, Geometry(strides, padding, dilation, 1))
+
+    def curvature(function):
+        gradient = jax.grad(lambda x, k: jnp.sin(function(x, k)).sum(), (0, 1))
+        return jax.jit(lambda: jax.jvp(gradient, (clips, kernel), (clips, kernel))[1])()
+
+    assert_close(curvature(ours), curvature(theirs), 1e-4)
+    many = jnp.stack([clips, 2 * clips]), jnp.stack([kernel, kernel**2])
+    assert_close(jax.jit(jax.vmap(ours))(*many), jax.jit(jax.vmap(theirs))(*many))
+    (batch,) = export.symbolic_shape("batch")
+    shapes = (
+        jax.ShapeDtypeStruct((batch, *clips.shape[1:]), jnp.float32),
+        jax.ShapeDtypeStruct(kernel.shape, jnp.float32),
+    )
+    exported = export.export(jax.jit(ours), platforms=("cpu", "cuda"))(*shapes)
+    assert_close(exported.call(clips, kernel), jax.jit(theirs)(clips, kernel))

@@ -16,6 +16,7 @@ from zoo.convnets.patches import PatchEmbedding
 from zoo.convnets.stochastic_depth import drop_path, linear_rates
 from zoo.nn import global_avg_pool
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.dense import Dense
 from zoo.nn.network import ModuleMaker, Network
 
 SMALLEST_IMAGE = 32
@@ -61,7 +62,7 @@ class ConvNeXt(Network):
         check_images(images, "ConvNeXt", SMALLEST_IMAGE)
         check_classes(self.num_classes)
         conv = self.conv_maker(kernel_init=normal)
-        dense = functools.partial(nn.Dense, kernel_init=normal, **self.types)
+        dense = functools.partial(Dense, kernel_init=normal, **self.types)
         norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **self.types)
         scale = functools.partial(LayerScale, self.layer_scale, **self.types)
 

@@ -22,6 +22,7 @@ from zoo.convnets.vision_transformer import MLP
 from zoo.nn import linear_uniform
 from zoo.nn.attention import SelfAttention
 from zoo.nn.checks import check_images
+from zoo.nn.dense import Dense
 from zoo.nn.network import ModuleMaker, Network
 
 PATCH = 4
@@ -71,7 +72,7 @@ class SwinTransformer(Network):
         check_images(images, "SwinTransformer", PATCH)
         zeros = nn.initializers.zeros_init()
         norm = functools.partial(nn.LayerNorm, epsilon=EPSILON, **self.types)
-        dense = functools.partial(nn.Dense, kernel_init=normal, **self.types)
+        dense = functools.partial(Dense, kernel_init=normal, **self.types)
         layers = Layers(
             norm,
             dense,

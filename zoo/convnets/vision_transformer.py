@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from zoo.convnets.patches import PatchEmbedding
 from zoo.nn.attention import SelfAttention
 from zoo.nn.checks import check_classes, check_images
+from zoo.nn.dense import Dense
 from zoo.nn.network import ModuleMaker, Network
 
 EPSILON = 1e-6
@@ -167,7 +168,7 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*batch channels"], train: bool) -> Float[Array, "*batch channels"]:
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        dense = functools.partial(nn.Dense, kernel_init=self.kernel_init, bias_init=self.bias_init, **types)
+        dense = functools.partial(Dense, kernel_init=self.kernel_init, bias_init=self.bias_init, **types)
         drop = functools.partial(nn.Dropout(self.dropout), deterministic=not train)
         hidden = drop(nn.gelu(dense(self.hidden, name="dense1")(x), approximate=False))
         return drop(dense(x.shape[-1], name="dense2")(hidden))

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.nn.dense import Dense
 from zoo.nn.fused_attention import attend, capability, cudnn_applies
 from zoo.nn.initialisers import linear_uniform
 
@@ -88,7 +89,7 @@ class SelfAttention(nn.Module):
         if channels % self.heads:
             raise ValueError(f"{channels} channels cannot be cut in {self.heads} equal heads")
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        x = nn.Dense(3 * channels, kernel_init=self.in_proj_init, **types, name="in_proj")(x)
+        x = Dense(3 * channels, kernel_init=self.in_proj_init, **types, name="in_proj")(x)
         x = x.reshape(*x.shape[:-1], 3, self.heads, channels // self.heads)
         query, key, value = x[..., 0, :, :], x[..., 1, :, :], x[..., 2, :, :]
         if self.fused and cudnn_applies(query.shape, query.dtype, bias is not None, capability()):
@@ -96,4 +97,4 @@ class SelfAttention(nn.Module):
         else:
             x = plain_attention(query, key, value, bias)
         x = x.reshape(*x.shape[:-2], channels)
-        return nn.Dense(channels, kernel_init=self.out_proj_init, **types, name="out_proj")(x)
+        return Dense(channels, kernel_init=self.out_proj_init, **types, name="out_proj")(x)

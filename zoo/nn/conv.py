@@ -16,12 +16,11 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jax import lax
-from jax.sharding import AxisType
 from jaxtyping import Array, Float
 
 from zoo.nn import few_channels, few_places, frames, grouped, many_images, pointwise, strided, winograd
 from zoo.nn.forms import Form, in_form
-from zoo.nn.geometry import Geometry, plain
+from zoo.nn.geometry import Geometry, is_empty, on_explicit_mesh, plain
 from zoo.nn.window import Padding, bound, explicit_padding, output_sizes, per_axis
 
 
@@ -70,7 +69,7 @@ def convolution(
     pads = explicit_padding(padding, images.shape[1:-1], window, steps)
     places = output_sizes(images.shape[1:-1], window, steps, pads, "convolution")
     geometry = Geometry(steps, pads, gaps, groups)
-    if _is_empty(images.shape) or _is_empty(kernel.shape) or _on_explicit_mesh(images, kernel):
+    if is_empty(images) or is_empty(kernel) or on_explicit_mesh(images, kernel):
         return plain(geometry, images, kernel)
     if form := _form(geometry, images, kernel, math.prod(places)):
         return in_form(form, geometry, images, kernel)
@@ -79,16 +78,6 @@ def convolution(
         cpu = _checkpointed(bound(frames.by_frames, convolution, geometry))
         return lax.platform_dependent(images, kernel, cpu=cpu, default=bound(plain, geometry))
     return plain(geometry, images, kernel)
-
-
-def _is_empty(shape: tuple[int, ...]) -> bool:
-    return any(isinstance(size, int) and size == 0 for size in shape)
-
-
-def _on_explicit_mesh(*arrays: Array) -> bool:
-    """Whether shardings are part of types, which the reshapes and products of the forms do not declare."""
-    meshes = (jax.typeof(array).sharding.mesh for array in arrays)
-    return any(AxisType.Explicit in mesh.axis_types for mesh in meshes)
 
 
 @functools.cache
@@ -104,7 +93,7 @@ def _form(geometry: Geometry, images: Array, kernel: Array, places: int) -> Form
         return pointwise.FORM
     for form in (winograd, few_channels, strided, few_places, many_images):
         if form.fits(geometry, images, kernel, places):
-            return form.form(geometry, images, kernel, places) if form is many_images else form.FORM
+            return form.FORM
     return None
 
 

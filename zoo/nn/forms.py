@@ -75,7 +75,7 @@ def transpose_of_input_gradient(
 
     def along_images(geometry: Geometry, images: Array, kernel: Array) -> Array:
         out = jax.eval_shape(bound(plain, geometry), images, kernel)
-        return _transpose(bound(gradient, geometry, images.shape), out, kernel, images)
+        return transposed(bound(gradient, geometry, images.shape), out, kernel, images)
 
     return along_images
 
@@ -87,12 +87,14 @@ def transpose_of_weight_gradient(
 
     def along_kernel(geometry: Geometry, images: Array, kernel: Array) -> Array:
         out = jax.eval_shape(bound(plain, geometry), images, kernel)
-        return _transpose(bound(gradient, geometry, kernel.shape), out, images, kernel)
+        return transposed(bound(gradient, geometry, kernel.shape), out, images, kernel)
 
     return along_kernel
 
 
-def _transpose(gradient: Callable, out: jax.ShapeDtypeStruct, other: Array, tangent: Array) -> Array:
+def transposed(
+    gradient: Callable[[Array, Array], Array], out: jax.ShapeDtypeStruct, other: Array, tangent: Array
+) -> Array:
     """The transpose of `gradient(other, out)`, which is linear in `out`, at `tangent`."""
 
     @functools.partial(jax.checkpoint, prevent_cse=False)  # the forward pass keeps `other` and nothing made of it

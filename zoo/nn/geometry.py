@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import AxisType
 from jaxtyping import Array, Float
 
 
@@ -65,3 +66,14 @@ def taps(
 def is_zero(tangent: Any) -> bool:
     """Whether a derivative rule was told that an argument does not vary."""
     return isinstance(tangent, jax.custom_derivatives.SymbolicZero)
+
+
+def is_empty(array: Array) -> bool:
+    """Whether an array has no elements, as far as its sizes are numbers."""
+    return any(isinstance(size, int) and size == 0 for size in array.shape)
+
+
+def on_explicit_mesh(*arrays: Array) -> bool:
+    """Whether shardings are part of types, which the reshapes and products of the forms do not declare."""
+    meshes = (jax.typeof(array).sharding.mesh for array in arrays)
+    return any(AxisType.Explicit in mesh.axis_types for mesh in meshes)

@@ -130,8 +130,8 @@ def _weight_gradient(geometry: Geometry, shape: Sequence[int], images: Array, ou
         rows, columns = (array.reshape(*lead, places, array.shape[-1]) for array in (shifted, out))
         return lax.dot_general(rows, columns, (((2,), (2,)), ((0, 1), (0, 1))))
 
-    taps = jnp.asarray([*np.ndindex(*window)]) * jnp.asarray(geometry.dilation)
-    gradient = lax.map(at, taps)
+    places_of_taps = jnp.asarray([*np.ndindex(*window)]) * jnp.asarray(geometry.dilation)
+    gradient = lax.map(at, places_of_taps)
     if channels == 1:
         return gradient.sum(1).reshape(shape).astype(dtype)
     return jnp.moveaxis(gradient.sum(2), 1, 2).reshape(shape).astype(dtype)

@@ -4,6 +4,9 @@ XLA's own gradient is a convolution whose window is as large as the output, and 
 is little else. The convolution itself and the images' gradient are XLA's own.
 """
 
+import math
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -27,11 +30,6 @@ def fits(geometry: Geometry, images: Array, kernel: Array, places: int) -> bool:
     return _pieces(images, kernel, places) > 1
 
 
-def form(geometry: Geometry, images: Array, kernel: Array, places: int) -> Form:
-    """The form for so many images."""
-    return Form(plain, along_kernel=bound(_in_pieces, _pieces(images, kernel, places)))
-
-
 def _pieces(images: Array, kernel: Array, places: int) -> int:
     """Into how many pieces the batch is cut; 1 where that does not pay."""
     batch = images.shape[0]
@@ -46,7 +44,12 @@ def _pieces(images: Array, kernel: Array, places: int) -> int:
     return next((count for count in PIECES if count <= most and batch % count == 0), 1)
 
 
-def _in_pieces(count: int, geometry: Geometry, images: Array, kernel: Array) -> Array:
+def _in_pieces(geometry: Geometry, images: Array, kernel: Array) -> Array:
+    out = jax.eval_shape(bound(plain, geometry), images, kernel)
+    count = _pieces(images, kernel, math.prod(out.shape[1:-1]))
     pieces = images.reshape(images.shape[0] // count, count, *images.shape[1:])  # see `zoo.nn.pieces`
     results = [plain(geometry, pieces[:, i], kernel) for i in range(count)]
     return jnp.stack(results, axis=1).reshape(images.shape[0], *results[0].shape[1:])
+
+
+FORM = Form(along_kernel=_in_pieces)

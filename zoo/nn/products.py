@@ -13,8 +13,9 @@ def product(
 
 def narrow_first(a: Float[Array, "rows m"], b: Float[Array, "rows n"]) -> Float[Array, "m n"]:
     """`a.T @ b`, with the narrower on the left, where XLA is faster."""
-    over_rows = (((0,), (0,)), ((), ()))
-    if a.shape[1] <= b.shape[1]:
+    over_rows, (rows, columns) = (((0,), (0,)), ((), ())), a.shape
+    # With few rows (of a symbolic size there may be many) turning the result around takes longer than is gained.
+    if columns <= b.shape[1] or (isinstance(rows, int) and rows <= columns):
         return lax.dot_general(a, b, over_rows)
     # The barrier: otherwise XLA would exchange the operands again, for a product that needs no transpose.
     return lax.optimization_barrier(lax.dot_general(b, a, over_rows)).T

@@ -28,7 +28,7 @@ from zoo.nn.geometry import Geometry
 from zoo.nn.pieces import in_pieces, pieces, summed_over_pieces
 from zoo.nn.products import narrow_first, product
 
-MULTIPLICATIONS = 2**25
+MULTIPLICATIONS = 2**26
 """With fewer for each tap the sums around the products take more time than is saved."""
 
 CHANNELS = 32
