@@ -13,12 +13,14 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from train.config import Recipe, RunError, shown
 from train.engine import loop
 from train.engine.hosts import path_from_first
 from train.notebook.choose import recipe as chosen
 from train.report.run import Run
+from train.store import journal
 from train.store.files import measured
 from train.store.workdir import Workdir, free_workdir
 from zoo.rows import html_rows
@@ -80,6 +82,14 @@ class Outcome:
         if not self.finished:
             raise RunError(f"{self.workdir} has no report yet: {self._remedy()} finishes the run")
         return Page(Workdir(self.workdir).report.read_text(encoding="utf-8"), height)
+
+    def history(self, kind: str = "train") -> list[dict[str, Any]]:
+        """The lines of the run's metrics, in order of step, each with "step", "epoch" and its numbers.
+
+        Args:
+          kind: "train", a line every `log_every` steps; or "eval", a line an evaluation.
+        """
+        return [record for record in journal.ordered(Workdir(self.workdir).metrics) if record["kind"] == kind]
 
     def __repr__(self) -> str:
         said = ", ".join(f"{name} {value}" for name, value in self._rows())
