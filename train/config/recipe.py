@@ -90,13 +90,13 @@ class Recipe(Config):
         plain = Recipe(task=type(self.task)())
         changed, rest = [], []
         for part, usual in [(self, plain), *((getattr(self, f.name), getattr(plain, f.name)) for f in _parts(self))]:
+            if isinstance(part, Task):
+                changed.append(("task.kind", part.kind))
             for field in dataclasses.fields(part):
                 value = getattr(part, field.name)
                 if not isinstance(value, Config):
                     row = (part._path(field.name), _words(value))
                     (rest if value == getattr(usual, field.name) else changed).append(row)
-            if isinstance(part, Task):
-                changed.append(("task.kind", part.kind))
         count = f"{len(rest)} fields as by default"
         return html_rows(changed, f"Recipe {self.name}") + html_folded(count, html_rows(rest))
 

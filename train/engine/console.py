@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console as RichConsole
@@ -23,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from train.config import Metric, shown
+from train.store.workdir import resume_command
 from zoo.terminal import visible
 
 _RATE = "images_per_second"
@@ -121,6 +123,10 @@ class Console:
         self._task: TaskID | None = None
         self._next_move = 0.0
 
+    def resume_command(self, path: Path) -> str:
+        """What to type, where this prints, to go on with a run."""
+        return f"train.resume({str(path)!r})" if self._in_notebook else resume_command(path)
+
     def learn(self, metrics: Iterable[Metric]) -> None:
         """Tells what the numbers of the run mean."""
         self.metrics = {metric.name: metric for metric in metrics}
@@ -203,7 +209,10 @@ class Console:
             self.say(f"{what}: {seconds:.1f} s", style="dim")
 
     def table(self, title: str, rows: list[tuple[str, str]]) -> None:
-        """Prints a table of two columns."""
+        """Prints a table of two columns; in a notebook, which shows the outcome, a line of its first two rows."""
+        if self._in_notebook:
+            self.say("  ".join([title, *(value for _, value in rows[:2])]))
+            return
         table = Table(title=Text(visible(title)), show_header=False, title_justify="left", title_style="bold")
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
