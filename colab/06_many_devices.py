@@ -118,6 +118,7 @@ def parallel_gradient_solution(gradient, weights, inputs, targets, devices):
 
 
 assert check_parallel_gradient(parallel_gradient_solution)
+check_parallel_gradient(parallel_gradient_solution)
 
 # %% [markdown]
 # jax has it in two forms. Under `jit` the batch is one array, split over the mesh, and the exchange is not to be seen.
@@ -198,6 +199,7 @@ def bytes_per_device_solution(shape, devices):
 
 
 assert check_bytes_per_device(bytes_per_device_solution)
+check_bytes_per_device(bytes_per_device_solution)
 
 # %% [markdown]
 # With momentum an optimizer remembers one number a parameter, Adam two. So much would each of your devices hold, of
@@ -301,6 +303,7 @@ def total_solution(values):
 
 
 assert check_total(total_solution)
+check_total(total_solution)
 
 # %%
 half = train.fit(train.recipe(recipe, {"model.dtype": "bfloat16"}), runs / "bfloat16")
