@@ -145,3 +145,11 @@ def test_the_catalog_cannot_be_changed_and_has_no_name_twice():
     row = Entry("twice", "zoo.a:A", "classification", (1,), "", "")
     with pytest.raises(ValueError, match="two models are named 'twice': zoo"):
         catalog._table([row, dataclasses.replace(row, builder="zoo.b:B")])
+
+
+def test_a_notebook_shows_a_row_with_what_it_says_and_leaves_out_what_is_empty():
+    shown = zoo.describe("resnet50")._repr_html_()
+    assert "<b>resnet50</b>" in shown
+    for said in ("images 224 x 224 x 3", "stage_sizes=(3, 4, 6, 3)", "L40, L48", "IMAGENET1K_V1, IMAGENET1K_V2"):
+        assert said in shown
+    assert "published weights" not in zoo.describe("lenet5")._repr_html_()
