@@ -33,13 +33,16 @@ def _output_size(function: Callable) -> str:
             f"output_size{case}",
             function(*case),
             right,
+            ("With dilation d a window spans d (K - 1) + 1 values", (size + 2 * padding - kernel) // stride + 1),
+            (
+                "A window of dilation d spans d (K - 1) + 1 values, not d K",
+                (size + 2 * padding - dilation * kernel) // stride + 1,
+            ),
             ("The padding is on both sides", (size + padding - span) // stride + 1),
             ("The padding is on both sides", (size - span) // stride + 1),
             ("The first place counts as well: + 1", (size + 2 * padding - span) // stride),
             ("A place must be whole: round down", math.ceil((size + 2 * padding - span) / stride) + 1),
             ("A place must be whole: round down", (size + 2 * padding - span) / stride + 1),
-            ("With dilation d a window spans d (K - 1) + 1 values", (size + 2 * padding - kernel) // stride + 1),
-            ("It is d (K - 1) + 1, not d K", (size + 2 * padding - dilation * kernel) // stride + 1),
         )
     return f"{len(cases) + len(dilated)} windows, with stride, padding and dilation"
 
