@@ -98,7 +98,8 @@ left.set(xlabel="longitude", ylabel="latitude", title="22 earthquakes; a larger 
 right.imshow(digits.images[4], cmap="gray_r")
 for (row, column), grey in np.ndenumerate(digits.images[4]):
     right.text(column, row, f"{grey:.0f}", ha="center", va="center", fontsize=6, color=BLUE if grey < 9 else "white")
-right.set(title=f"a {digits.target[4]}, as 64 numbers", xticks=[], yticks=[]);
+right.set(title=f"a {digits.target[4]}, as 64 numbers", xticks=[], yticks=[])
+plt.show()
 
 # %% [markdown]
 # ## "Deep learning in one slide" (L2, E9)
@@ -117,7 +118,8 @@ figure, axes = plt.subplots(figsize=(4, 2.4))
 axes.plot(offsets[::3], goal, color=BLUE)
 axes.axvline(magnitudes.mean(), color=ORANGE, ls="--")
 axes.text(magnitudes.mean() + 0.1, max(goal) * 0.8, f"mean magnitude\n{magnitudes.mean():.2f}", color=ORANGE)
-axes.set(xlabel="$b$, with $w = 0$", ylabel="sum of the losses");
+axes.set(xlabel="$b$, with $w = 0$", ylabel="sum of the losses")
+plt.show()
 
 # %% [markdown]
 # ## "The perceptron" and "Training a perceptron" (L3, L4, E10)
@@ -154,16 +156,18 @@ draw_line(axes, start, start_bias, color="0.6", ls=":", label="start")
 for epochs in range(1, 20):
     fit = rosenblatt(points, labels, start, start_bias, learning_rate=0.1, max_epochs=epochs)
     last = bool(fit.converged)
-    draw_line(axes, fit.weights, fit.bias, color=GREEN, lw=2.5 if last else 0.8, label=f"epoch {epochs}" if last else None)
+    label = f"epoch {epochs}" if last else None
+    draw_line(axes, fit.weights, fit.bias, color=GREEN, lw=2.5 if last else 0.8, label=label)
     if last:
         break
 axes.set_title(f"{fit.mistakes} mistakes in {fit.epochs} epochs, then none")
-axes.legend(frameon=False, loc="upper left");
+axes.legend(frameon=False, loc="upper left")
+plt.show()
 
 # %% [markdown]
-# Novikoff (1962) showed that the rule, from a start at zero, makes at most $(R / \text{margin})^2$ mistakes on separable
-# data, whatever the order. It works on images as well: zeros against ones, eights against threes. The weights are
-# then a picture, which says where ink speaks for which class.
+# Novikoff (1962) showed that the rule, from a start at zero, makes at most $(R / \text{margin})^2$ mistakes on
+# data that a line separates, whatever the order. It works on images as well: zeros against ones, eights against threes. The
+# weights are then a picture, which says where ink speaks for which class.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(8, 2.5))
@@ -177,6 +181,7 @@ for panel, (zero, one) in zip(axes, ((0, 1), (3, 8), (4, 9)), strict=True):
     extent = np.abs(fit.weights).max()
     panel.imshow(np.reshape(fit.weights, (8, 8)), cmap="RdBu", vmin=-extent, vmax=extent)
     panel.set(title=f"blue says {one}, red {zero}: {right:.1%}", xticks=[], yticks=[])
+plt.show()
 
 # %% [markdown]
 # ### Exercise 1: one visit of Rosenblatt's rule
@@ -240,6 +245,7 @@ for epoch, state in enumerate(states, start=1):
     if first < epoch:
         print(f"epoch {epoch} ends with the weights and bias of epoch {first}: {state}")
         break
+plt.show()
 
 # %% [markdown]
 # ## "Forward propagation" and "Why have activation functions?" (L6, L7)
@@ -262,13 +268,14 @@ axes.set(xlabel="x", title="the same 337 numbers, three activations")
 axes.legend(frameon=False)
 outputs, _ = forward(layers, x, "identity")
 print("largest difference of three linear layers and one:", float(jnp.abs(outputs - (x @ slope + intercept)).max()))
+plt.show()
 
 # %% [markdown]
 # ## "Non-linear activations": sigmoid and ReLU (L8, L9, E7)
 #
-# $\sigma'(z) = \sigma(z)(1 - \sigma(z))$ is never more than 1/4, and almost 0 away from the middle. ReLU's derivative is
-# 1 for positive sums. At 0 there is none: the slide takes 1, jax and torch take 0, and so does the library (E7). The
-# dots are autodiff's.
+# $\sigma'(z) = \sigma(z)(1 - \sigma(z))$ is never more than 1/4, and almost 0 away from the middle. The
+# derivative of ReLU is 1 for positive sums. At 0 there is none: the slide takes 1, jax and torch take 0, and so does
+# the library (E7). The dots are autodiff's.
 
 # %%
 z = np.linspace(-6, 6, 241)
@@ -283,6 +290,7 @@ for axes, function, derivative, name in (
     axes.legend(frameon=False)
 panels[1].set_ylim(-0.2, 3)
 print("derivative of ReLU at 0:", float(relu_derivative(0.0)), "by hand,", jax.grad(relu)(0.0), "by autodiff")
+plt.show()
 
 # %% [markdown]
 # ## "Back to basics: finding minima" and gradient descent (L10, L11, E23)
@@ -304,7 +312,8 @@ for factor, colour in ((0.1, GREEN), (1.0, BLUE), (1.9, PINK), (2.05, ORANGE)):
     _, values = gradient_descent(objective, jnp.zeros(2), factor / curvature, num_steps=60)
     axes.semilogy(values - objective(best), color=colour, label=f"γ = {factor} / curvature")
 axes.set(xlabel="step", ylabel="J(w) above the minimum", ylim=(1e-5, 1e4))
-axes.legend(frameon=False, ncols=2, fontsize=8);
+axes.legend(frameon=False, ncols=2, fontsize=8)
+plt.show()
 
 # %% [markdown]
 # ## "Stochastic gradient descent", momentum and Adam (L12, L13)
@@ -356,7 +365,8 @@ def race(axes, objective, start, rate, adam_rate, num_steps, stochastic=None):
         axes.plot(*ways.T, ".-", ms=3, lw=0.8, color=colour, label=f"{name}: {objective(ways[-1]):.3f}")
     a, b = np.meshgrid(np.linspace(*axes.get_xlim(), 60), np.linspace(*axes.get_ylim(), 60))
     heights = jax.vmap(jax.vmap(objective))(np.stack([a, b], -1).astype(np.float32))
-    axes.contour(a, b, heights, levels=np.geomspace(heights.min() + 0.01, heights.max(), 14), colors="0.75", linewidths=0.6)
+    levels = np.geomspace(heights.min() + 0.01, heights.max(), 14)
+    axes.contour(a, b, heights, levels=levels, colors="0.75", linewidths=0.6)
     axes.legend(frameon=False, fontsize=7, title=f"after {num_steps} steps", title_fontsize=7)
 
 
@@ -365,7 +375,8 @@ left.set(xlim=(-0.5, 7), ylim=(-2.5, 3.5), xlabel="constant", ylabel="latitude",
 race(left, objective, [0.0, 2.5], 0.2 / curvature, 0.3, 40, of_batch)
 right.set(xlim=(-1.5, 4), ylim=(-1.5, 4), xlabel="a", ylabel="b", title="the example's error, with a saddle at 0")
 race(right, saddle, [1.0, -0.97], 0.3, 0.1, 60)
-right.plot(0, 0, "k+", ms=9);
+right.plot(0, 0, "k+", ms=9)
+plt.show()
 
 # %% [markdown]
 # ## "Forward-backward by example" (L15, E4, E6, E8)
@@ -387,21 +398,23 @@ for name, (source, target) in EDGES.items():
     axes.plot([x0, x1], [y0, y1], color="0.8", zorder=1)
     near = 0.32 if name in ("w2", "w3") else 0.5
     at = x0 + near * (x1 - x0), y0 + near * (y1 - y0)
+    style = {"ha": "center", "va": "center", "fontsize": 8}
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    axes.text(*at, f"{name} = {getattr(example.WEIGHTS, name)}\n", color=BLUE, ha="center", va="center", bbox=box, fontsize=8)
-    axes.text(*at, f"\n{getattr(gradients, name):.5f}", color=ORANGE, ha="center", va="center", fontsize=8)
-values = {"i1": example.INPUTS[0], "i2": example.INPUTS[1], "h1": first.h1, "h2": first.h2, "prediction": first.prediction}
+    axes.text(*at, f"{name} = {getattr(example.WEIGHTS, name)}\n", color=BLUE, bbox=box, **style)
+    axes.text(*at, f"\n{getattr(gradients, name):.5f}", color=ORANGE, **style)
+values = dict(zip(PLACES, (*example.INPUTS, first.h1, first.h2, first.prediction), strict=True))
 for name, place in PLACES.items():
     axes.scatter(*place, s=1500, color="white", edgecolor=BLUE, zorder=2)
     short = "pred." if name == "prediction" else name
     axes.text(*place, f"{short}\n{values[name]:.4g}", ha="center", va="center", color=BLUE, zorder=3, fontsize=8)
 axes.text(2.2, 0.5, f"target {example.TARGET:.0f}\nΔ = {first.delta:.3f}\nerror {first.error:.7f}", va="center")
 axes.set(xlim=(-0.25, 2.75), ylim=(-0.3, 1.3))
-axes.axis("off");
+axes.axis("off")
+plt.show()
 
 # %% [markdown]
-# Step 5 updates all six weights at once, $w_1$ to $w_4$ with the *old* $w_5$ and $w_6$. The slide rounds to two decimals
-# (E6), so its next prediction is .2533; without rounding it is .2557.
+# Step 5 updates all six weights at once, $w_1$ to $w_4$ with the *old* $w_5$ and $w_6$. The slide rounds to two
+# decimals (E6), so its next prediction is .2533; without rounding it is .2557.
 
 # %%
 updated = example.update(example.WEIGHTS, gradients)
@@ -418,7 +431,8 @@ figure, axes = plt.subplots(figsize=(4.6, 2.3))
 axes.plot([each.prediction for each in passes], "o-", color=BLUE, ms=3)
 axes.axhline(example.TARGET, color=ORANGE, ls="--")
 axes.text(0, 1.02, "target", color=ORANGE, va="bottom")
-axes.set(xlabel="step 6: repeat", ylabel="prediction", ylim=(0, 1.2));
+axes.set(xlabel="step 6: repeat", ylabel="prediction", ylim=(0, 1.2))
+plt.show()
 
 # %% [markdown]
 # ### Exercise 2: the slide's six derivatives
@@ -451,8 +465,8 @@ check_chain_rule(solved_gradients)
 # ## "The backward propagation algorithm": whole layers (L14)
 #
 # With $\delta$ the derivative of the loss by the sums $z = xW + b$ of a layer, its derivative is $x^T\delta$ by $W$,
-# $\delta$ by $b$ and $\delta W^T$ by $x$; going back through an activation multiplies with its derivative. That is all of
-# `backward`, here on digits and beside `jax.grad`, which knows nothing of it.
+# $\delta$ by $b$ and $\delta W^T$ by $x$; going back through an activation multiplies with its derivative. That is all
+# of `backward`, here on digits and beside `jax.grad`, which knows nothing of it.
 
 # %%
 layers = init_layers(jax.random.key(1), (64, 32, 16, 10))
@@ -467,7 +481,8 @@ logits, trace = forward(layers, images)
 by_hand = backward(layers, trace, cross_entropy_gradient(logits, targets_10))
 by_autodiff = jax.grad(total_loss, argnums=(0, 1))(layers, images)
 largest = max(float(jnp.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, (by_hand, by_autodiff)), strict=True))
-print(f"{sum(leaf.size for leaf in jax.tree.leaves(by_hand[0])):,} derivatives by weights; largest difference {largest:.1e}")
+count = sum(leaf.size for leaf in jax.tree.leaves(by_hand[0]))
+print(f"{count:,} derivatives by weights and biases; largest difference {largest:.1e}")
 
 figure, axes = plt.subplots(2, 6, figsize=(8, 2.9))
 extent = float(jnp.abs(by_hand[1][:6]).max())
@@ -477,7 +492,8 @@ for column in range(6):
 for panel in axes.flat:
     panel.set(xticks=[], yticks=[])
 axes[0, 0].set_ylabel("digit")
-axes[1, 0].set_ylabel("loss by pixel");
+axes[1, 0].set_ylabel("loss by pixel")
+plt.show()
 
 # %% [markdown]
 # ### Exercise 3: backpropagation through a layer
@@ -508,8 +524,8 @@ check_backprop(solved_backprop)
 # %% [markdown]
 # ## "Binary classification" and "Multi-class classification" (L16, L17, E3, E5)
 #
-# Binary cross-entropy is the mean of $N$ terms, $i = 1$ to $N$ (E3: the slide sums from 0). Computed as the logarithm of
-# a rounded probability it ends at infinity; from the logits it does not. The slide's `softmax` has two faults
+# Binary cross-entropy is the mean of $N$ terms, $i = 1$ to $N$ (E3: the slide sums from 0). Computed as the logarithm
+# of a rounded probability it ends at infinity; from the logits it does not. The slide's `softmax` has two faults
 # (E5): `np.exp` overflows from 89 on in float32, and `np.sum` without an axis mixes the examples of a batch.
 
 # %%
@@ -528,7 +544,7 @@ batch = np.float32([[1, 2, 3], [3, 2, 1], [0, 0, 0]])
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 2.5), width_ratios=[1.5, 1, 1])
 axes[0].plot(z, stable, color=BLUE, label="from the logit")
 axes[0].plot(z, naive, color=ORANGE, ls="--", label="log of the sigmoid")
-axes[0].set(xlabel="logit, of an example with y = 1", ylabel="loss", title=f"log of the sigmoid: {naive[0]} at {z[0]:.0f}")
+axes[0].set(xlabel="logit, where y = 1", ylabel="loss", title=f"log of the sigmoid: {naive[0]} at {z[0]:.0f}")
 axes[0].legend(frameon=False)
 for panel, table, name in ((axes[1], slides_softmax(batch), "slide"), (axes[2], np.asarray(softmax(batch)), "library")):
     panel.imshow(table, cmap="Blues", vmin=0, vmax=1)
@@ -537,7 +553,9 @@ for panel, table, name in ((axes[1], slides_softmax(batch), "slide"), (axes[2], 
     sums = ", ".join(f"{total:.2f}" for total in table.sum(-1))
     panel.set(title=f"{name}: rows sum to\n{sums}", xticks=[], yticks=[])
 with np.errstate(over="ignore", invalid="ignore"):
-    print("the slide's softmax of 100, 0:", slides_softmax(np.float32([100, 0])), "the library's:", softmax(np.float32([100, 0])))
+    overflown = slides_softmax(np.float32([100, 0]))
+print("softmax of (100, 0): the slide's", overflown, "and the library's", softmax(np.float32([100, 0])))
+plt.show()
 
 # %% [markdown]
 # ### Exercise 4: a softmax that survives
@@ -615,6 +633,7 @@ for panel, (name, (model, decay)) in zip(axes, plans.items(), strict=True):
         for inputs_, classes in ((moons, sides), (test_moons, test_sides))
     ]
     panel.set(title="{}\ntrain {:.0%}, test {:.1%}".format(name, *accuracies), xticks=[], yticks=[])
+plt.show()
 
 # %% [markdown]
 # ## Train it in earnest: `digits_mlp`
@@ -660,7 +679,8 @@ for column, row in enumerate(shown):
     axes[1, column].bar(range(10), probabilities[row], color=colour)
     axes[1, column].set(ylim=(0, 1), xticks=range(10), yticks=[])
     axes[1, column].tick_params(labelsize=6)
-axes[1, 0].set_ylabel("probability");
+axes[1, 0].set_ylabel("probability")
+plt.show()
 
 # %% [markdown]
 # ## What remains
