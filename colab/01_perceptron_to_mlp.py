@@ -124,8 +124,8 @@ plt.show()
 # %% [markdown]
 # ## "The perceptron" and "Training a perceptron" (L3, L4, E10)
 #
-# One weight for each input: multiply, sum, add the bias, and compare with the threshold. Rosenblatt's rule visits
-# one example at a time. Was the answer 0 and should be 1, the weights grow by the input; was it 1 and should be 0, they
+# One weight for each input: multiply, sum, add the bias, and compare with the threshold. Rosenblatt's rule visits one
+# example at a time. Was the answer 0 and should be 1, the weights grow by the input; was it 1 and should be 0, they
 # shrink by it. (E10: the slide says "multiple" for multiply, and no word of the bias. The bias learns too, as the
 # weight of an input that is always 1.)
 
@@ -165,9 +165,9 @@ axes.legend(frameon=False, loc="upper left")
 plt.show()
 
 # %% [markdown]
-# Novikoff (1962) showed that the rule, from a start at zero, makes at most $(R / \text{margin})^2$ mistakes on
-# data that a line separates, whatever the order. It works on images as well: zeros against ones, eights against threes. The
-# weights are then a picture, which says where ink speaks for which class.
+# Novikoff (1962) showed that the rule, from a start at zero, makes at most $(R / \text{margin})^2$ mistakes on data
+# that a line separates, whatever the order. It works on images as well: zeros against ones, eights against threes.
+# The weights are then a picture, which says where ink speaks for which class.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(8, 2.5))
@@ -186,8 +186,8 @@ plt.show()
 # %% [markdown]
 # ### Exercise 1: one visit of Rosenblatt's rule
 #
-# Write the step for one example: it returns the new weights and the new bias. Hint: the error `label - fired` is +1, 0
-# or -1, and that is nearly all of it.
+# Write the step for one example: it returns the new weights and the new bias. Hint: the error `label - fired` is +1,
+# 0 or -1, and that is nearly all of it.
 
 
 # %%
@@ -273,9 +273,9 @@ plt.show()
 # %% [markdown]
 # ## "Non-linear activations": sigmoid and ReLU (L8, L9, E7)
 #
-# $\sigma'(z) = \sigma(z)(1 - \sigma(z))$ is never more than 1/4, and almost 0 away from the middle. The
-# derivative of ReLU is 1 for positive sums. At 0 there is none: the slide takes 1, jax and torch take 0, and so does
-# the library (E7). The dots are autodiff's.
+# $\sigma'(z) = \sigma(z)(1 - \sigma(z))$ is never more than 1/4, and almost 0 away from the middle. The derivative of
+# ReLU is 1 for positive sums. At 0 there is none: the slide takes 1, jax and torch take 0, and so does the library
+# (E7). The dots are autodiff's.
 
 # %%
 z = np.linspace(-6, 6, 241)
@@ -465,8 +465,8 @@ check_chain_rule(solved_gradients)
 # ## "The backward propagation algorithm": whole layers (L14)
 #
 # With $\delta$ the derivative of the loss by the sums $z = xW + b$ of a layer, its derivative is $x^T\delta$ by $W$,
-# $\delta$ by $b$ and $\delta W^T$ by $x$; going back through an activation multiplies with its derivative. That is all
-# of `backward`, here on digits and beside `jax.grad`, which knows nothing of it.
+# $\delta$ by $b$ and $\delta W^T$ by $x$; going back through an activation multiplies with its derivative. That is
+# all of `backward`, here on digits and beside `jax.grad`, which knows nothing of it.
 
 # %%
 layers = init_layers(jax.random.key(1), (64, 32, 16, 10))
@@ -639,8 +639,8 @@ plt.show()
 # ## Train it in earnest: `digits_mlp`
 #
 # The same ideas with the engine: a recipe says what to train, `train.fit` does it, with shuffled batches, checkpoints
-# and a report. Stop the cell if you like: `train.resume(outcome.workdir)` goes on to the same bits. First the
-# linear classifier, for comparison, then an MLP with two hidden layers.
+# and a report. Stop the cell if you like: `train.resume(outcome.workdir)` goes on to the same bits. First the linear
+# classifier, for comparison, then an MLP with two hidden layers.
 
 # %%
 epochs = scale.pick(12, 60)
