@@ -137,9 +137,11 @@ order = draw.permutation(80)
 points, labels = points[order].astype(np.float32), labels[order]
 
 
-def draw_points(axes, points, labels):
+def draw_points(axes, points, labels, size=14):
     for label, colour, marker in ((0, ORANGE, "o"), (1, BLUE, "s")):
-        axes.scatter(*points[labels == label].T, color=colour, marker=marker, s=14, edgecolor="white", lw=0.4, zorder=3)
+        axes.scatter(
+            *points[labels == label].T, color=colour, marker=marker, s=size, edgecolor="white", lw=0.4, zorder=3
+        )
 
 
 def draw_line(axes, weights, bias, **style):
@@ -211,21 +213,23 @@ check_rosenblatt(solved_step)
 # %% [markdown]
 # ## "Problems with the perceptron": XOR (L5)
 #
-# No line separates XOR's classes, so the rule never rests: its weights run in a circle. A multi-layer perceptron with
-# four hidden units bends the border. Below it is trained by plain gradient descent on the binary cross-entropy, both
-# of which come later.
+# No line separates XOR's classes, so the rule never rests: on the left are the lines after each visit of an example,
+# and from the second epoch on they repeat. A multi-layer perceptron with four hidden units bends the border. Here it
+# is trained by plain gradient descent on the binary cross-entropy, both of which come later.
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2))
-states = []
 for axes in (left, right):
-    draw_points(axes, XOR_INPUTS, XOR_LABELS)
+    draw_points(axes, XOR_INPUTS, XOR_LABELS, size=60)
     axes.set(xlim=(-0.4, 1.4), ylim=(-0.4, 1.4), xticks=[0, 1], yticks=[0, 1])
-for epochs in range(1, 13):
-    fit = rosenblatt(XOR_INPUTS, XOR_LABELS, np.array([0.3, -0.4]), 0.1, max_epochs=epochs)
-    states.append((*fit.weights.round(3).tolist(), round(float(fit.bias), 3)))
-    draw_line(left, fit.weights, fit.bias, color=plt.cm.viridis(epochs / 12), lw=1)
-left.set_title(f"perceptron: {fit.mistakes} mistakes in {fit.epochs} epochs")
+weights, bias = np.array([0.3, -0.4]), 0.1
+for epoch in range(1, 5):
+    for x, label in zip(XOR_INPUTS, XOR_LABELS, strict=True):
+        weights, bias, *_ = rosenblatt(x[None], label[None], weights, bias, learning_rate=0.5, max_epochs=1)
+        draw_line(left, weights, bias, color=plt.cm.viridis(epoch / 5), lw=1)
+    print(f"after epoch {epoch}: weights {weights.round(2)}, bias {bias:.2f}")
+fit = rosenblatt(XOR_INPUTS, XOR_LABELS, max_epochs=1000)
+left.set_title(f"perceptron: {fit.mistakes:,} mistakes in {fit.epochs:,} epochs")
 
 mlp = MLP(hidden=(4,), num_classes=1, activation="tanh")
 params = zoo.init(mlp, jax.random.key(0), (2,))
@@ -240,11 +244,6 @@ grid = np.stack(np.meshgrid(np.linspace(-0.4, 1.4, 80), np.linspace(-0.4, 1.4, 8
 probability = sigmoid(mlp.apply(params, grid.reshape(-1, 2)))[:, 0].reshape(80, 80)
 right.contourf(grid[..., 0], grid[..., 1], probability, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.6)
 right.set_title(f"MLP: loss {losses[0]:.2f}, after 300 steps {losses[-1]:.4f}")
-for epoch, state in enumerate(states, start=1):
-    first = states.index(state) + 1
-    if first < epoch:
-        print(f"epoch {epoch} ends with the weights and bias of epoch {first}: {state}")
-        break
 plt.show()
 
 # %% [markdown]
@@ -264,7 +263,8 @@ for activation, colour in (("identity", ORANGE), ("relu", BLUE), ("tanh", GREEN)
     axes.plot(x, outputs, color=colour, label=activation)
 slope, intercept = collapse(layers)
 axes.plot(x, x @ slope + intercept, "k:", label="one layer, collapsed")
-axes.set(xlabel="x", title="the same 337 numbers, three activations")
+count = sum(leaf.size for leaf in jax.tree.leaves(layers))
+axes.set(xlabel="x", ylim=(-4, 4), title=f"the same {count} weights and biases, three activations")
 axes.legend(frameon=False)
 outputs, _ = forward(layers, x, "identity")
 print("largest difference of three linear layers and one:", float(jnp.abs(outputs - (x @ slope + intercept)).max()))
@@ -297,11 +297,11 @@ plt.show()
 #
 # $J(w) = \frac12 \sum_n (t_n - x_n^T w)^2$ has the gradient $-\sum_n (t_n - x_n^T w)\,x_n$. Where it is 0 the loss is
 # stationary; minimal it is there because $J$ is convex (E23). The magnitudes of the earthquakes, from a constant and
-# the latitude: steps of $\gamma$ below $2 / \text{curvature}$ arrive, and larger ones run away.
+# the logarithm of the depth: steps of $\gamma$ below $2 / \text{curvature}$ arrive, and larger ones run away.
 
 # %%
-inputs = np.stack([np.ones(22), features[:, 1] / features[:, 1].std()], 1).astype(np.float32)
-targets = magnitudes.astype(np.float32)
+inputs = jnp.stack([jnp.ones(22), jnp.log10(1 + features[:, 3])], axis=1)
+targets = jnp.asarray(magnitudes)
 objective = partial(least_squares_objective, inputs=inputs, targets=targets)
 curvature = float(np.linalg.eigvalsh(inputs.T @ inputs).max())
 best = least_squares_solution(inputs, targets)
@@ -309,7 +309,7 @@ print("gradient by hand at the solution:", least_squares_gradient(best, inputs, 
 
 figure, axes = plt.subplots(figsize=(5, 2.8))
 for factor, colour in ((0.1, GREEN), (1.0, BLUE), (1.9, PINK), (2.05, ORANGE)):
-    _, values = gradient_descent(objective, jnp.zeros(2), factor / curvature, num_steps=60)
+    _, values = gradient_descent(objective, jnp.zeros(2), factor / curvature, num_steps=300)
     axes.semilogy(values - objective(best), color=colour, label=f"γ = {factor} / curvature")
 axes.set(xlabel="step", ylabel="J(w) above the minimum", ylim=(1e-5, 1e4))
 axes.legend(frameon=False, ncols=2, fontsize=8)
@@ -371,7 +371,7 @@ def race(axes, objective, start, rate, adam_rate, num_steps, stochastic=None):
 
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
-left.set(xlim=(-0.5, 7), ylim=(-2.5, 3.5), xlabel="constant", ylabel="latitude", title="J(w), convex")
+left.set(xlim=(-0.5, 7), ylim=(-2.5, 3.5), xlabel="constant", ylabel="log depth", title="J(w), convex")
 race(left, objective, [0.0, 2.5], 0.2 / curvature, 0.3, 40, of_batch)
 right.set(xlim=(-1.5, 4), ylim=(-1.5, 4), xlabel="a", ylabel="b", title="the example's error, with a saddle at 0")
 race(right, saddle, [1.0, -0.97], 0.3, 0.1, 60)
