@@ -312,7 +312,7 @@ class _Run:
             raise CheckpointError(f"{error}; once that is mended {self._go_on()}") from error
 
     def _go_on(self) -> str:
-        return f"go on with: {resume_command(self.files.path)}"
+        return f"go on with: {self.console.resume_command(self.files.path)}"
 
     def _last_good(self) -> str:
         with contextlib.suppress(CheckpointError):
