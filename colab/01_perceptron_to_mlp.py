@@ -1,17 +1,7 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # From the perceptron to the multi-layer perceptron
+#
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/lecture-vision-zoo/lecture-vision-zoo/blob/main/colab/01_perceptron_to_mlp.ipynb)
 #
 # You train Rosenblatt's perceptron and see where it stops, follow the lecture's forward-backward example number by
 # number, write backpropagation through a layer yourself and check it against autodiff, race optimizers over two error
@@ -20,7 +10,25 @@
 # E23). Four exercises check themselves.
 
 # %% tags=["install"]
-# Installs the library.
+# In Colab this installs the library. In a clone, and where it is installed, it does nothing.
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+clone = os.path.exists("../zoo/__init__.py") and os.path.exists("../pyproject.toml")
+if clone:
+    sys.path.insert(0, os.path.abspath(".."))
+if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax", "orbax", "grain", "tyro"))):
+    extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
+    if shutil.which("nvidia-smi"):
+        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        extra = "[cuda]" if int(driver.split(".")[0]) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
+    address = "git+https://github.com/lecture-vision-zoo/lecture-vision-zoo"
+    source = f"..{extra}" if clone else f"lecture-vision-zoo{extra} @ {address}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
 
 # %%
 from train import notebook
@@ -385,7 +393,7 @@ plt.show()
 # the forward pass, orange the derivative of the error by each weight. For $w_6$ it is $\Delta h_2$: the first factor
 # of the chain rule is the *derivative* of the error, which the slide's third line leaves out (E4).
 
-# %%
+# %% tags=["picture"]
 first = example.forward()
 gradients = example.backward(example.WEIGHTS, first)
 
@@ -645,7 +653,7 @@ plt.show()
 #
 # The same ideas with the engine: a recipe says what to train, `train.fit` does it, with shuffled batches, checkpoints
 # and a report. Stop the cell if you like: `train.resume(outcome.workdir)` goes on to the same bits. First the linear
-# classifier, for comparison, then an MLP with two hidden layers.
+# classifier, for comparison and with the learning rate that it needs, then an MLP with two hidden layers.
 
 # %%
 epochs = scale.pick(20, 60)

@@ -1,17 +1,7 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Convolution you can touch
+#
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/lecture-vision-zoo/lecture-vision-zoo/blob/main/colab/02_convolution.ipynb)
 #
 # You count what a dense layer on images costs, slide filters over a photograph, continue it beyond its borders, watch
 # one output's view of the image grow, pool, move the image and see the result move with it, write the gradient of a
@@ -20,7 +10,25 @@
 # slide, the erratum is named (E1, E2, E20 to E22). Three exercises check themselves.
 
 # %% tags=["install"]
-# Installs the library.
+# In Colab this installs the library. In a clone, and where it is installed, it does nothing.
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+clone = os.path.exists("../zoo/__init__.py") and os.path.exists("../pyproject.toml")
+if clone:
+    sys.path.insert(0, os.path.abspath(".."))
+if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax", "orbax", "grain", "tyro"))):
+    extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
+    if shutil.which("nvidia-smi"):
+        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        extra = "[cuda]" if int(driver.split(".")[0]) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
+    address = "git+https://github.com/lecture-vision-zoo/lecture-vision-zoo"
+    source = f"..{extra}" if clone else f"lecture-vision-zoo{extra} @ {address}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
 
 # %%
 from train import notebook
@@ -75,6 +83,7 @@ def show(axes, image, title="", **options):
     """An image in [0, 1]: what a filter takes beyond is cut off."""
     axes.imshow(np.clip(image, 0, 1) if not options else image, **options)
     axes.set(title=title, xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 # %% [markdown]
@@ -207,11 +216,11 @@ check_cross_correlate(solved_correlate)
 # ## Stride, padding and dilation (L23, L31, E22)
 #
 # A window of $K$ values takes $\lfloor (N + 2P - D(K-1) - 1) / S \rfloor + 1$ places along $N$ values, with padding
-# $P$ on each side, stride $S$ and dilation $D$. Of the size of the image the output is with padding $(K - 1) / 2$
-# alone (E22: the slide says so of every convolution).
+# $P$ on each side, stride $S$ and dilation $D$. The output has the size of the image only with padding $(K - 1) / 2$
+# (E22: the slide says so of every convolution).
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
+figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.2))
 for panel, (kernel, stride, padding, dilation) in zip(
     axes, ((3, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 1, 0, 2)), strict=True
 ):
@@ -223,11 +232,8 @@ for panel, (kernel, stride, padding, dilation) in zip(
         panel.plot(centre, 3, "s", ms=7, color=ORANGE)
         for tap in range(kernel):
             panel.plot([place * stride - padding + dilation * tap, centre], [0.25, 2.75], color="0.6", lw=0.6)
-    panel.set(
-        xlim=(-1.7, 7.7),
-        ylim=(-0.6, 3.6),
-        title=f"stride {stride}, padding {padding}, dilation {dilation}\n7 → {places}",
-    )
+    settings = f"stride {stride}, padding {padding}"
+    panel.set(xlim=(-1.7, 7.7), ylim=(-0.6, 3.6), title=f"{settings}\ndilation {dilation}: 7 → {places}")
     panel.axis("off")
 plt.show()
 print("padding that keeps the size, for kernels of 1, 3, 5, 7:", [same_padding(kernel) for kernel in (1, 3, 5, 7)])
@@ -278,7 +284,7 @@ print({border: pad([1, 2, 3, 4], [(3, 3)], border).tolist() for border in BORDER
 # neighbour, so the image moves left by a pixel; the third blurs; the last adds what the blur took away. In its middle
 # stands 17/9.
 
-# %%
+# %% tags=["picture"]
 filters = {"no change": IDENTITY, "shifted left": SHIFT_LEFT, "box blur": BOX_BLUR, "sharpened": SHARPEN}
 figure, axes = plt.subplots(2, 4, figsize=(10, 4.2), height_ratios=[1, 2.2])
 window = np.s_[60:120, 30:90]
@@ -327,11 +333,13 @@ slanted = (across + down) / 2, (across - down) / 2
 white, red_green = np.ones(3) / 3, np.array([1.0, -1.0, 0.0])
 bank = np.stack([each[..., None] * colour for colour in (white, red_green) for each in (across, down, *slanted)], -1)
 maps = cross_correlate(photograph, bank, border="reflect")
+tiles = np.pad(0.5 + 0.5 * bank / np.abs(bank).max(), [(1, 0), (1, 0), (0, 0), (0, 0)], constant_values=1)
+coloured = tiles.reshape(6, 6, 3, 2, 4).transpose(3, 0, 4, 1, 2).reshape(12, 24, 3)
 print("image", photograph.shape, "bank", bank.shape, "maps", maps.shape)
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 3), width_ratios=[1, 1, 2])
+figure, axes = plt.subplots(1, 3, figsize=(10, 3), width_ratios=[1, 1.2, 2])
 show(axes[0], photograph, "photograph")
-show(axes[1], mosaic(bank.mean(2), columns=2), "filters, mean over depth", cmap="gray")
+show(axes[1], coloured, "filters")
 show(axes[2], mosaic(maps, columns=4, gap=3), "filter maps", cmap="gray")
 plt.show()
 
@@ -377,7 +385,7 @@ def outputs(image, stack):
     return image
 
 
-def view(stack, size=41):
+def view(stack, size=25):
     """The derivative of the output in the middle by each pixel of an image."""
 
     def middle(image):
@@ -451,26 +459,39 @@ plt.show()
 # The gradient goes to the pixel that was the maximum, and to no other. The slide's grid has two 7s in one region: of
 # equal ones the first in row-major order takes it, as in jax and torch (E21).
 #
-# Below, a digit is enlarged and moved by a pixel: how much of each representation changes?
+# Below, each pixel of a digit becomes a dot somewhere in a region of 4 x 4. Move all dots, each within its region:
+# the pixels change altogether, the maxima not at all. Moving the whole image takes some dots into the next region,
+# the more the farther it moves.
+
 
 # %%
-large = np.kron(digits.images[2] / 16, np.ones((4, 4)))
+def dotted(key):
+    """The digit as dots, each at a random place of its region of 4 x 4 pixels."""
+    places = np.random.default_rng(key).integers(16, size=(8, 8))
+    regions = np.eye(16)[places].reshape(8, 8, 4, 4) * (digits.images[2] / 16)[..., None, None]
+    return regions.transpose(0, 2, 1, 3).reshape(32, 32)
+
+
+dots, deformed = dotted(0), dotted(1)
 steps = np.arange(0, 5)
 pools = {
     "pixels": (lambda image: image, BLUE),
     "mean of 4 x 4": (lambda image: mean_pool(image, 4), GREEN),
-    "max of 4 x 4": (lambda image: max_pool(image, 4), ORANGE),
-    "max of 8 x 8": (lambda image: max_pool(image, 8), PINK),
+    "maximum of 4 x 4": (lambda image: max_pool(image, 4), ORANGE),
+    "maximum of 8 x 8": (lambda image: max_pool(image, 8), PINK),
 }
-figure, axes = plt.subplots(1, 2, figsize=(8, 2.5), width_ratios=[1, 1.6])
-show(axes[0], np.hstack([large, np.kron(max_pool(large, 4), np.ones((4, 4)))]), "digit, and maximum of 4 x 4")
+figure, axes = plt.subplots(1, 4, figsize=(10, 2.5), width_ratios=[1, 1, 1, 1.7])
+show(axes[0], dots, "dots")
+show(axes[1], deformed, "deformed")
+show(axes[2], max_pool(deformed, 4), "maximum of 4 x 4, of both")
 for name, (pool, colour) in pools.items():
-    still = np.asarray(pool(large))
-    change = [np.linalg.norm(pool(np.roll(large, step, 1)) - still) / np.linalg.norm(still) for step in steps]
-    axes[1].plot(steps, change, "o-", color=colour, label=name)
-axes[1].set(xlabel="moved by, in pixels", ylabel="relative change", xticks=steps)
-axes[1].legend(frameon=False, fontsize=8)
+    still = np.asarray(pool(dots))
+    change = [np.linalg.norm(pool(np.roll(dots, step, 1)) - still) / np.linalg.norm(still) for step in steps]
+    axes[3].plot(steps, change, "o-", color=colour, label=name)
+axes[3].set(xlabel="moved by, in pixels", ylabel="relative change", xticks=steps)
+axes[3].legend(frameon=False, fontsize=7, loc="lower right")
 plt.show()
+print("maxima of both are the same:", bool((max_pool(dots, 4) == max_pool(deformed, 4)).all()))
 
 # %% [markdown]
 # ## The gradient of a convolution (L29, L36, E20)
@@ -515,10 +536,10 @@ wanted = np.asarray(cross_correlate(patch, SHARPEN, border="valid"))
 kernel, velocity = draw.normal(0, 0.3, (3, 3)), np.zeros((3, 3))
 rate = 0.9 / (9 * (patch**2).mean())
 stages, errors = {}, []
-for step in range(scale.pick(1000, 4000) + 1):
+for step in range(scale.pick(400, 2000) + 1):
     error = np.asarray(cross_correlate(patch, kernel, border="valid")) - wanted
     errors.append((error**2).mean())
-    if step in (0, 10, 100, 1000):
+    if step in (0, 5, 20, 100):
         stages[step] = kernel
     _, by_kernel = solved_gradient(patch, kernel, error / error.size)
     velocity = 0.9 * velocity + by_kernel
@@ -545,7 +566,8 @@ model = zoo.create("lenet5")
 variables = zoo.init(model, jax.random.key(0), (28, 28, 1))
 sample = np.pad(np.kron(digits.images[2] / 16, np.ones((3, 3))), 2).astype(np.float32)  # 8 x 8 pixels, on 28 x 28
 features = model.apply(variables, sample[None, ..., None], features=True)
-layers = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in variables["params"].items()}
+parts = ("stage1", "stage2", "dense1", "dense2", "head")
+layers = {name: sum(leaf.size for leaf in jax.tree.leaves(variables["params"][name])) for name in parts}
 for name, value in features.items():
     print(f"{name:11} {' x '.join(map(str, value.shape[1:])):12}")
 print(
@@ -566,7 +588,6 @@ for name, window in (
 stack = [Window(5, padding=2), Window(2, 2), Window(5), Window(2, 2)]
 
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), width_ratios=[1, 1.5, 1.5, 1.2])
-show(axes[0], sample, "28 x 28")
 show(axes[1], mosaic(features["stage1"][0], columns=3), "stage 1: 14 x 14 x 6", cmap="gray")
 show(axes[2], mosaic(features["stage2"][0], columns=4), "stage 2: 5 x 5 x 16", cmap="gray")
 axes[3].barh(list(layers)[::-1], list(layers.values())[::-1], color=BLUE)
@@ -574,7 +595,7 @@ axes[3].set(title="parameters")
 seen = receptive_field(stack)
 centre = seen.seen_by(2)
 axes[0].add_patch(Rectangle((centre[0] - 0.5, centre[0] - 0.5), seen.size, seen.size, fill=False, color=ORANGE, lw=2))
-axes[0].set_xlabel(f"one place of stage 2 sees {seen.size} x {seen.size}")
+show(axes[0], sample, f"28 x 28: a place of stage 2\nsees {seen.size} x {seen.size} of them")
 plt.show()
 
 # %% [markdown]
