@@ -222,8 +222,9 @@ check_rosenblatt(solved_step)
 # ## "Problems with the perceptron": XOR (L5)
 #
 # No line separates XOR's classes, so the rule never rests: on the left are the lines after each visit of an example,
-# and from the second epoch on they repeat. A multi-layer perceptron with four hidden units bends the border. Here it
-# is trained by plain gradient descent on the binary cross-entropy, both of which come later.
+# the later the lighter, and from the second epoch on they repeat. A multi-layer perceptron with four hidden units
+# bends the border. Here it is trained by plain gradient descent on the binary cross-entropy, both of which come
+# later.
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2))
@@ -235,7 +236,7 @@ for epoch in range(1, 5):
     for x, label in zip(XOR_INPUTS, XOR_LABELS, strict=True):
         weights, bias, *_ = rosenblatt(x[None], label[None], weights, bias, learning_rate=0.5, max_epochs=1)
         draw_line(left, weights, bias, color=plt.cm.viridis(epoch / 5), lw=1)
-    print(f"after epoch {epoch}: weights {weights.round(2)}, bias {bias:.2f}")
+    print(f"after epoch {epoch}: weights {weights[0]:.2f} and {weights[1]:.2f}, bias {bias:.2f}")
 fit = rosenblatt(XOR_INPUTS, XOR_LABELS, max_epochs=1000)
 left.set_title(f"perceptron: {fit.mistakes:,} mistakes in {fit.epochs:,} epochs")
 

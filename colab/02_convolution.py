@@ -291,7 +291,8 @@ window = np.s_[60:120, 30:90]
 for column, (name, kernel) in enumerate(filters.items()):
     show(axes[0, column], kernel, cmap="RdBu", vmin=-2, vmax=2)
     for (row, place), value in np.ndenumerate(kernel):
-        axes[0, column].text(place, row, f"{value:.2g}", ha="center", va="center", fontsize=8)
+        ink = "white" if value > 1.5 else "black"
+        axes[0, column].text(place, row, f"{value:.2g}", color=ink, ha="center", va="center", fontsize=8)
     show(axes[1, column], cross_correlate(photograph, kernel, border="reflect")[window], name)
 plt.show()
 print("centre of the last:", SHARPEN[1, 1], "= 17/9; its sum:", SHARPEN.sum().round(12))
