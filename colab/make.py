@@ -100,8 +100,11 @@ def forms(source: Path) -> dict[Path, str]:
     """What the .py file and the .ipynb file of a notebook should hold."""
     node = notebook(source)
     plain = NotebookNode({**node, "metadata": {"jupytext": {"notebook_metadata_filter": "-all"}}})
+    text = jupytext.writes(plain, fmt="py:percent")
+    for cell in node.cells:
+        cell.metadata.pop("lines_to_next_cell", None)  # of the .py file
     return {
-        source: jupytext.writes(plain, fmt="py:percent"),
+        source: text,
         source.with_suffix(".ipynb"): jupytext.writes(node, fmt="ipynb").rstrip("\n") + "\n",
     }
 
