@@ -216,7 +216,6 @@ def solved_step(weights, bias, x, label):
 
 
 assert check_rosenblatt(solved_step)
-check_rosenblatt(solved_step)
 
 # %% [markdown]
 # ## "Problems with the perceptron": XOR (L5)
@@ -468,7 +467,6 @@ def solved_gradients(weights, inputs, target):
 
 
 assert check_chain_rule(solved_gradients)
-check_chain_rule(solved_gradients)
 
 # %% [markdown]
 # ## "The backward propagation algorithm": whole layers (L14)
@@ -533,7 +531,6 @@ def solved_backprop(x, weights, bias, gradient):
 
 
 assert check_backprop(solved_backprop)
-check_backprop(solved_backprop)
 
 # %% [markdown]
 # ## "Binary classification" and "Multi-class classification" (L16, L17, E3, E5)
@@ -594,7 +591,6 @@ def solved_softmax(logits):
 
 
 assert check_softmax(solved_softmax)
-check_softmax(solved_softmax)
 
 # %% [markdown]
 # ## Underfitting, overfitting and regularization ("ConvNets in practice", L18)
