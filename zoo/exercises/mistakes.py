@@ -1,0 +1,44 @@
+"""Compares an answer with what is right, and says what went wrong where it is what a well-known mistake gives."""
+
+from typing import Any
+
+import numpy as np
+
+from zoo.exercises.verdict import Wrong, same
+
+
+def parts(what: str, got: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """What came back as a tuple of so many; raises `Wrong` where it is none."""
+    if got is None or got is Ellipsis:
+        raise Wrong(f"{what}: nothing came back yet")
+    if not isinstance(got, tuple | list) or len(got) != len(names):
+        came = f"{len(got)} values" if isinstance(got, tuple | list) else f"a {type(got).__name__}"
+        raise Wrong(f"{what}: expected ({', '.join(names)}), got {came}")
+    return tuple(got)
+
+
+def compare(what: str, got: Any, expected: Any, *mistakes: tuple[str, Any], tolerance: float = 1e-4) -> None:
+    """Raises `Wrong` unless `got` is `expected`, as `same` does; where it is what a mistake gives, with a hint.
+
+    Args:
+      what: the name of the value.
+      got: what came.
+      expected: what is right.
+      *mistakes: hints, each with what the mistake gives; the first that fits is told.
+      tolerance: as for `same`.
+    """
+    try:
+        same(what, got, expected, tolerance)
+    except Wrong as wrong:
+        for hint, value in mistakes:
+            if _is(got, value, tolerance):
+                raise Wrong(f"{wrong}. {hint}") from None
+        raise
+
+
+def _is(got: Any, value: Any, tolerance: float) -> bool:
+    try:
+        same("", got, np.asarray(value), tolerance)
+    except Wrong:
+        return False
+    return True
