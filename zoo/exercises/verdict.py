@@ -60,9 +60,7 @@ def same(what: str, got: Any, expected: Any, tolerance: float = 1e-5) -> None:
     Numbers may differ by `tolerance` times the largest finite one that is expected, or times 1 if that is more; what
     is not finite has to be the same.
     """
-    if got is None or got is Ellipsis:
-        raise Wrong(f"{what}: nothing came back yet")
-    got, expected = _numbers(what, got), np.asarray(expected).astype(np.float64)
+    got, expected = numbers(what, got), np.asarray(expected).astype(np.float64)
     if got.shape != expected.shape:
         raise Wrong(f"{what}: expected shape {expected.shape}, got {got.shape}")
     finite = np.isfinite(expected)
@@ -75,8 +73,10 @@ def same(what: str, got: Any, expected: Any, tolerance: float = 1e-5) -> None:
         raise Wrong(f"{what}{at}: expected {expected[place]:.6g}, got {got[place]:.6g}")
 
 
-def _numbers(what: str, got: Any) -> np.ndarray:
-    """What came back as an array of real numbers in double precision."""
+def numbers(what: str, got: Any) -> np.ndarray:
+    """What came back as an array of real numbers in double precision; raises `Wrong` where it is none."""
+    if got is None or got is Ellipsis:
+        raise Wrong(f"{what}: nothing came back yet")
     try:
         array = np.asarray(got)
     except (TypeError, ValueError):  # rows of unequal lengths, keys of random numbers
