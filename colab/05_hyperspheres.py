@@ -268,11 +268,11 @@ left.set(xlabel="angle between output and prototype (degrees)", ylabel="loss", x
 left.legend()
 
 pole = jnp.array([[1.0, 0.0]])
-around = np.radians(np.arange(0, 360, 15))
+around = np.radians(np.arange(0, 360, 20))
 circle = np.stack([np.cos(around), np.sin(around)], axis=1)
-outputs = jnp.concatenate([jnp.asarray(radius * circle) for radius in (0.5, 1.0)])
+outputs = jnp.concatenate([jnp.asarray(radius * circle) for radius in (0.55, 1.1)])
 forces = -jax.vmap(jax.grad(lambda z: classification_loss(z[None], pole, jnp.array([0]))[0]))(outputs)
-right.quiver(*outputs.T, *forces.T, angles="xy", scale=30, width=0.006, color="tab:blue")
+right.quiver(*outputs.T, *forces.T, angles="xy", scale=34, width=0.006, color="tab:blue")
 right.plot(*pole.T, "o", ms=10, color="tab:red", label="prototype")
 right.set(aspect="equal", xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), xticks=[], yticks=[], title="minus the gradient")
 right.legend(loc="upper right", fontsize=8)
@@ -342,21 +342,49 @@ assert check_hyperspherical_gradient(solved_gradient), check_hyperspherical_grad
 # ## One line of the training loop changes (slide "Hyperspherical prototype classification - PyTorch", L84, E24)
 #
 # The slide has two loops in PyTorch side by side; its caption is garbled and its `autograd.Variable` is of old (E24).
-# Here any network of the zoo becomes a hyperspherical one: it gets `space.dims` outputs, and another loss.
+# Here is the loop in JAX, for a multi-layer perceptron. Any network of the zoo becomes a hyperspherical one: it gets
+# `space.dims` outputs, and another loss.
 
 # %%
+import optax
+
 import zoo
+from train import data
 from zoo.hyperspheres import ClassSpace
 
 space = ClassSpace(placings["3 dims: searched"])
-model = zoo.create("lenet5", num_classes=space.dims)
-variables = zoo.init(model, jax.random.key(0), (28, 28, 1))
-images, labels = jnp.zeros((2, 28, 28, 1)), jnp.array([3, 7])
+model = zoo.create("mlp", num_classes=space.dims, hidden=(128,))
+optimizer = optax.adam(3e-3)
 
-outputs = model.apply(variables, images)
-loss = space.losses(outputs, labels).sum()  # instead of softmax cross entropy
-predicted = space.predict(outputs)  # the class of the largest cosine
-print(f"outputs {outputs.shape}, loss {loss:.3f}, predicted {predicted.tolist()}")
+
+@jax.jit
+def step(variables, memory, images, labels):
+    def loss_of(variables):
+        outputs = model.apply(variables, images)
+        return space.losses(outputs, labels).sum()  # instead of softmax cross entropy
+
+    loss, slopes = jax.value_and_grad(loss_of)(variables)
+    moves, memory = optimizer.update(slopes, memory)
+    return optax.apply_updates(variables, moves), memory, loss
+
+
+digits = train.recipe("digits").data
+(images, labels), (test_images, test_labels) = (
+    (examples["image"].astype(np.float32) / 255, examples["label"])
+    for examples in (data.load(digits, split).arrays() for split in ("train", "test"))
+)
+variables = zoo.init(model, jax.random.key(0), images.shape[1:])
+memory, losses = optimizer.init(variables), []
+for _ in range(200):
+    variables, memory, loss = step(variables, memory, images, labels)
+    losses.append(loss / len(labels))
+predicted = space.predict(model.apply(variables, test_images))  # the class of the largest cosine
+
+figure, axes = plt.subplots(figsize=(5, 2.6), layout="constrained")
+axes.plot(losses)
+axes.set(xlabel="step, all images each", ylabel="(1 - cos)², mean", yscale="log")
+plt.show()
+print(f"three outputs, ten classes: {(predicted == test_labels).mean():.1%} of the test digits are right")
 
 # %% [markdown]
 # ## Ten digits in three dimensions (slide "Evaluating hyperspherical prototypes", L83, L90)
@@ -373,7 +401,6 @@ outcome
 # The points of every evaluation are kept in the run's folder, so you can watch them come to their prototypes here too:
 
 # %%
-from train import data
 from train.engine.step import make_predict
 from train.use.open_run import open_run
 
