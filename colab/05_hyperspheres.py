@@ -353,7 +353,7 @@ from train import data
 from zoo.hyperspheres import ClassSpace
 
 space = ClassSpace(placings["3 dims: searched"])
-model = zoo.create("mlp", num_classes=space.dims, hidden=(128,))
+model = zoo.create("mlp", num_classes=space.dims, hidden=(256, 128))
 optimizer = optax.adam(3e-3)
 
 
@@ -375,7 +375,7 @@ digits = train.recipe("digits").data
 )
 variables = zoo.init(model, jax.random.key(0), images.shape[1:])
 memory, losses = optimizer.init(variables), []
-for _ in range(200):
+for _ in range(300):
     variables, memory, loss = step(variables, memory, images, labels)
     losses.append(loss / len(labels))
 predicted = space.predict(model.apply(variables, test_images))  # the class of the largest cosine
