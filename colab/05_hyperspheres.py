@@ -519,7 +519,7 @@ assert check_value(solved_value), check_value(solved_value)
 from train.config.tasks.sphere import SphereRegression
 
 rotation = dataclasses.replace(
-    train.recipe("rotation", epochs=scale.pick(6, 30)),
+    train.recipe("rotation", epochs=scale.pick(6, 30), eval_every=2),
     name="sphere_rotation",
     task=SphereRegression(dims=3, bounds=(-90.0, 90.0)),
 )
@@ -564,9 +564,9 @@ FIVE = ("2", "3", "4", "5", "7")
 both = dataclasses.replace(
     rotation,
     name="sphere_digits_and_rotation",
-    data=dataclasses.replace(rotation.data, classes=FIVE),
+    data=dataclasses.replace(rotation.data, classes=FIVE, batch_size=32),
     task=SphereJoint(dims=3, bounds=(-90.0, 90.0)),
-    epochs=scale.pick(10, 40),
+    epochs=scale.pick(14, 40),
 )
 joint = train.fit(both)
 print({name: round(value, 3) for name, value in joint.metrics.items()})
