@@ -1,17 +1,7 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Classes and values on a hypersphere
+#
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/lecture-vision-zoo/lecture-vision-zoo/blob/main/colab/05_hyperspheres.ipynb)
 #
 # A class is a point on a sphere, put there before training; a value is an angle from a pole; a network learns to
 # point. You place classes on circle and globe, derive the loss by hand, train a network on ten digits in *three*
@@ -20,7 +10,25 @@
 # van der Pol and Snoek, 2019, Hyperspherical Prototype Networks; the functions are in `zoo.hyperspheres`.
 
 # %% tags=["install"]
-# This cell is written by colab/make.py.
+# In Colab this installs the library. In a clone, and where it is installed, it does nothing.
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+clone = os.path.exists("../zoo/__init__.py") and os.path.exists("../pyproject.toml")
+if clone:
+    sys.path.insert(0, os.path.abspath(".."))
+if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax", "orbax", "grain", "tyro"))):
+    extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
+    if shutil.which("nvidia-smi"):
+        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        extra = "[cuda]" if int(driver.split(".")[0]) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
+    address = "git+https://github.com/lecture-vision-zoo/lecture-vision-zoo"
+    source = f"..{extra}" if clone else f"lecture-vision-zoo{extra} @ {address}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
 
 # %%
 from train import notebook
