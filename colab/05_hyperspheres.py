@@ -66,7 +66,7 @@ from zoo.perceptrons import cross_entropy
 
 lengths = np.geomspace(0.1, 30, 100)
 outputs = lengths[:, None] * np.array([0.8, 0.6, 0.0])  # a three-way answer: mostly class 0, somewhat class 1
-gradients = limits.gradient_lengths(scale.pick(360, 1437), seed=0)
+gradients = limits.gradient_lengths(scale.pick(100, 1437), seed=0)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
 for label, colour in ((0, "tab:blue"), (1, "tab:red")):
@@ -521,14 +521,17 @@ assert check_value(solved_value), check_value(solved_value)
 
 # %% [markdown]
 # The data set `rotated_digits` has scikit-learn's digits, each turned by an angle between -90 and 90 degrees, which
-# the network has to tell.
+# the network, a multi-layer perceptron, has to tell.
 
 # %%
+from train.config import Model
 from train.config.tasks.sphere import SphereRegression
 
+recipe = train.recipe("rotation", {"optimizer.learning_rate": 1e-3}, epochs=scale.pick(30, 150), eval_every=10)
 rotation = dataclasses.replace(
-    train.recipe("rotation", epochs=scale.pick(8, 30), eval_every=4),
+    recipe,
     name="sphere_rotation",
+    model=Model("mlp", options=("hidden=(512, 256)",)),
     task=SphereRegression(dims=3, bounds=(-90.0, 90.0)),
 )
 turning = train.fit(rotation)
@@ -567,17 +570,14 @@ display(
 # and a multi-layer perceptron.
 
 # %%
-from train.config import Model
 from train.config.tasks.sphere import SphereJoint
 
 FIVE = ("2", "3", "4", "5", "7")
 both = dataclasses.replace(
     rotation,
     name="sphere_digits_and_rotation",
-    model=Model("mlp", options=("hidden=(512, 256)",)),
     data=dataclasses.replace(rotation.data, classes=FIVE, batch_size=32),
     task=SphereJoint(dims=3, bounds=(-90.0, 90.0)),
-    optimizer=dataclasses.replace(rotation.optimizer, learning_rate=1e-3),
     epochs=scale.pick(40, 200),
     eval_every=10,
 )
