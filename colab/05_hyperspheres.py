@@ -558,8 +558,8 @@ display(
 )
 
 # %% [markdown]
-# On the slide (L93), years of paintings: a squared error of years is 110 years off or does not converge at all (210.7
-# ± 140.1 and 339.9 ± 0.0 at a learning rate of 0.01), the sphere is 73.2 ± 0.6 years off. The repository's `experiment
+# On the slide (L93), years of paintings: a squared error of years is 110 years off or much worse (210.7 ± 140.1 and
+# 339.9 ± 0.0 at a learning rate of 0.01), the sphere is 73.2 ± 0.6 years off. The repository's `experiment
 # sphere-regression` also has the row that the slide lacks: a squared error of *standardised* values does not diverge
 # either, but stays behind.
 #
@@ -593,7 +593,8 @@ for digit, panel in enumerate(panels):
     hit = found["cosines"][here].argmax(1) == digit
     for which, colour, said in ((hit, "tab:blue", "digit right"), (~hit, "tab:orange", "digit wrong")):
         panel.scatter(turned[here][which], found["value"][here][which], s=8, color=colour, label=said)
-    panel.set(title=FIVE[digit], xlabel="rotation (degrees)", xticks=(-90, 0, 90), yticks=(-90, 0, 90), aspect="equal")
+    panel.set(title=FIVE[digit], xlabel="rotation (degrees)", xticks=(-90, 0, 90), yticks=(-90, 0, 90))
+    panel.set(xlim=(-100, 100), ylim=(-100, 100), aspect="equal")
 panels[0].set_ylabel("predicted")
 panels[0].legend(fontsize=7)
 plt.show()
