@@ -82,7 +82,8 @@ bins = np.geomspace(0.1, max(found.max() for found in gradients.values()), 60)
 for name, found in gradients.items():
     right.hist(found, bins, alpha=0.6, label=name)
 right.set(xscale="log", xlabel="length of an example's gradient", ylabel="examples")
-right.legend(fontsize=8, loc="upper center")
+right.margins(y=0.7)
+right.legend(fontsize=8, loc="upper left")
 plt.show()
 for name in (limits.USUAL, limits.OURS):
     print(f"{name}: the two gradients are {limits.apart(gradients, name):.1f} times apart")
