@@ -1,0 +1,54 @@
+"""What an installed package has to do, outside a clone: `python smoke.py` in the environment that it was installed into."""
+
+import importlib.metadata
+import importlib.resources
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import train
+import zoo
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+HERE = Path(sysconfig.get_path("purelib"))
+
+
+def say(*command: str, cwd: str) -> str:
+    """What an installed command prints; it has to succeed."""
+    done = subprocess.run([SCRIPTS / command[0], *command[1:]], cwd=cwd, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def main() -> None:
+    """Files, the library, both commands, and a run that ends with a report."""
+    for package in (zoo, train):
+        assert HERE in Path(package.__file__).parents, f"expected {package.__name__} in {HERE}, got {package.__file__}"
+    files = importlib.metadata.files("lecture-vision-zoo")
+    assert not [file for file in files if "tests" in file.parts or file.name.startswith("test_")]
+    for name in ("zoo/py.typed", "train/py.typed", "zoo/catalog/pretrained.csv", "zoo/hyperspheres/globe.js"):
+        assert importlib.resources.files(name.split("/")[0]).joinpath(*name.split("/")[1:]).is_file(), name
+    model = zoo.create("lenet5", num_classes=10)
+    variables = zoo.init(model, jax.random.key(0), (28, 28, 1))
+    assert np.isfinite(jax.jit(model.apply)(variables, np.zeros((2, 28, 28, 1), np.float32))).all()
+    assert zoo.describe("resnet50").pretrained
+    with tempfile.TemporaryDirectory() as folder:
+        assert "lenet5" in say("zoo", "list", "lenet*", cwd=folder)
+        assert "61,706" in say("zoo", "summary", "lenet5", cwd=folder)
+        assert "digits_mlp" in say("zoo-train", "list", cwd=folder)
+        say("zoo-train", "fit", "digits_mlp", "--epochs", "2", cwd=folder)
+        run = Path(folder) / "runs" / "digits_mlp"
+        assert (run / "report.html").stat().st_size > 10_000
+        say("zoo-train", "predict", "runs/digits_mlp", "runs/digits_mlp/example.png", cwd=folder)
+        zoo.load_weights("mlp", run / "model.safetensors", (8, 8, 1), num_classes=10, hidden=(256, 128))
+    print(f"installed {importlib.metadata.version('lecture-vision-zoo')} on Python {sys.version.split()[0]}: works")
+
+
+if __name__ == "__main__":
+    main()
