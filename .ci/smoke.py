@@ -1,4 +1,4 @@
-"""What an installed package has to do, outside a clone: `python smoke.py` in the environment that it was installed into."""
+"""What the package has to do where it is installed: run by the Python of that environment."""
 
 import importlib.metadata
 import importlib.resources

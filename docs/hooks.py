@@ -85,9 +85,9 @@ def recipes_page() -> str:
     lines = [
         "# Recipes",
         "",
-        "A recipe is a page of plain values in `train/recipes/`, which decides a run bit by bit. What a file says of its",
-        "recipes, its commands and what was measured with them, stands here as it stands there;",
-        "`python -m train fit NAME --help` lists every field of a recipe, and any of them can be changed there.",
+        "A recipe is a page of plain values in `train/recipes/`, which decides a run bit by bit. What a file says of",
+        "its recipes, the commands and what was measured with them, stands here as it stands there.",
+        "`python -m train fit NAME --help` lists every field of a recipe: any of them can be changed there.",
     ]
     for module in sorted(modules, key=lambda module: order.index(module.RECIPES[0].name)):
         summary, _, rest = module.__doc__.strip().partition("\n\n")
