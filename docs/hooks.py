@@ -11,8 +11,10 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:
+    from mkdocs.structure.files import Files
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = "docs/pages/"
@@ -40,15 +42,17 @@ def shown_files() -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
-def on_files(files: Files, config) -> Files:
+def on_files(files: "Files", config) -> "Files":
     """Adds them, and the page of recipes."""
+    from mkdocs.structure.files import File
+
     for place in shown_files():
         files.append(File.generated(config, place, abs_src_path=str(ROOT / place)))
     files.append(File.generated(config, "recipes.md", content=recipes_page()))
     return files
 
 
-def on_page_markdown(markdown: str, page, config, files: Files) -> str:
+def on_page_markdown(markdown: str, page, config, files: "Files") -> str:
     """Turns the links of a page from the repository's places into the site's."""
     here = page.file.src_uri
     place = here if here in shown_files() or here == "recipes.md" else PAGES + here
@@ -59,9 +63,10 @@ def on_page_markdown(markdown: str, page, config, files: Files) -> str:
         there = target.removeprefix(PAGES)
         if files.get_file_from_path(there):
             return f"{match[1]}{posixpath.relpath(there, posixpath.dirname(here) or '.')}{anchor})"
-        if (ROOT / target).exists() and (repository := repository_address()):
-            return f"{match[1]}{repository}/blob/main/{target}{anchor})"
-        return match[0]  # strict builds refuse it
+        if not (ROOT / target).exists() or match[1].startswith("!"):
+            return match[0]  # strict builds refuse it
+        repository = repository_address()
+        return f"{match[1]}{repository}/blob/main/{target}{anchor})" if repository else match[1][1:-2]
 
     parts = _FENCE.split(markdown)
     return "".join(part if _FENCE.fullmatch(part) else _LINK.sub(turned, part) for part in parts)
