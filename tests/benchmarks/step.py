@@ -131,12 +131,12 @@ import dataclasses, json, sys, time
 times = [time.perf_counter()]
 exact = "inexact" not in sys.argv
 import jax
-from train.cli import _keep_compiled_programs
+from train.engine.compiled import keep_compiled_programs
 from train.engine import exact as kernels
 from train.engine.assemble import assemble
 from train.config import Model
 from train.recipes import get
-_keep_compiled_programs()
+keep_compiled_programs()
 kernels.ask(exact)
 times.append(time.perf_counter())
 jax.devices()

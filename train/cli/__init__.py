@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 from train.cli.arguments import Arguments, UsageError
 from train.cli.listing import list_recipes, prepare
@@ -100,21 +99,10 @@ def _run(command: str, arguments: Arguments) -> int:
     warnings.showwarning = _show_warning
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax fills pages with what we say in a line
     if command not in _WITHOUT_JAX and not {"-h", "--help"} & set(arguments):
-        _keep_compiled_programs()
+        importlib.import_module("train.engine.compiled").keep_compiled_programs()
         if command not in _JOIN_LATER:
             join_processes(Processes())
     return COMMANDS[command][0](arguments)
-
-
-def _keep_compiled_programs() -> None:
-    """Turns on jax's cache on the disk, so that the next run starts at once."""
-    import jax
-
-    with contextlib.suppress(RuntimeError):  # who has no home folder goes without
-        if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lecture-vision-zoo" / "xla"
-            jax.config.update("jax_compilation_cache_dir", str(cache))
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

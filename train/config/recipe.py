@@ -16,6 +16,7 @@ from train.config.model import Model
 from train.config.optimizer import Optimizer, Schedule
 from train.config.task import Task
 from train.config.tasks.classification import Classification
+from zoo.rows import html_folded, html_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,3 +89,33 @@ class Recipe(Config):
             super().__post_init__()
         except RecipeError as error:
             raise RecipeError(f"recipe {self.name}: {error}") from None
+
+    def _repr_html_(self) -> str:
+        """The recipe as a notebook shows it: what is not as by default, and the rest folded."""
+        plain = Recipe(task=type(self.task)())
+        changed, rest = [], []
+        for part, usual in [(self, plain), *((getattr(self, f.name), getattr(plain, f.name)) for f in _parts(self))]:
+            for field in dataclasses.fields(part):
+                value = getattr(part, field.name)
+                if not isinstance(value, Config):
+                    row = (part._path(field.name), _words(value))
+                    (rest if value == getattr(usual, field.name) else changed).append(row)
+            if isinstance(part, Task):
+                changed.append(("task.kind", part.kind))
+        count = f"{len(rest)} fields as by default"
+        return html_rows(changed, f"Recipe {self.name}") + html_folded(count, html_rows(rest))
+
+
+def _parts(recipe: Recipe) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(recipe) if isinstance(getattr(recipe, field.name), Config)]
+
+
+def _words(value: object) -> str:
+    """A value as a person types it.
+
+    >>> _words(("widening=2", "depth=8")), _words(None)
+    ('widening=2 depth=8', 'none')
+    """
+    if isinstance(value, tuple):
+        return " ".join(map(_words, value)) or "none"
+    return "none" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one progress bar at a terminal, one line an epoch elsewhere."""
+"""What a person sees while a run goes on: one progress bar at a terminal or in a notebook, and one line an epoch."""
 
 import contextlib
 import os
@@ -13,6 +13,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
@@ -26,6 +27,7 @@ from zoo.terminal import visible
 
 _RATE = "images_per_second"
 _SECONDS_BETWEEN_MOVES = 0.1
+_SECONDS_BETWEEN_DRAWINGS = 0.25
 
 
 class _Lasting:
@@ -64,6 +66,39 @@ def discard(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+class NotebookProgress(Progress):
+    """A bar in the output of a notebook's cell, which Jupyter, Colab and their like redraw; it needs no widgets.
+
+    rich's own draws through a widget from a thread, which may take other lines of the cell with it. This one is
+    drawn by whoever moves it, a few times a second.
+    """
+
+    def __init__(self, *columns: ProgressColumn) -> None:
+        super().__init__(*columns, auto_refresh=False)
+        self._handle: Any = None
+        self._next_drawing = 0.0
+
+    def start(self) -> None:
+        """Shows it."""
+        from IPython.display import display
+
+        self._handle = display(self, display_id=True)
+
+    def stop(self) -> None:
+        """Takes it away."""
+        from IPython.display import HTML
+
+        if self._handle is not None:
+            self._handle.update(HTML(""))
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """See `rich.progress.Progress.update`; draws it anew."""
+        super().update(task_id, **{**changes, "refresh": False})
+        if self._handle is not None and (changes.get("refresh") or time.perf_counter() >= self._next_drawing):
+            self._handle.update(self)
+            self._next_drawing = time.perf_counter() + _SECONDS_BETWEEN_DRAWINGS
+
+
 class Console:
     """Prints a run's course.
 
@@ -78,7 +113,10 @@ class Console:
     def __init__(self, quiet: bool = False, lasting: bool = False) -> None:
         self.metrics = {}
         file = _Lasting(sys.stdout) if lasting and sys.stdout is not None else None
-        self.rich = RichConsole(file=file, quiet=quiet, highlight=False, markup=False, soft_wrap=True)
+        self._in_notebook = not quiet and RichConsole(file=file).is_jupyter
+        # A notebook's kernel takes lines of text as they are; of the bar there it draws a picture of its own.
+        form = {"force_jupyter": False, "force_terminal": False} if self._in_notebook else {}
+        self.rich = RichConsole(file=file, quiet=quiet, highlight=False, markup=False, soft_wrap=True, **form)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._next_move = 0.0
@@ -114,19 +152,23 @@ class Console:
     @contextlib.contextmanager
     def progress(self, total: int, done: int) -> Iterator[None]:
         """Shows a bar of `total` steps, of which `done` are behind."""
-        if not self.rich.is_terminal:
+        if not (self.rich.is_terminal or self._in_notebook):
             yield
             return
         columns = (
-            SpinnerColumn(),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=40 if self._in_notebook else None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[shown]}", markup=False),
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
         )
-        # A bar that is redrawn more often costs a small machine a percent of its time.
-        with Progress(*columns, console=self.rich, transient=True, refresh_per_second=4, expand=True) as bar:
+        if self._in_notebook:
+            bar = NotebookProgress(*columns)
+        else:
+            # A bar that is redrawn more often costs a small machine a percent of its time.
+            options = {"console": self.rich, "transient": True, "refresh_per_second": 4, "expand": True}
+            bar = Progress(SpinnerColumn(), *columns, **options)
+        with bar:
             self._progress, self._task = bar, bar.add_task("", total=total, completed=done, shown="")
             try:
                 yield

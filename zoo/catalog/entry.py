@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.catalog.inputs import Input, as_inputs
+from zoo.rows import html_rows
 
 if TYPE_CHECKING:
     from zoo.catalog.pretrained import Pretrained
@@ -70,3 +71,16 @@ class Entry:
         from zoo.catalog.pretrained import table  # reads a file, when somebody asks
 
         return table().get(self.name, ())
+
+    def _repr_html_(self) -> str:
+        """The row as a notebook shows it; what is empty is left out."""
+        said = {
+            "inputs": ", ".join(map(str, self.inputs)),
+            "task": self.task,
+            "options": ", ".join(f"{name}={value!r}" for name, value in self.options.items()),
+            "builder": self.builder,
+            "paper": self.paper,
+            "lecture": self.lecture,
+            "published weights": ", ".join(each.name for each in self.pretrained),
+        }
+        return html_rows([(name, value) for name, value in said.items() if value], self.name)
