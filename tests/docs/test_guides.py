@@ -12,6 +12,7 @@ import pytest
 import train.config.task
 import train.data.sources
 import zoo.catalog
+from tests.train import harness
 from train import cli
 from train.config import Data
 from train.data.sources import load
@@ -32,8 +33,10 @@ def run(monkeypatch, tmp_path):
     monkeypatch.setattr(train.config.task, "KINDS", train.config.task.KINDS.copy())
     monkeypatch.setattr(train.data.sources, "SOURCES", train.data.sources.SOURCES.copy())
 
-    def blocks(name):
+    def blocks(name, report=False):
         names = {}
+        if not report:  # it is drawn for as long as some of these runs take
+            monkeypatch.setattr("train.engine.finish.write_report", harness.write_no_report)
         for title, code in re.findall(
             r'^```python(?: title="(\w+\.py)")?\n(.*?)^```', (GUIDES / f"{name}.md").read_text(), re.M | re.S
         ):
@@ -76,7 +79,8 @@ def test_your_own_model(run, monkeypatch):
 
 
 def test_your_own_task(run):
-    made = run("task")
+    made = run("task", report=True)
+    assert (made["outcome"].workdir / "report.html").exists()
     assert made["outcome"].finished
     assert made["recipe"].task.kind == "huber"
     targets = np.abs(load(made["recipe"].data, "test").arrays()["target"])
@@ -141,4 +145,4 @@ def test_commands_about_the_zoo_run(arguments, capsys):
 
 def test_every_guide_is_tested():
     here = Path(__file__).read_text()
-    assert all(f'run("{guide.stem}")' in here for guide in GUIDES.glob("*.md"))
+    assert all(f'run("{guide.stem}"' in here for guide in GUIDES.glob("*.md"))
