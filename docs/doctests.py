@@ -8,12 +8,14 @@ _EXAMPLE = re.compile(r"^([ ]*)(>>> .*(?:\n\1\S.*|\n\1    .*)*)", re.MULTILINE)
 
 
 class Doctests(griffe.Extension):
-    """Puts a fence around each example of a docstring."""
+    """Puts a fence around each example of a docstring, and leaves out what only Python itself calls."""
 
     def on_object(self, *, obj: griffe.Object, **_: object) -> None:
-        """Changes the docstring of one object, if it has one and is no module with a page of its own making."""
+        """Changes the docstring of one object; a `__repr__` and the like that has none is nothing to read of."""
         if obj.docstring:
             obj.docstring.value = fenced(obj.docstring.value)
+        elif obj.is_function and obj.name.startswith("__"):
+            obj.public = False
 
 
 def fenced(text: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = "docs/pages/"
+NOTEBOOKS = "colab/README.md"
 SHOWN = (
     "README.md",
     "CONTRIBUTING.md",
@@ -26,7 +27,7 @@ SHOWN = (
     "zoo/*/README.md",
     "train/README.md",
     "tests/benchmarks/RESULTS.md",
-    "colab/README.md",
+    NOTEBOOKS,
 )
 PICTURES = ("zoo/*/*", "train/recipes/*", "train/experiments/*/*", "colab/pictures/*")
 SUFFIXES = (".png", ".jpg", ".svg")
@@ -40,6 +41,13 @@ def shown_files() -> list[str]:
     found = [path for pattern in SHOWN for path in ROOT.glob(pattern)]
     found += [path for pattern in PICTURES for path in ROOT.glob(pattern) if path.suffix in SUFFIXES]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
+
+
+def on_config(config):
+    """Puts the notebooks beside the chapters, where there are any."""
+    if (ROOT / NOTEBOOKS).exists():
+        config.nav.insert(2, {"Notebooks": NOTEBOOKS})
+    return config
 
 
 def on_files(files: "Files", config) -> "Files":
