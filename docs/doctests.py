@@ -11,11 +11,15 @@ class Doctests(griffe.Extension):
     """Puts a fence around each example of a docstring, and leaves out what only Python itself calls."""
 
     def on_object(self, *, obj: griffe.Object, **_: object) -> None:
-        """Changes the docstring of one object; a `__repr__` and the like that has none is nothing to read of."""
+        """Changes the docstring of one object, if it has one."""
         if obj.docstring:
             obj.docstring.value = fenced(obj.docstring.value)
-        elif obj.is_function and obj.name.startswith("__"):
-            obj.public = False
+
+    def on_class_members(self, *, cls: griffe.Class, **_: object) -> None:
+        """Drops `__repr__` and the like that have no docstring."""
+        for name, member in list(cls.members.items()):
+            if name.startswith("__") and member.is_function and not member.docstring and name != "__init__":
+                cls.del_member(name)
 
 
 def fenced(text: str) -> str:
