@@ -63,12 +63,3 @@ def test_commands_about_the_zoo_run(arguments, capsys):
 def test_the_two_commands_stand_on_lines_of_their_own():
     assert "\n    pip install -e . && python -m train\n" in README
     assert '\n    pip install -e ".[test]" && pytest\n' in README
-
-
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "train/README.md"])
-def test_links_lead_to_files(page):
-    path = Path(__file__).parents[1] / page
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
-    assert links
-    for target in links:
-        assert (path.parent / target).exists(), target

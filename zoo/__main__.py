@@ -72,6 +72,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def run() -> int:
+    """What `python -m zoo` and the installed command `zoo` do: starts anew with huge pages, then `main`."""
     start_with_huge_pages()
-    raise SystemExit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    raise SystemExit(run())

@@ -77,6 +77,11 @@ class Data(Config):
         }
 
     def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+          RecipeError: one is out of its range, or windows (`crop`) are asked for of the memory pipeline.
+        """
         super().__post_init__()
         if self.crop and self.pipeline == "memory":
             raise RecipeError(

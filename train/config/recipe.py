@@ -80,6 +80,11 @@ class Recipe(Config):
         }
 
     def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+          RecipeError: one is out of its range; the message names the recipe and the field.
+        """
         try:
             super().__post_init__()
         except RecipeError as error:

@@ -15,6 +15,7 @@ Example = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 """The fields of several examples, each with a leading axis, padded to one size; with NAME_valid for padded fields."""
 Rows = Sequence[int] | Int[np.ndarray, "batch"]
+"""Numbers of examples in a source, from zero on."""
 
 _CHUNK = 1000  # examples that `arrays` reads at a time
 

@@ -161,7 +161,7 @@ class Task(Protocol):
         """How the report shows the task, and how a prediction is drawn and said."""
 
     def remember(self, batch: HostBatch, predicted: HostPrediction) -> Mapping[str, np.ndarray]:
-        """What is kept of the first `seen` held-out examples after each evaluation, for the page."""
+        """What is kept of the first `seen` held-out examples after each evaluation, for the page: (examples, ...)."""
 
 
 class Judge(Protocol):
@@ -225,7 +225,11 @@ class OneForward(abc.ABC):
         """The outputs in the units a person reads."""
 
     def check(self, spec: Spec, facts: Facts) -> None:
-        """See `Task`: every field that it reads has to be there, and classes have to be those that it knows."""
+        """See `Task`: every field that it reads has to be there, and classes have to be those that it knows.
+
+        Raises:
+          RecipeError: a field is missing, or the classes are others.
+        """
         need(spec, *self.fields)
         known = getattr(self, "class_names", None)
         if known is not None and facts.classes != tuple(known):
@@ -253,11 +257,11 @@ class OneForward(abc.ABC):
         return self.decode(apply(params, *self.inputs(batch))[0])
 
     def judge(self) -> Judge | None:
-        """None."""
+        """See `Task`: there is none."""
         return None
 
     def remember(self, batch: HostBatch, predicted: HostPrediction) -> Mapping[str, np.ndarray]:
-        """Nothing."""
+        """See `Task`: nothing is kept."""
         return {}
 
 

@@ -35,6 +35,7 @@ def _table(entries: Iterable[Entry]) -> Mapping[str, Entry]:
 
 
 CATALOG = _table((*perceptrons.ENTRIES, *convnets.ENTRIES))
+"""Every model's row, by name."""
 
 
 def list_models(pattern: str = "*", task: str | None = None) -> list[str]:

@@ -49,7 +49,7 @@ class ConvNeXt(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: stem, stage1-4, pre_logits and logits.
 
         The features of stem and stage1 are at a quarter of the resolution, the last stage's at 1/32.

@@ -47,7 +47,7 @@ class DenseNet(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: stem, stage1, ..., pre_logits and logits.
 
         A stage's feature is the output of its dense block. The stem is before pooling at half resolution, the

@@ -74,7 +74,7 @@ class GoogLeNet(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: stem, stage1-4, pre_logits and logits.
 
         With auxiliary heads and `train` a dict of logits, aux1 and aux2 (the heads behind 4a and 4d); the paper adds

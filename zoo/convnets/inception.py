@@ -142,7 +142,7 @@ class InceptionV3(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: stem, stage1-4, pre_logits and logits.
 
         With the auxiliary head and `train` a dict of logits and aux1.

@@ -50,7 +50,7 @@ class RegNet(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: stem, stage1-4, pre_logits and logits.
 
         The stem's feature is at half resolution, each stage's at half of what is before it.

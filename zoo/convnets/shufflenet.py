@@ -53,7 +53,7 @@ class ShuffleNetV2(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: stem, stage1-3, final, pre_logits and logits.
 
         Stages are counted from one here; the paper's are 2 to 4.

@@ -70,7 +70,7 @@ class SqueezeNet(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: stem, stage1-3, pre_logits and logits.
 
         The last layer is a convolution, so that pre_logits is a map: the last stage's.

@@ -57,7 +57,7 @@ class VisionTransformer(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: stem, block1, ..., stage1, pre_logits and logits.
 
         The stem's are the patches before positions are added, a block's what it makes of them, stage1's the last

@@ -13,6 +13,7 @@ from jaxtyping import Array, Shaped
 from zoo.names import unknown
 
 Border = Literal["valid", "zero", "wrap", "copy", "reflect", "mirror"]
+"""The name of a rule: `pad` says what each of them reads beyond the edge."""
 
 # The slide's "reflect" repeats the edge, as scipy.ndimage's "reflect" does; numpy calls that "symmetric",
 # and gives the name "reflect" to what scipy calls "mirror".

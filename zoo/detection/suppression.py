@@ -1,4 +1,7 @@
-"""Non-maximum suppression with static shapes: of boxes that overlap, the best one stays."""
+"""Non-maximum suppression with static shapes: of boxes that overlap, the best one stays.
+
+Felzenszwalb et al., 2010, Object Detection with Discriminatively Trained Part-Based Models, section 6.2. Row L60.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +16,7 @@ def suppress(
     """Takes the best box, drops those that overlap with it, takes the best of the rest, and so on.
 
     Args:
-      boxes: left, top, right, bottom.
+      boxes: left, top, right, bottom, in pixels.
       scores: higher is better; of equal ones the first is taken.
       threshold: boxes are dropped whose intersection over union with a taken one is above it.
       most: how many boxes are taken.

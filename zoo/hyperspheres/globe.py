@@ -143,7 +143,10 @@ def globe_picture(
 ) -> Figure:
     """The same as a still picture, 6 by 5 inches, from where the prototypes lie far apart in it.
 
-    Args and errors are those of `globe`, for one frame; `paper` and `ink` are the colours of page and text.
+    Arguments are those of `globe`, for one frame; `paper` and `ink` are the colours of page and text.
+
+    Raises:
+      ValueError: as `globe`, and for points of several frames.
     """
     from matplotlib.figure import Figure
 

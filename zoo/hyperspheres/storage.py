@@ -1,4 +1,7 @@
-"""Prototypes and the names of their classes in one file: `.npz`, or `.safetensors`, which other programs read too."""
+"""Prototypes and the names of their classes in one file: `.npz`, or `.safetensors`, which other programs read too.
+
+They are placed once, before training, and kept (lecture row L80): so they have files of their own.
+"""
 
 import json
 import os

@@ -22,6 +22,7 @@ class Activation:
     derivative: Callable[[Array], Array]
 
     def __call__(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The function of each weighted sum."""
         return self.function(z)
 
 
@@ -66,6 +67,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "sigmoid": Activation(sigmoid, sigmoid_derivative),
     "tanh": Activation(jnp.tanh, tanh_derivative),
 }
+"""By name: identity, relu, sigmoid, tanh."""
 
 
 def find_activation(name: str) -> Activation:

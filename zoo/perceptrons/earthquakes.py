@@ -48,6 +48,7 @@ EARTHQUAKES = (
     Earthquake(2009, 1, 1, "2:38:24 AM", -4.33, 101.3, 5.5, 19.0, "Point"),
     Earthquake(2009, 1, 1, "2:52:48 AM", -4.33, 101.24, 5.3, 26.0, "Point"),
 )
+"""The 22 rows of the slide, in its order."""
 
 
 def earthquake_features() -> tuple[Float[np.ndarray, "22 4"], Float[np.ndarray, " 22"]]:

@@ -14,8 +14,11 @@ from zoo.perceptrons.composition import Layer
 from zoo.perceptrons.losses import squared_error
 
 INPUTS = (2.0, 3.0)
+"""i1 and i2 of the slides."""
 TARGET = 1.0
+"""What the network is to predict."""
 LEARNING_RATE = 0.05
+"""The step along the negative gradient."""
 
 
 class Weights(NamedTuple):

@@ -36,7 +36,7 @@ class MLP(Network):
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch ..."], train: bool = False, features: bool = False
-    ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
+    ) -> Float[Array, "batch outputs"] | Mapping[str, Float[Array, "batch ..."]]:
         """Logits, float32; with `features` all named features: hidden1, hidden2, ..., pre_logits and logits.
 
         In training with dropout it needs the random key "dropout".

@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 XOR_INPUTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+"""The four pairs of bits, (4, 2): slide L5."""
 XOR_LABELS = np.array([0, 1, 1, 0], np.int32)
+"""Whether exactly one bit of each is set, (4,): no line separates the two classes."""
 
 
 class NotSeparableError(ValueError):

@@ -39,7 +39,7 @@ class Rule(NamedTuple):
         return (self.ours,) if isinstance(self.ours, str) else self.ours
 
     def fits(self, array: np.ndarray) -> bool:
-        """Whether an array of theirs has the axes that the rule speaks of, and parts of equal length."""
+        """Whether an array of theirs, of any shape, has the axes that the rule speaks of, and parts of equal length."""
         if len(self.paths) > 1 and (array.ndim == 0 or len(array) % len(self.paths)):
             return False
         if self.axes is None:
@@ -54,12 +54,12 @@ class Rule(NamedTuple):
         return f"expected {' and '.join(asked)}"
 
     def to_ours(self, array: np.ndarray) -> list[np.ndarray]:
-        """Theirs with the axes of ours, for each of our paths."""
+        """Theirs, of a shape that `fits`, with the axes of ours: one for each of our paths."""
         parts = [array] if len(self.paths) == 1 else np.split(array, len(self.paths))
         return [self._turned(part) for part in parts]
 
     def to_theirs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """The inverse."""
+        """The inverse: arrays of one shape, one for each of our paths, as the one of theirs."""
         back = [self._turned_back(array) for array in arrays]
         return np.concatenate(back) if len(back) > 1 else back[0]
 

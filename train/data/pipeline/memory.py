@@ -12,7 +12,10 @@ from train.data.source import Source, generator
 
 
 def gather(arrays: dict[str, Array], rows: Int[Array, "batch"]) -> dict[str, Array]:
-    """The batch of some rows, as a pure function: scan it over many steps' rows to save dispatches."""
+    """The batch of some rows, as a pure function: scan it over many steps' rows to save dispatches.
+
+    Arrays (examples, ...) give (batch, ...), with the rows as "index" and a "mask" that is true.
+    """
     batch = {name: array.at[rows].get(mode="promise_in_bounds") for name, array in arrays.items()}
     return {**batch, "index": rows, "mask": jnp.ones(rows.shape, bool)}
 
