@@ -109,7 +109,7 @@ def test_the_learning_rates_are_right():
         (lambda *given: learning_rates(*given)[::-1], "it comes last"),
         (lambda layers, peak, decay: learning_rates(layers + 1, peak, decay)[:-1], "The head has the peak itself"),
         (lambda layers, peak, decay: [peak] * layers, "at (0,): expected 0.125, got 1"),
-        (lambda layers, peak, decay: [rate for rate in learning_rates(layers, peak, decay)][1:], "expected shape (4,)"),
+        (lambda layers, peak, decay: learning_rates(layers, peak, decay)[1:], "expected shape (4,)"),
     ],
 )
 def test_usual_mistakes_in_learning_rates_are_named(wrong, said):

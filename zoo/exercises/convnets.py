@@ -3,7 +3,7 @@
 Lecture rows L18, L38 and L44.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -30,16 +30,13 @@ def _conv_parameters(conv_parameters: Callable) -> str:
         right = jax.eval_shape(layer.init, jax.random.key(0), images)["params"]["kernel"].size
         got = conv_parameters(inputs, outputs, window, groups)
         kind = f"{groups} groups" if groups > 1 else "one group"
-        try:
-            same(f"{inputs} to {outputs} channels, {window}x{window}, {kind}", got, right, 0)
-        except Wrong as wrong:
-            why = {
-                right * groups: "Each filter sees one group's channels only" if groups > 1 else "",
-                right + outputs: "That counts a bias for each output; there is none here",
-                right // window: "The window has two sides" if window > 1 else "",
-                right // window**2: "Each filter has a whole window for each channel" if window > 1 else "",
-            }
-            raise Wrong(_with_reason(wrong, next((why[n] for n in why if _is(got, n) and why[n]), ""))) from None
+        reasons = {"That counts a bias for each output; there is none here": right + outputs}
+        if groups > 1:
+            reasons["Each filter sees one group's channels only"] = right * groups
+        if window > 1:
+            reasons["The window has two sides"] = right // window
+            reasons["Each filter has a whole window for each channel"] = right // window**2
+        _explained(f"{inputs} to {outputs} channels, {window}x{window}, {kind}", got, right, reasons, 0)
     return "groups divide the weights, so at equal cost there may be more channels"
 
 
@@ -70,23 +67,17 @@ def _occlusion(occlusion: Callable) -> str:
         drops = windows.sum(axis=(2, 3))
         what = f"squares of {size}, stride {stride}"
         got = occlusion(score, image, size, stride, value)
-        try:
-            same(what, got, drops, 1e-4)
-        except Wrong as wrong:
-            total = (weights * before).sum()
-            reasons = [
-                (-drops, "The sign: where the score falls, the map is positive"),
-                (total - drops, "That is the score that is left; the map is how far it fell"),
-                ((weights * before * 1.0).sum() - _never_mended(weights, before, size, stride, value), _MENDED),
-                (drops.T, "Rows go down, columns to the right"),
-            ]
-            raise Wrong(_with_reason(wrong, next((why for value, why in reasons if _is(got, value, 1e-4)), ""))) from None
+        left = _never_mended(weights, before, size, stride, value)
+        whole = (weights * before).sum()
+        reasons = {
+            "The sign: where the score falls, the map is positive": -drops,
+            "That is the score that is left; the map is how far it fell": whole - drops,
+            "Each square is covered alone: begin with the whole image again": whole - left,
+        }
+        _explained(what, got, drops, reasons)
         if not np.array_equal(image, before):
             raise Wrong(f"{what}: expected the image untouched, got it covered; copy it first")
     return "a square that the network needs costs the class its score"
-
-
-_MENDED = "Each square is covered alone: begin with the whole image again"
 
 
 def _never_mended(weights: np.ndarray, image: np.ndarray, size: int, stride: int, value: float) -> np.ndarray:
@@ -125,40 +116,40 @@ def _batch_norm(batch_norm: Callable) -> str:
         if not isinstance(found, tuple | list) or len(found) != 3:
             raise Wrong(f"{when}: expected three things, the result, mean and var, got a {type(found).__name__}")
         got, *running = found
-        try:
-            same(f"result {when}", got, right, 1e-4)
-        except Wrong as wrong:
-            other = BatchNorm().apply(variables, x, train, mutable=["batch_stats"])[0]
-            alone = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5) * scale + bias
-            reasons = [
-                (other, f"{when.capitalize()} it takes the {'batch' if train else 'running'} statistics"),
-                (alone, "A channel's statistics are over the batch, the height and the width"),
-                ((np.asarray(right) - bias) / scale, "Scale and bias come after it"),
-            ]
-            raise Wrong(_with_reason(wrong, next((why for value, why in reasons if _is(got, value, 1e-4)), ""))) from None
-        for name, value, expected, old in zip(
-            ("mean", "var"), running, map(new["batch_stats"].get, ("mean", "var")), (mean, var), strict=True
-        ):
-            batch = x.mean(axis=(0, 1, 2)) if name == "mean" else x.var(axis=(0, 1, 2))
-            try:
-                same(f"running {name} {when}", value, expected, 1e-4)
-            except Wrong as wrong:
-                reasons = [
-                    (old, "In training it moves"),
-                    (batch, "It keeps nine tenths of what it was"),
-                    (0.1 * old + 0.9 * batch, "It keeps nine tenths of what it was, not one"),
-                    (0.9 * old + 0.1 * batch, "At evaluation it stays"),
-                    (0.9 * old + 0.1 * x.var(axis=(0, 1, 2), ddof=1), "The variance here is the biased one: n, not n - 1"),
-                ]
-                raise Wrong(_with_reason(wrong, next((why for v, why in reasons if _is(value, v, 1e-4)), ""))) from None
+        other = BatchNorm().apply(variables, x, train, mutable=["batch_stats"])[0]
+        reasons = {
+            f"{when.capitalize()} it takes the {'batch' if train else 'running'} statistics": other,
+            "A channel's statistics are over the batch, the height and the width": (x - x.mean(axis=0))
+            / np.sqrt(x.var(axis=0) + 1e-5)
+            * scale
+            + bias,
+            "Scale and bias come after it": (np.asarray(right) - bias) / scale,
+        }
+        _explained(f"result {when}", got, right, reasons)
+        batch = {"mean": x.mean(axis=(0, 1, 2)), "var": x.var(axis=(0, 1, 2))}
+        for name, value in zip(("mean", "var"), running, strict=True):
+            old = variables["batch_stats"][name]
+            reasons = {
+                "In training it moves": old,
+                "It keeps nine tenths of what it was": batch[name],
+                "It keeps nine tenths of what it was, not one": 0.1 * old + 0.9 * batch[name],
+                "At evaluation it stays": 0.9 * old + 0.1 * batch[name],
+                "The variance here is the biased one: n, not n - 1": 0.9 * old + 0.1 * x.var(axis=(0, 1, 2), ddof=1),
+            }
+            _explained(f"running {name} {when}", value, new["batch_stats"][name], reasons)
     return "in training an image's result depends on the others of its batch, at evaluation on itself alone"
 
 
-def _with_reason(wrong: Wrong, why: str) -> str:
-    return f"{wrong}. {why}" if why else str(wrong)
+def _explained(what: str, got: object, right: object, reasons: Mapping[str, object], tolerance: float = 1e-4) -> None:
+    """As `same`; where what came back is the value of one of the reasons, that is said too."""
+    try:
+        same(what, got, right, tolerance)
+    except Wrong as wrong:
+        why = next((reason for reason, value in reasons.items() if _is(got, value, tolerance)), "")
+        raise Wrong(f"{wrong}. {why}" if why else str(wrong)) from None
 
 
-def _is(got: object, value: object, tolerance: float = 0) -> bool:
+def _is(got: object, value: object, tolerance: float) -> bool:
     """Whether what came back is this value."""
     try:
         same("", got, value, tolerance)

@@ -1,4 +1,4 @@
-"""Checks of the exercises on pretrained networks: the images they want, a new head, learning rates by layer. Row L38."""
+"""Checks of the exercises on pretrained networks: their images, a new head, learning rates by layer. Row L38."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
