@@ -35,6 +35,7 @@ from train import notebook
 scale = notebook.start()
 
 # %%
+import functools
 import tempfile
 from pathlib import Path
 
@@ -46,6 +47,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 import train
 import zoo
+import zoo.nn
 from train.data import load, preprocess
 from train.experiments.convnets import cardinality, residual, units
 from train.use.open_run import open_run
@@ -58,17 +60,16 @@ runs = Path(tempfile.mkdtemp())  # gone with this machine
 #
 # Local filters at each layer, the same everywhere in the image, maps that pooling makes smaller, and standard layers
 # at the end. Below is where three classic networks keep their parameters. The convolutions do nearly all of the work
-# and have few of them: of AlexNet's 61 million, nine in ten stand in the standard layers. Later networks average the
-# last maps instead, and keep one such layer.
+# and have few of them: of AlexNet's 61 million, 96 % stand in the standard layers. Later networks average the last
+# maps instead, and keep one such layer.
 
 # %%
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.6), layout="constrained")
 for cell, name in zip(axes, ("lenet5", "alexnet", "vgg16", "resnet50"), strict=True):
     found = summarise(name)
     stages = found.stage_parameters
-    order = [stage for stage in found.stages if stage in stages] + [s for s in sorted(stages) if s not in found.stages]
-    order = sorted(order, key=lambda stage: ("dense" in stage, stage == "head"))
-    colours = ["tab:orange" if "dense" in stage or stage == "head" else "tab:blue" for stage in order]
+    order = sorted(stages, key=lambda stage: (not stage.startswith("st"), stage == "head", stage != "stem", stage))
+    colours = ["tab:blue" if stage.startswith("st") else "tab:orange" for stage in order]
     cell.barh(order, [100 * stages[stage] / found.parameters for stage in order], color=colours)
     cell.invert_yaxis()
     cell.set(xlabel="% of the parameters", xlim=(0, 100))
@@ -126,7 +127,7 @@ else:
             "augment.flip": False,
         },
         name="photographs",
-        epochs=12,
+        epochs=8,
         eval_every=4,
     )
 
@@ -311,13 +312,13 @@ plt.show()
 # slide says that this leads to "at least lower training error"; it is *at most equal*: never higher, if the optimizer
 # finds it.
 #
-# Below the trained residual network gets new units in every stage, whose last scale is zero. Its logits stay the
-# same, to the bit.
+# Below each stage of the trained residual network gets one more unit, whose last scale is zero. Its logits stay the
+# same.
 
 # %%
 arm = open_run(arms["residual", shallow].workdir)
 shallow_model, shallow_variables = arm.model(), arm.variables()[1]
-deep_model = zoo.create("cifar_resnet20", depth=deep, num_classes=10)
+deep_model = zoo.create("cifar_resnet20", depth=shallow + 6)
 shape = arm.spec["image"].shape
 grown = flatten_dict(zoo.init(deep_model, jax.random.key(0), shape), sep="/")
 trained = flatten_dict(shallow_variables, sep="/")
@@ -330,11 +331,11 @@ grown = unflatten_dict(grown, sep="/")
 
 batch = load(arm.recipe.data, "test").read(np.arange(100))
 batch = preprocess(arm.recipe.augment, arm.spec)({"image": jnp.asarray(batch["image"])})["image"]
-before = shallow_model.apply(shallow_variables, batch)
-after = deep_model.apply(grown, batch)
+before = jax.jit(shallow_model.apply)(shallow_variables, batch)
+after = jax.jit(deep_model.apply)(grown, batch)
 figure, axes = plt.subplots(figsize=(3.2, 3.2), layout="constrained")
 axes.plot(np.ravel(before), np.ravel(after), ".", ms=3)
-axes.set(xlabel=f"logits of {shallow} layers", ylabel=f"logits with {(deep - shallow) // 2} identity units more")
+axes.set(xlabel=f"logits of {shallow} layers", ylabel=f"logits with 3 identity units more")
 axes.set_aspect("equal")
 plt.show()
 print("largest difference:", float(jnp.abs(before - after).max()))
@@ -348,30 +349,26 @@ print("largest difference:", float(jnp.abs(before - after).max()))
 # collection "intermediates", so we add them up, for each of the five units of the next section.
 
 # %%
-from zoo.convnets.residual_units import UNITS, ResidualUnit
+from zoo.convnets.residual_units import UNITS, ResidualUnit, Stage, basic_branch
 
 
 def misfit(unit):
-    """How far x_L is from x_l + the sum of F(x_i), relative to x_L, over the first stage of a new network."""
-    network = zoo.create("cifar_resnet20", unit=unit, depth=32)
-
-    @jax.jit
-    def intermediates(images):
-        start = zoo.init(network, jax.random.key(0), images.shape[1:])
-        outputs = {"capture_intermediates": lambda module, _: isinstance(module, ResidualUnit)}
-        return network.apply(start, images, mutable=["intermediates"], **outputs)[1]["intermediates"]["stage1"]
-
-    blocks = intermediates(images[:4, :16, :16])
-    blocks = [blocks[f"block{number + 1}"] for number in range(len(blocks))]
-    start, *others = (block["__call__"][0] for block in blocks)
-    total = start + sum(block["residual"][0] for block in blocks[1:])
-    return float(jnp.linalg.norm(others[-1] - total) / jnp.linalg.norm(others[-1]))
+    """How far x_L is from x_l + the sum of F(x_i), relative to x_L, over four units of a new network."""
+    conv = functools.partial(zoo.nn.Conv, use_bias=False)
+    stage = Stage(4 * (basic_branch(16),), conv, zoo.nn.BatchNorm, unit, "A", opens_network=True)
+    start = jax.random.normal(jax.random.key(0), (4, 16, 16, 16))
+    parameters = stage.init(jax.random.key(1), start, train=False)
+    keep = {"mutable": ["intermediates"], "capture_intermediates": lambda module, _: isinstance(module, ResidualUnit)}
+    x, state = stage.apply(parameters, start, train=False, **keep)
+    first, *blocks = state["intermediates"].values()
+    total = first["__call__"][0] + sum(block["residual"][0] for block in blocks)
+    return float(jnp.linalg.norm(x - total) / jnp.linalg.norm(x))
 
 
 misfits = {unit: misfit(unit) for unit in UNITS}
 figure, axes = plt.subplots(figsize=(7, 2.2), layout="constrained")
 bars = axes.barh(list(misfits), [max(found, 1e-8) for found in misfits.values()])
-axes.bar_label(bars, [f" {found:.1e}" for found in misfits.values()], fontsize=8)
+axes.bar_label(bars, [f" {found:.1g}" for found in misfits.values()], fontsize=8)
 axes.set(xscale="log", xlim=(1e-8, 30), xlabel="relative error of the formula")
 axes.invert_yaxis()
 plt.show()
@@ -379,9 +376,10 @@ plt.show()
 # %% [markdown]
 # ## Where norm and ReLU stand (slide "ResNext", table of residual units, L43)
 #
-# The slide's table: test errors on CIFAR-10 of five units, for 110 and 164 layers. The two that put something on the
-# way of the sum, batch norm or a ReLU that leaves F(x) no sign, are the worst in 110 layers. With nothing on the way,
-# information passes from any unit to any other, and it is the best.
+# The slide's table: test errors on CIFAR-10 of five units, for 110 and 164 layers. Two are clearly worse than the
+# original: one normalises the sum itself, so nothing passes unchanged; in the other a ReLU ends F(x), which can then
+# only add and never subtract. Full pre-activation is the best: norm and ReLU stand in F alone, before its
+# convolutions.
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
@@ -425,9 +423,9 @@ def solved_conv_parameters(inputs, outputs, window, groups):
 assert check_conv_parameters(solved_conv_parameters), check_conv_parameters(solved_conv_parameters)
 
 # %% [markdown]
-# So the two blocks of the slide's figure have 69,632 and 70,144 weights. The networks of its Table 4 follow the same
-# rule: the three of "2x complexity" have about twice the parameters and operations of the two references, and the one
-# with the most groups is the best of them.
+# So the two blocks of the slide's figure have 69,632 and 70,144 weights. Its Table 4 compares networks so: two of the
+# same cost, then four that cost twice as many operations, spent on depth (ResNet-200), on width (1 x 100d), on width
+# of two paths, and on more paths. More paths are spent best.
 
 # %%
 for paths, width in ((1, 64), (32, 4)):
@@ -450,21 +448,23 @@ plt.show()
 #
 # DenseNet connects all pairs of layers of a block: each sees the features of all before it, and adds only a few, its
 # growth rate. So it has few parameters for its depth; but all those features are kept, hence the slide's "loss of
-# simplicity and speed". The picture shows how many channels the layers of DenseNet-121's and ResNet-50's blocks put
-# out.
+# simplicity and speed". The picture shows how many channels each layer of DenseNet-121 sees, and each unit of
+# ResNet-50; DenseNet's many layers are narrow: 32 channels each.
 
 # %%
-figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
+figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for name, colour in (("densenet121", "tab:green"), ("resnet50", "tab:blue")):
-    found = summarise(name)
-    maps = {stage: size for stage, size in found.stages.items() if len(size) == 3}
-    numbers = [int(np.prod(size)) / 1e6 for size in maps.values()]
-    axes.plot(numbers, "o-", color=colour, label=f"{name}: {found.parameters / 1e6:.1f} million parameters")
-    for place, (size, number) in enumerate(zip(maps.values(), numbers, strict=True)):
-        axes.annotate(f"{size[0]}²x{size[2]}", (place, number), xytext=(4, 4), textcoords="offset points", fontsize=7)
-axes.set(xticks=range(len(maps)), xticklabels=list(maps), ylabel="values in the stage's maps (million)", ylim=(0, 1.1))
+    network, image = zoo.create(name), jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+    shapes = flatten_dict(jax.eval_shape(network.init, jax.random.key(0), image)["params"])
+    places = [path for path in shapes if path[-2:] == ("conv1", "kernel")]
+    places = sorted(places, key=lambda path: (path[0], int("".join(filter(str.isdigit, path[1])))))
+    axes.step(range(1, len(places) + 1), [shapes[path].shape[2] for path in places], color=colour, label=name)
+    axes.plot(len(places), shapes[places[-1]].shape[2], "o", color=colour)
+axes.set(xlabel="layer (DenseNet) or unit (ResNet)", ylabel="channels that it sees")
 axes.legend()
 plt.show()
+for name in ("densenet121", "resnet50"):
+    print(f"{name}: {count_parameters(name):,} parameters, top-1 {zoo.pretrained(name).top1:.1f} %")
 
 # %% [markdown]
 # ## The family today (slide "Recent overview of ConvNets", L48)
@@ -475,10 +475,10 @@ plt.show()
 
 # %%
 FAMILY = {
-    "CNNs until 2014": ("alexnet", "vgg16", "googlenet", "squeezenet1_1"),
+    "until 2014": ("alexnet", "vgg16", "googlenet"),
     "residual and dense": ("resnet18", "resnet50", "resnet101", "resnext101_32x8d", "densenet121"),
-    "small": ("mobilenet_v2", "shufflenet_v2_x1_0", "efficientnet_b0", "mnasnet1_0"),
-    "recent": ("regnet_y_8gf", "convnext_tiny", "convnext_base", "vit_b_16", "swin_t"),
+    "small": ("squeezenet1_1", "mobilenet_v2", "efficientnet_b0"),
+    "recent": ("convnext_tiny", "convnext_base", "vit_b_16", "swin_t"),
 }
 figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
 for family, members in FAMILY.items():
