@@ -295,9 +295,8 @@ for (kind, depth), arm in arms.items():
     cell = axes[0 if kind == "plain" else 1]
     colour, width = ("tab:orange", 2) if depth == deep else ("tab:blue", 1.3)
     cell.plot([line["step"] for line in lines], losses, color=colour, lw=width, label=f"{kind}-{depth}")
-    print(
-        f"{kind}-{depth}: last training loss {losses[-1]:.3f}, held-out error {100 - 100 * arm.metrics['accuracy']:.1f} %"
-    )
+    error = 100 - 100 * arm.metrics["accuracy"]
+    print(f"{kind}-{depth}: last training loss {losses[-1]:.3f}, held-out error {error:.1f} %")
 for cell in axes:
     cell.set(xlabel="step", ylim=(0, None))
     cell.legend()
@@ -335,7 +334,7 @@ before = jax.jit(shallow_model.apply)(shallow_variables, batch)
 after = jax.jit(deep_model.apply)(grown, batch)
 figure, axes = plt.subplots(figsize=(3.2, 3.2), layout="constrained")
 axes.plot(np.ravel(before), np.ravel(after), ".", ms=3)
-axes.set(xlabel=f"logits of {shallow} layers", ylabel=f"logits with 3 identity units more")
+axes.set(xlabel=f"logits of {shallow} layers", ylabel="logits with 3 identity units more")
 axes.set_aspect("equal")
 plt.show()
 print("largest difference:", float(jnp.abs(before - after).max()))

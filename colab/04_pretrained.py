@@ -51,7 +51,7 @@ from sklearn.datasets import load_digits, load_sample_images
 import train
 import zoo
 from train.data import load, preprocess
-from zoo.tables import count_parameters
+from zoo.weights import NewHeadWarning
 
 runs = Path(tempfile.mkdtemp())  # gone with this machine
 
@@ -156,7 +156,8 @@ for (left, right), photograph in zip(axes.reshape(2, 2), photographs, strict=Tru
     left.set_title("{} x {} pixels".format(*photograph.shape[:2]), fontsize=9)
     right.imshow(np.clip(seen * std + mean, 0, 1))
     right.set_title(f"{seen.shape[0]} x {seen.shape[1]}, {seen.min():.1f} to {seen.max():.1f}", fontsize=9)
-    left.set_axis_off(), right.set_axis_off()
+    left.set_axis_off()
+    right.set_axis_off()
 plt.show()
 
 # %% [markdown]
@@ -223,7 +224,6 @@ else:
 # %%
 from sklearn.decomposition import PCA
 
-shape = sources["test"].spec["image"].shape
 shape = tuple(sources["test"][0]["image"].shape)
 headless = zoo.create(NETWORK, num_classes=0)
 bodies = {
@@ -342,6 +342,7 @@ ours = solved_new_head(
     zoo.load_weights(NETWORK, weights, shape, num_classes=known_classes), len(classes), jax.random.key(0)
 )
 print(jax.tree.map(jnp.shape, theirs["params"]["head"]), jax.tree.map(jnp.shape, ours["params"]["head"]))
+warnings.simplefilter("ignore", NewHeadWarning)  # from here on it is what we want
 
 # %% [markdown]
 # ## Frozen or fine-tuned
@@ -440,9 +441,7 @@ variables = zoo.load_weights(NETWORK, best / "model.safetensors", shape, num_cla
 zoo.save_weights(variables, runs / "mine.safetensors")
 again = zoo.load_weights(NETWORK, runs / "mine.safetensors", shape, num_classes=len(classes))
 print("the same bits:", jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), variables, again)))
-print(
-    f"{(runs / 'mine.safetensors').stat().st_size / 1e6:.2f} MB; {NETWORK} in the catalog: {count_parameters(NETWORK):,} parameters"
-)
+print(f"{(runs / 'mine.safetensors').stat().st_size / 1e6:.2f} MB")
 if scale.full:
     zoo.save_weights(variables, runs / "for_pytorch.safetensors", layout="torchvision", model=model)
 
@@ -455,11 +454,11 @@ if scale.full:
 # %%
 from train.use.predict import predict_images
 
-pictures = [sorted((folder / "val" / name).iterdir())[0] for name in classes] if (folder / "val").is_dir() else []
-pictures = pictures or [next(iter(sorted((folder / name).iterdir()))) for name in classes]
-records = predict_images(best, tuple(pictures), output=runs / "predictions")
+place = folder / "val" if (folder / "val").is_dir() else folder
+pictures = tuple(sorted((place / name).iterdir())[0] for name in classes)
+records = predict_images(best, pictures, output=runs / "predictions")
 figure, axes = plt.subplots(1, len(records), figsize=(2.4 * len(records), 2.4), layout="constrained", squeeze=False)
-for cell, drawn, record in zip(axes[0], sorted((runs / "predictions").glob("*.png")), records, strict=True):
+for cell, drawn in zip(axes[0], sorted((runs / "predictions").glob("*.png")), strict=True):
     cell.imshow(Image.open(drawn))
     cell.set_axis_off()
 plt.show()
