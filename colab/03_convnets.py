@@ -279,6 +279,7 @@ small = train.recipe(
     epochs=6,
     eval_every=6,
     log_every=2,
+    checkpoint_every=1000,
 )
 base = scale.pick(small, residual.QUICK)
 arms = {}
