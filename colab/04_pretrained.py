@@ -221,7 +221,8 @@ else:
 #
 # `num_classes=0` leaves the last layer out: the network gives the features that it makes of an image. It never saw
 # our classes. Do they lie apart in these features all the same? Below is the plane in which the held-out images
-# differ most, for the pretrained network and for the same network before any training.
+# differ most, for the pretrained network and for the same network before any training. A plane shows two of many
+# dimensions; how much there is in all of them, the next section measures.
 
 # %%
 from sklearn.decomposition import PCA
