@@ -107,8 +107,8 @@ folder = Path(MY_IMAGES or runs / "mine")
 NETWORK = scale.pick("cifar_resnet8", "resnet18")
 PER_CLASS = 5
 framing = scale.pick(
-    {"data.canvas": SIDE, "data.crop": 0, "augment.pad_crop": 2, "data.batch_size": 15},
-    {"data.crop": 224, "data.resize": 256, "data.batch_size": 15},
+    {"data.canvas": SIDE, "data.crop": 0, "augment.pad_crop": 2},
+    {"data.crop": 224, "data.resize": 256},
 )
 shared = {
     "model.name": NETWORK,
@@ -122,6 +122,7 @@ look = train.recipe("transfer_frozen", shared)
 sources = {split: load(look.data, split) for split in ("train", "test")}
 classes = sources["train"].facts.classes
 shared["data.limit"] = PER_CLASS * len(classes)
+shared["data.batch_size"] = min(32, PER_CLASS * len(classes))
 print({split: len(source) for split, source in sources.items()}, "images of", ", ".join(classes))
 
 figure, axes = plt.subplots(len(classes), 10, figsize=(9, 0.95 * len(classes)), layout="constrained", squeeze=False)
@@ -205,10 +206,11 @@ else:
         "data.source": f"folder:{runs / 'known'}",
         "data.limit": None,
         "data.batch_size": 64,
+        "augment.flip": False,
         "optimizer.learning_rate": 5e-3,
         "optimizer.layer_decay": 1.0,
     }
-    recipe = train.recipe("transfer_finetuned", changes, name="known", weights=None, epochs=12, eval_every=4)
+    recipe = train.recipe("transfer_finetuned", changes, name="known", weights=None, epochs=12, eval_every=6)
     before = train.fit(recipe, runs / "before")
     weights = str(before.workdir / "model.safetensors")
     known_classes = 7
@@ -219,10 +221,12 @@ else:
 #
 # `num_classes=0` leaves the last layer out: the network gives the features that it makes of an image. It never saw
 # our classes. Do they lie apart in these features all the same? Below is the plane in which the held-out images
-# differ most, for the pretrained network and for the same network before any training.
+# differ most, for the pretrained network and for the same network before any training. A plane shows two of many
+# dimensions; how much there is in all of them, the next section measures.
 
 # %%
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 shape = tuple(sources["test"][0]["image"].shape)
 headless = zoo.create(NETWORK, num_classes=0)
@@ -255,11 +259,11 @@ known = {
 }
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
 for cell, (name, found) in zip(axes, known.items(), strict=True):
-    plane = PCA(2).fit_transform(found["test"])
+    plane = PCA(2).fit_transform(StandardScaler().fit_transform(found["test"]))
     for label, said in enumerate(classes):
         cell.plot(*plane[true["test"] == label].T, ".", label=said)
     cell.set(title=name, xticks=[], yticks=[])
-axes[0].legend(fontsize=8)
+axes[1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
@@ -272,7 +276,6 @@ plt.show()
 # %%
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 
 def probe(found, count, seed):
@@ -403,19 +406,25 @@ changes = {
 }
 outcomes = {}
 for name, (base, start, changed) in changes.items():
-    recipe = train.recipe(base, {**shared, **changed}, name=name, weights=start, epochs=40, eval_every=8)
+    options = {"weights": start, "epochs": 40, "eval_every": 8, "checkpoint_every": 1000}
+    recipe = train.recipe(base, {**shared, **changed}, name=name, **options)
     outcomes[name] = train.fit(recipe, runs / name)
 
 # %% tags=["picture"]
-figure, axes = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
+learned = load(recipe.data, "train")
+taught = learned.read(np.arange(len(learned)))
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained", width_ratios=(2, 3))
+by_class = [taught["image"][taught["label"] == label][:PER_CLASS] for label in range(min(len(classes), 4))]
+left.imshow(np.concatenate([np.concatenate(list(images), axis=1) for images in by_class]))
+left.set_axis_off()
+left.set_title(f"{PER_CLASS} images of each of {len(classes)} classes", fontsize=10)
 for name, outcome in outcomes.items():
     lines = outcome.history("eval")
     scores = [100 * line["accuracy"] for line in lines]
-    axes.plot([line["epoch"] for line in lines], scores, "o-", label=f"{name}: {scores[-1]:.0f} %")
-axes.axhline(100 / len(classes), color="gray", ls=":", label="chance")
-axes.set(xlabel="epoch", ylabel="held-out accuracy (%)", ylim=(0, 100))
-axes.set_title(f"{PER_CLASS} images of each of {len(classes)} classes", fontsize=10)
-axes.legend(loc="lower right")
+    right.plot([line["epoch"] for line in lines], scores, "o-", label=f"{name}: {scores[-1]:.0f} %")
+right.axhline(100 / len(classes), color="gray", ls=":", label="chance")
+right.set(xlabel="epoch", ylabel="held-out accuracy (%)", ylim=(0, 100))
+right.legend(loc="lower left", ncols=4, fontsize=8, columnspacing=1)
 plt.show()
 
 # %% [markdown]
@@ -457,8 +466,8 @@ from train.use.predict import predict_images
 place = folder / "val" if (folder / "val").is_dir() else folder
 pictures = tuple(sorted((place / name).iterdir())[0] for name in classes)
 records = predict_images(best, pictures, output=runs / "predictions")
-figure, axes = plt.subplots(1, len(records), figsize=(2.4 * len(records), 2.4), layout="constrained", squeeze=False)
-for cell, drawn in zip(axes[0], sorted((runs / "predictions").glob("*.png")), strict=True):
-    cell.imshow(Image.open(drawn))
+figure, axes = plt.subplots(1, len(records), figsize=(3.2 * len(records), 1.8), layout="constrained", squeeze=False)
+for cell, picture in zip(axes[0], pictures, strict=True):
+    cell.imshow(Image.open(runs / "predictions" / f"{picture.stem}.png"))
     cell.set_axis_off()
 plt.show()
