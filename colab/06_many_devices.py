@@ -24,8 +24,10 @@ if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax"
     extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
     if shutil.which("nvidia-smi"):
         asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        driver = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-        extra = "[cuda]" if int(driver.split(".")[0]) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
+        asked = subprocess.run(asked, capture_output=True, text=True)
+        driver = asked.stdout.split(".")[0]
+        if asked.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
+            extra = "[cuda]" if int(driver) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
     address = "git+https://github.com/lecture-vision-zoo/lecture-vision-zoo"
     source = f"..{extra}" if clone else f"lecture-vision-zoo{extra} @ {address}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
@@ -263,8 +265,9 @@ for name, outcome in outcomes.items():
 #
 # ## Half the bits: bfloat16
 #
-# A float32 has 8 bits of exponent and 24 of mantissa. bfloat16 keeps the exponent and 8 bits of mantissa, so it reaches
-# as far, with two to three digits; float16 spends its bits the other way and overflows at 65504.
+# A float32 has 8 bits of exponent and 24 of mantissa, of which the first is not stored. bfloat16 keeps the exponent and
+# 8 bits of mantissa, so it reaches as far, with two to three digits; float16 spends its bits the other way and
+# overflows at 65504.
 
 # %%
 values = np.geomspace(1e-9, 1e9, 400).astype(np.float32)

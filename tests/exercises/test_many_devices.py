@@ -36,6 +36,16 @@ def in_bytes(shape, devices):
     return 4 * count // (devices if shared else 1)
 
 
+def where(shared):
+    """Bytes of an array of at least 4096 elements, divided where `shared(shape, devices)`."""
+
+    def in_bytes(shape, devices):
+        count = math.prod(shape)
+        return 4 * count // (devices if count >= 4096 and shared(shape, devices) else 1)
+
+    return in_bytes
+
+
 def shared_always_where_an_axis_divides(shape, devices):
     return 4 * math.prod(shape) // (devices if any(size % devices == 0 for size in shape) else 1)
 
@@ -69,6 +79,9 @@ def test_a_right_answer_is_right(check, answer):
             lambda shape, devices: 4 * math.prod(shape) // (devices if math.prod(shape) >= 4096 else 1),
             "No axis of it divides by 8",
         ),
+        (exercises.check_bytes_per_device, where(lambda shape, n: math.prod(shape) % n == 0), "No axis of it divides"),
+        (exercises.check_bytes_per_device, where(lambda shape, n: shape[-1] % n == 0), "each keeps one part"),
+        (exercises.check_bytes_per_device, where(lambda shape, n: max(shape) % n == 0), "each keeps one part"),
         (exercises.check_bytes_per_device, lambda shape, devices: None, "nothing came back yet"),
         (exercises.check_total, lambda values: jnp.sum(values, dtype=jnp.float32) / len(values), "That is the mean"),
         (exercises.check_total, lambda values: jnp.sum(values), "keep it in float32"),

@@ -52,7 +52,7 @@ class Outcome:
     """How a run ended; a notebook shows its numbers and its report."""
 
     workdir: Path
-    """The run's folder."""
+    """The run's folder, from the root: it stays right when the current folder is another."""
     metrics: dict[str, float]
     """Of the last evaluation on the held-out split; empty where there was none yet."""
     step: int
@@ -158,13 +158,15 @@ def _path(workdir: str | os.PathLike[str]) -> Path:
 
 
 def _outcome(path: Path, ended: loop.Outcome) -> Outcome:
-    return Outcome(path, dict(ended.metrics), ended.step, ended.fingerprint)
+    return Outcome(path.absolute(), dict(ended.metrics), ended.step, ended.fingerprint)
 
 
 def _finished(files: Workdir) -> Outcome:
     try:
         result = json.loads(files.fingerprint.read_text(encoding="utf-8"))
-        return Outcome(files.path, measured(result["metrics"]), int(result["step"]), str(result["fingerprint"]))
+        return Outcome(
+            files.path.absolute(), measured(result["metrics"]), int(result["step"]), str(result["fingerprint"])
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{files.fingerprint} is damaged: {error!r}") from error
 

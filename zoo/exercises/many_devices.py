@@ -75,6 +75,9 @@ def _bytes_per_device(bytes_per_device: Callable) -> str:
         ((63, 129), 8),
         ((1000, 2048), 4),
         ((5, 4096), 2),
+        ((4096, 5), 2),  # the first axis alone
+        ((64, 129), 8),  # not the longest
+        ((66, 132), 8),  # their product, and neither of them
         ((784, 300), 1),
     ]
     for shape, devices in cases:

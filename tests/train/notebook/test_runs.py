@@ -6,6 +6,7 @@ import logging
 import re
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_runs_of_one_recipe_take_the_next_free_folder_and_have_the_same_bits(dat
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), logging.getLogger("absl").level
     recipe = harness.recipe(data)
     outcomes = [train.fit(recipe), train.fit(recipe)]
-    assert [str(outcome.workdir) for outcome in outcomes] == ["runs/tiny", "runs/tiny-2"]
+    assert [outcome.workdir for outcome in outcomes] == [Path("runs/tiny").absolute(), Path("runs/tiny-2").absolute()]
     assert {outcome.fingerprint for outcome in outcomes} == {whole[1].fingerprint}
     assert outcomes[0].metrics == whole[1].metrics
     assert all(outcome.finished and not outcome.interrupted for outcome in outcomes)
