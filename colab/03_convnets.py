@@ -165,7 +165,8 @@ images = preprocess(recipe.augment, run.spec)({"image": jnp.asarray(pictures)})[
 logits = jax.jit(model.apply)(variables, images)
 predicted = np.asarray(logits.argmax(axis=-1))
 probability = np.asarray(jax.nn.softmax(logits)[np.arange(len(labels)), labels])
-right = np.flatnonzero((predicted == labels) & (probability > 0.9))
+right = np.flatnonzero(predicted == labels)
+right = right[probability[right] >= np.median(probability[right])]  # the surer half
 first = right[0]
 
 filters = np.asarray(first_layer_filters(model, variables, images.shape[1:]))
