@@ -24,9 +24,9 @@ if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax"
     extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
     if shutil.which("nvidia-smi"):
         asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        asked = subprocess.run(asked, capture_output=True, text=True)
-        driver = asked.stdout.split(".")[0]
-        if asked.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
+        answer = subprocess.run(asked, capture_output=True, text=True)
+        driver = answer.stdout.split(".")[0]
+        if answer.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
             extra = "[cuda]" if int(driver) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
     address = "git+https://github.com/lecture-vision-zoo/lecture-vision-zoo"
     source = f"..{extra}" if clone else f"lecture-vision-zoo{extra} @ {address}"
@@ -46,6 +46,7 @@ from matplotlib.patches import Rectangle
 from sklearn import datasets
 
 import zoo
+from train.report.theme import COLOURS
 from zoo.convolution import (
     BORDERS,
     BOX_BLUR,
@@ -71,7 +72,7 @@ from zoo.convolution import (
 )
 from zoo.exercises.convolution import check_convolution_gradient, check_cross_correlate, check_output_size
 
-BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+BLUE, ORANGE, GREEN, PINK, *_ = COLOURS
 plt.rcParams.update({"figure.dpi": 90, "figure.constrained_layout.use": True, "image.cmap": "gray", "font.size": 9})
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
 

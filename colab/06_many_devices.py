@@ -24,9 +24,9 @@ if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax"
     extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
     if shutil.which("nvidia-smi"):
         asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        asked = subprocess.run(asked, capture_output=True, text=True)
-        driver = asked.stdout.split(".")[0]
-        if asked.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
+        answer = subprocess.run(asked, capture_output=True, text=True)
+        driver = answer.stdout.split(".")[0]
+        if answer.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
             extra = "[cuda]" if int(driver) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
     address = "git+https://github.com/lecture-vision-zoo/lecture-vision-zoo"
     source = f"..{extra}" if clone else f"lecture-vision-zoo{extra} @ {address}"
@@ -65,6 +65,13 @@ from zoo.exercises.many_devices import check_bytes_per_device, check_parallel_gr
 
 devices = jax.devices()
 runs = Path(tempfile.mkdtemp())  # gone with this machine; the last section keeps runs elsewhere
+
+
+def another():
+    """A new folder, so that a cell may run again."""
+    return Path(tempfile.mkdtemp(dir=runs))
+
+
 print(f"{len(devices)} devices: {devices[0]}, ...")
 
 # %% [markdown]
@@ -239,7 +246,7 @@ recipe
 # %%
 outcomes = {}
 for name in ("jit", "fsdp", "pmap"):
-    outcomes[name] = train.fit(train.recipe(recipe, placement=name), runs / name)
+    outcomes[name] = train.fit(train.recipe(recipe, placement=name), another() / name)
 outcomes["fsdp"]
 
 # %%
@@ -309,7 +316,7 @@ assert check_total(total_solution)
 check_total(total_solution)
 
 # %%
-half = train.fit(train.recipe(recipe, {"model.dtype": "bfloat16"}), runs / "bfloat16")
+half = train.fit(train.recipe(recipe, {"model.dtype": "bfloat16"}), another() / "bfloat16")
 kinds = {str(array.dtype) for array in load_file(half.workdir / "model.safetensors").values()}
 print(
     f"parameters: {kinds}; {half.metrics['accuracy']:.2%} right, in float32 {outcomes['jit'].metrics['accuracy']:.2%}"
@@ -331,8 +338,9 @@ def press_stop(workdir):
     os.kill(os.getpid(), signal.SIGINT)
 
 
-threading.Thread(target=press_stop, args=[runs / "stopped"], daemon=True).start()
-stopped = train.fit(recipe, runs / "stopped")
+folder = another() / "stopped"
+threading.Thread(target=press_stop, args=[folder], daemon=True).start()
+stopped = train.fit(recipe, folder)
 stopped
 
 # %%

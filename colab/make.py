@@ -1,6 +1,6 @@
 """Keeps the notebooks in step: NN_name.py is what a person edits, NN_name.ipynb what Colab and Jupyter open.
 
-    python colab/make.py                 # badges and install cells into the .py files, and the .ipynb files anew
+    python colab/make.py                 # badges and install cells where they belong, and the .ipynb files anew
     python colab/make.py --check         # only says what is not in step; exit code 1 if anything is not
     python colab/make.py --run 02 05     # runs notebooks, and keeps the picture of each for colab/README.md
 
@@ -11,10 +11,11 @@ import argparse
 import base64
 import hashlib
 import os
+import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jupytext
@@ -45,9 +46,9 @@ if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax"
     extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
     if shutil.which("nvidia-smi"):
         asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        asked = subprocess.run(asked, capture_output=True, text=True)
-        driver = asked.stdout.split(".")[0]
-        if asked.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
+        answer = subprocess.run(asked, capture_output=True, text=True)
+        driver = answer.stdout.split(".")[0]
+        if answer.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
             extra = "[cuda]" if int(driver) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
     address = "git+{REPOSITORY}"
     source = f"..{{extra}}" if clone else f"{PROJECT["name"]}{{extra}} @ {{address}}"
@@ -111,11 +112,20 @@ def forms(source: Path) -> dict[Path, str]:
     }
 
 
-def out_of_step() -> list[Path]:
-    """The files that are not what they should be: missing, changed, or of no .py file."""
-    wanted = {path: content for source in sources() for path, content in forms(source).items()}
-    strangers = sorted(set(HERE.glob("*.ipynb")) - wanted.keys())
-    return [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text] + strangers
+def wanted() -> dict[Path, str]:
+    """What every file should hold: both forms of each notebook, and the badges of the table in README.md."""
+    files = {path: content for source in sources() for path, content in forms(source).items()}
+    readme = HERE / "README.md"
+    if readme.exists():
+        badges = re.compile(re.escape(BADGE) + r"\([^)]*/(\w+)\.ipynb\)")
+        files[readme] = badges.sub(lambda match: badge(match[1]), readme.read_text(encoding="utf-8"))
+    return files
+
+
+def out_of_step(files: Mapping[Path, str]) -> list[Path]:
+    """Which are not what they should be, `files`: missing, changed, or a notebook of no .py file."""
+    strangers = sorted(set(HERE.glob("*.ipynb")) - files.keys())
+    return [path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text] + strangers
 
 
 def executed(source: Path, seconds: int = 600, folder: Path | None = None, **environment: str) -> NotebookNode:
@@ -166,16 +176,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.run:
         return _run(chosen.run, chosen.keep)
-    stale = out_of_step()
+    files = wanted()
+    stale = out_of_step(files)
     if chosen.check:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is not in step: python colab/make.py", file=sys.stderr)
         return 1 if stale else 0
-    for source in sources():
-        for path, content in forms(source).items():
-            if path in stale:
-                path.write_text(content, encoding="utf-8")
-                print(f"wrote {path.relative_to(ROOT)}")
+    for path in stale:
+        if path in files:
+            path.write_text(files[path], encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
     return 0
 
 

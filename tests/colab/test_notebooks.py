@@ -26,7 +26,7 @@ def test_there_are_notebooks_in_the_order_of_the_lecture():
 
 
 def test_notebooks_are_in_step_with_their_sources():
-    assert [str(path) for path in make.out_of_step()] == []
+    assert [str(path) for path in make.out_of_step(make.wanted())] == []
 
 
 def test_what_is_out_of_step_is_found_and_mended(tmp_path, monkeypatch, capsys):
@@ -42,6 +42,11 @@ def test_what_is_out_of_step_is_found_and_mended(tmp_path, monkeypatch, capsys):
     assert make.main(["--check"]) == 0
     assert make.badge("01_one") in source.read_text()
     assert make.INSTALL in source.read_text()
+    readme = tmp_path / "README.md"
+    readme.write_text(f"| {make.BADGE}(https://elsewhere/colab/01_one.ipynb) |\n")
+    assert make.main(["--check"]) == 1
+    assert make.main([]) == 0
+    assert readme.read_text() == f"| {make.badge('01_one')} |\n"
     before = source.with_suffix(".ipynb").read_text()
     source.write_text(source.read_text().replace("1 + 1", "1 + 2"))
     assert make.main(["--check"]) == 1

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -36,6 +37,11 @@ def in_bytes(shape, devices):
     return 4 * count // (devices if shared else 1)
 
 
+def mean_of_mapped_parts(gradient, weights, inputs, targets, devices):
+    parts = (jnp.reshape(array, (devices, -1, *array.shape[1:])) for array in (inputs, targets))
+    return jnp.mean(jax.vmap(gradient, in_axes=(None, 0, 0))(weights, *parts), axis=0)
+
+
 def where(shared):
     """Bytes of an array of at least 4096 elements, divided where `shared(shape, devices)`."""
 
@@ -54,6 +60,7 @@ def shared_always_where_an_axis_divides(shape, devices):
     ("check", "answer"),
     [
         (exercises.check_parallel_gradient, mean_of_parts),
+        (exercises.check_parallel_gradient, mean_of_mapped_parts),
         (exercises.check_bytes_per_device, in_bytes),
         (exercises.check_total, lambda values: jnp.sum(values.astype(jnp.float32))),
         (exercises.check_total, lambda values: jnp.sum(values, dtype=jnp.float32)),
@@ -69,7 +76,7 @@ def test_a_right_answer_is_right(check, answer):
         (exercises.check_parallel_gradient, lambda *_: ..., "nothing came back yet"),
         (exercises.check_parallel_gradient, sum_of_parts, "the loss is a mean"),
         (exercises.check_parallel_gradient, first_part, "Only 6 of 24 examples were used"),
-        (exercises.check_parallel_gradient, whole, "of 6 examples each, got [24]"),
+        (exercises.check_parallel_gradient, whole, "for 6 examples a device, got [24]"),
         (exercises.check_parallel_gradient, lambda: None, "TypeError"),
         (exercises.check_bytes_per_device, lambda shape, devices: 4 * math.prod(shape), "each keeps one part"),
         (exercises.check_bytes_per_device, lambda shape, devices: math.prod(shape) // devices, "has 4 bytes"),

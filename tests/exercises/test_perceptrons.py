@@ -53,6 +53,7 @@ def chain_rule(w, inputs, target, first=lambda delta: delta, learning_rate=0.0):
 
 def test_chain_rule_of_the_slide_passes():
     assert check_chain_rule(chain_rule)
+    assert check_chain_rule(lambda *arguments: np.array(chain_rule(*arguments)))
     assert chain_rule(example.WEIGHTS, example.INPUTS, 1.0)[5] == pytest.approx(-0.38832)
 
 

@@ -5,13 +5,12 @@ thread. In the main thread an interrupt (a notebook's stop button, Ctrl-C) ends 
 outcome says so, and `resume` goes on to the same bits. A second interrupt is a `KeyboardInterrupt` at once.
 """
 
-import contextlib
 import dataclasses
 import html
 import json
 import logging
 import os
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def fit(recipe: str | Recipe, workdir: str | os.PathLike[str] | None = None) -> 
     """
     wanted = chosen(recipe)
     path = path_from_first(lambda: free_workdir(Path("runs"), wanted.name)) if workdir is None else _path(workdir)
-    with _without_orbax_log():
+    with _silence:
         return _outcome(path, loop.fit(wanted, path))
 
 
@@ -148,7 +147,7 @@ def resume(workdir: str | os.PathLike[str]) -> Outcome:
     recipe = files.read_recipe()
     if files.finished:
         return _finished(files)
-    with _without_orbax_log():
+    with _silence:
         return _outcome(path, loop.fit(recipe, path, resume=True))
 
 
@@ -171,13 +170,25 @@ def _finished(files: Workdir) -> Outcome:
         raise RunError(f"{files.fingerprint} is damaged: {error!r}") from error
 
 
-@contextlib.contextmanager
-def _without_orbax_log() -> Iterator[None]:
-    """Silences, meanwhile, what orbax says in pages and the run in a line."""
-    logger = logging.getLogger("absl")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+class _Silence:
+    """Silences what orbax says in pages and the run in a line, while any thread is in it."""
+
+    def __init__(self) -> None:
+        self._lock, self._threads, self._level = threading.Lock(), 0, logging.NOTSET
+
+    def __enter__(self) -> None:
+        logger = logging.getLogger("absl")
+        with self._lock:
+            if not self._threads:
+                self._level = logger.level
+                logger.setLevel(logging.CRITICAL)
+            self._threads += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._threads -= 1
+            if not self._threads:
+                logging.getLogger("absl").setLevel(self._level)
+
+
+_silence = _Silence()

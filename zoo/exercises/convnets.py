@@ -3,14 +3,15 @@
 Lecture rows L18, L38 and L44.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from zoo.exercises.verdict import Verdict, Wrong, judged, same
+from zoo.exercises.mistakes import compare
+from zoo.exercises.verdict import Verdict, Wrong, judged
 from zoo.nn import BatchNorm, Conv
 
 
@@ -36,7 +37,7 @@ def _conv_parameters(conv_parameters: Callable) -> str:
         if window > 1:
             reasons["The window has two sides"] = right // window
             reasons["Each filter has a whole window for each channel"] = right // window**2
-        _explained(f"{inputs} to {outputs} channels, {window}x{window}, {kind}", got, right, reasons, 0)
+        compare(f"{inputs} to {outputs} channels, {window}x{window}, {kind}", got, right, *reasons.items(), tolerance=0)
     return "groups divide the weights, so at equal cost there may be more channels"
 
 
@@ -74,7 +75,7 @@ def _occlusion(occlusion: Callable) -> str:
             "That is the score that is left; the map is how far it fell": whole - drops,
             "Each square is covered alone: begin with the whole image again": whole - left,
         }
-        _explained(what, got, drops, reasons)
+        compare(what, got, drops, *reasons.items())
         if not np.array_equal(image, before):
             raise Wrong(f"{what}: expected the image untouched, got it covered; copy it first")
     return "a square that the network needs costs the class its score"
@@ -125,7 +126,7 @@ def _batch_norm(batch_norm: Callable) -> str:
             + bias,
             "Scale and bias come after it": (np.asarray(right) - bias) / scale,
         }
-        _explained(f"result {when}", got, right, reasons)
+        compare(f"result {when}", got, right, *reasons.items())
         batch = {"mean": x.mean(axis=(0, 1, 2)), "var": x.var(axis=(0, 1, 2))}
         for name, value in zip(("mean", "var"), running, strict=True):
             old = variables["batch_stats"][name]
@@ -136,23 +137,5 @@ def _batch_norm(batch_norm: Callable) -> str:
                 "At evaluation it stays": 0.9 * old + 0.1 * batch[name],
                 "The variance here is the biased one: n, not n - 1": 0.9 * old + 0.1 * x.var(axis=(0, 1, 2), ddof=1),
             }
-            _explained(f"running {name} {when}", value, new["batch_stats"][name], reasons)
+            compare(f"running {name} {when}", value, new["batch_stats"][name], *reasons.items())
     return "in training an image's result depends on the others of its batch, at evaluation on itself alone"
-
-
-def _explained(what: str, got: object, right: object, reasons: Mapping[str, object], tolerance: float = 1e-4) -> None:
-    """As `same`; where what came back is the value of one of the reasons, that is said too."""
-    try:
-        same(what, got, right, tolerance)
-    except Wrong as wrong:
-        why = next((reason for reason, value in reasons.items() if _is(got, value, tolerance)), "")
-        raise Wrong(f"{wrong}. {why}" if why else str(wrong)) from None
-
-
-def _is(got: object, value: object, tolerance: float) -> bool:
-    """Whether what came back is this value."""
-    try:
-        same("", got, value, tolerance)
-    except Wrong:
-        return False
-    return True

@@ -8,11 +8,12 @@ from zoo.exercises.verdict import Wrong, same
 
 
 def parts(what: str, got: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
-    """What came back as a tuple of so many; raises `Wrong` where it is none."""
+    """The parts of what came back, a tuple, a list or a row of so many numbers; raises `Wrong` where it is none."""
     if got is None or got is Ellipsis:
         raise Wrong(f"{what}: nothing came back yet")
-    if not isinstance(got, tuple | list) or len(got) != len(names):
-        came = f"{len(got)} values" if isinstance(got, tuple | list) else f"a {type(got).__name__}"
+    several = isinstance(got, tuple | list) or np.ndim(got) == 1
+    if not several or len(got) != len(names):
+        came = f"{len(got)} values" if several else f"a {type(got).__name__}"
         raise Wrong(f"{what}: expected ({', '.join(names)}), got {came}")
     return tuple(got)
 
@@ -31,14 +32,15 @@ def compare(what: str, got: Any, expected: Any, *mistakes: tuple[str, Any], tole
         same(what, got, expected, tolerance)
     except Wrong as wrong:
         for hint, value in mistakes:
-            if _is(got, value, tolerance):
+            if is_same(got, value, tolerance):
                 raise Wrong(f"{wrong}. {hint}") from None
         raise
 
 
-def _is(got: Any, value: Any, tolerance: float) -> bool:
+def is_same(got: Any, value: Any, tolerance: float = 1e-5) -> bool:
+    """Whether `same` finds nothing."""
     try:
-        same("", got, np.asarray(value), tolerance)
+        same("", got, value, tolerance)
     except Wrong:
         return False
     return True

@@ -10,6 +10,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 import zoo
+from zoo.exercises.mistakes import compare, is_same
 from zoo.exercises.verdict import Verdict, Wrong, judged, same
 from zoo.preprocessing import transform
 
@@ -50,7 +51,7 @@ def _prepare(prepare: Callable) -> str:
                     ((unit - std) / mean, "Mean and standard deviation are exchanged"),
                     (corner, "That is the upper left corner, not the centre"),
                 ]
-                why = next((why for value, why in reasons if _is(got, value)), "")
+                why = next((why for value, why in reasons if is_same(got, value, 1e-4)), "")
             raise Wrong(f"{wrong}. {why}" if why else str(wrong)) from None
     return "the network sees what it saw when it was trained"
 
@@ -121,16 +122,15 @@ def _learning_rates(learning_rates: Callable) -> str:
         while len(rates) < layers:
             rates.insert(0, rates[0] * decay)
         got = learning_rates(layers, peak, decay)
-        try:
-            same(f"rates of {layers} layers", got, rates, 1e-6 * peak)
-        except Wrong as wrong:
-            reasons = [
-                (rates[::-1], "The head learns fastest: it comes last"),
-                ([rate * decay for rate in rates], "The head has the peak itself"),
-                ([peak * (1 - decay) ** i for i in reversed(range(layers))], "The decay is the factor itself"),
-            ]
-            why = next((why for value, why in reasons if _is(got, value, 1e-6 * peak)), "")
-            raise Wrong(f"{wrong}. {why}" if why else str(wrong)) from None
+        compare(
+            f"rates of {layers} layers",
+            got,
+            rates,
+            ("The head learns fastest: it comes last", rates[::-1]),
+            ("The head has the peak itself", [rate * decay for rate in rates]),
+            ("The decay is the factor itself", [peak * (1 - decay) ** i for i in reversed(range(layers))]),
+            tolerance=1e-6 * peak,
+        )
     return "what is near the pixels is general, and hardly moves"
 
 
@@ -141,12 +141,3 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _shaped(name: str, got: Any, shape: tuple[int, ...]) -> None:
     if np.shape(got) != shape:
         raise Wrong(f"{name}: expected shape {shape}, got {np.shape(got)}")
-
-
-def _is(got: object, value: object, tolerance: float = 1e-4) -> bool:
-    """Whether what came back is this value."""
-    try:
-        same("", got, value, tolerance)
-    except Wrong:
-        return False
-    return True

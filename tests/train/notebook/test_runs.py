@@ -14,6 +14,7 @@ import train
 from tests.train import harness
 from train.config import RunError
 from train.engine.feed import MemoryFeed
+from train.notebook import runs
 
 pytestmark = pytest.mark.usefixtures("runs")
 
@@ -89,3 +90,15 @@ def test_a_name_will_do_for_a_recipe(tmp_path):
         train.fit("digits_ml", tmp_path / "run")
     assert not (tmp_path / "run").exists()
     assert json.dumps(sorted(train.__all__)) == json.dumps(sorted(dir(train)))
+
+
+def test_orbax_may_speak_again_only_after_the_last_of_several_threads_runs():
+    logger = logging.getLogger("absl")
+    before = logger.level
+    first, second = runs._silence, runs._silence
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert logger.level == logging.CRITICAL
+    second.__exit__(None, None, None)
+    assert logger.level == before
