@@ -1,4 +1,7 @@
-"""Boxes as (left, top, right, bottom) in pixels, of numpy or of jax: areas and overlaps."""
+"""Boxes as (left, top, right, bottom) in pixels, of numpy or of jax: areas and overlaps.
+
+Everingham et al., 2010, The Pascal Visual Object Classes Challenge, section 4.2; lecture rows L55-L60.
+"""
 
 import numpy as np
 from jaxtyping import Array, Float
