@@ -17,11 +17,12 @@ ARRAYS = {"Array", "ArrayLike", "ndarray"}
 
 AXES = "batch|n|examples|rows|height|width|channels|time|features|classes|dims|side|objects|points|places|heads|seeds"
 SHAPE = re.compile(
-    rf"\((?:[^()]*, ?)?(?:{AXES})(?:, ?[^()]*)?\)|\bshapes? (?:of|is|as)\b|\b(?:a|one|each) scalar\b|\bany shape\b"
+    rf"\((?:[^()]*, ?)?(?:{AXES})(?:, ?[^()]*)?\)"
+    r"|\bshapes? (?:of|is|as|that)\b|\b(?:a|one|each) scalar\b|\b(?:any|one) shape\b"
 )
 SOURCE = re.compile(
-    r"\bL\d+\b|\bE\d+\b|\bslides? \d|\bslide's\b|[A-Z][\w-]+(?: et al\.|,)? ?(?:and [A-Z]\w+,? )?,? \(?(?:19|20)\d\d\b"
-    r"|torchvision|timm|scipy|scikit-learn"
+    r"\bL\d+\b|\bE\d+\b|\bslides? \d|\bslide's\b"
+    r"|[A-Z][\w-]+(?: et al\.|,)? ?(?:and [A-Z]\w+,? )?,? \(?(?:19|20)\d\d\b|torchvision|timm|scipy|scikit-learn"
 )
 UNITS = {
     "angle": "degree|radian",

@@ -1,4 +1,4 @@
-"""Every README, page and notebook: its links lead somewhere, the names in it exist, and the lecture is all accounted for."""
+"""READMEs, pages and notebooks: links lead somewhere, names exist, and the lecture is all accounted for."""
 
 import json
 import re

@@ -15,7 +15,9 @@ Layer = tuple[Float[Array, "inputs outputs"], Float[Array, " outputs"]]
 
 
 def compose(*functions: Callable[[Array, Any], Array]) -> Callable[[Array, Sequence[Any]], Array]:
-    """The network a_L(x; θ) = h_L(... h_2(h_1(x, θ_1), θ_2) ..., θ_L), pure in x and (θ_1, ..., θ_L). x is of any shape.
+    """The network a_L(x; θ) = h_L(... h_2(h_1(x, θ_1), θ_2) ..., θ_L), pure in x and (θ_1, ..., θ_L).
+
+    x is an array of any shape.
 
     Raises (when the network is called):
       ValueError: there are not as many parameters as functions.
