@@ -14,6 +14,9 @@ from zoo.detection.boxes import iou
 
 MODES = ("fast", "quality")
 
+SMALLEST = 128
+"""Pixels of the shorter side: smaller images are enlarged for the search, which drops regions of few pixels."""
+
 
 def selective_search(
     image: UInt8[np.ndarray, "height width 3"], mode: Literal["fast", "quality"] = "fast", most: int = 2000
@@ -33,6 +36,7 @@ def selective_search(
       ValueError: the image is not uint8 (height, width, 3), or there is no such mode.
     """
     try:
+        import cv2
         from cv2.ximgproc import segmentation
     except ImportError as error:
         raise ImportError('selective search needs OpenCV: pip install -e ".[detection]"') from error
@@ -40,11 +44,15 @@ def selective_search(
         raise ValueError(f"expected a mode of {', '.join(MODES)}, got {mode!r}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"expected pixels uint8 (height, width, 3), got {image.dtype} {image.shape}")
+    scale = max(1.0, SMALLEST / min(image.shape[:2]))
+    if scale > 1:
+        size = tuple(round(scale * side) for side in image.shape[1::-1])
+        image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
     search = segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(np.ascontiguousarray(image[..., ::-1]))  # OpenCV's order of channels
     search.switchToSelectiveSearchFast() if mode == "fast" else search.switchToSelectiveSearchQuality()
     found = np.asarray(search.process(), np.float32).reshape(-1, 4)  # left, top, width, height
-    boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:]], axis=1)
+    boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:]], axis=1) / np.float32(scale)
     _, first = np.unique(boxes, axis=0, return_index=True)
     return boxes[np.sort(first)][:most]
 
