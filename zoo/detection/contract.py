@@ -6,7 +6,7 @@ Every detector of this chapter is a Flax module that answers both
     model.apply(variables, images, truth, key, sizes, method="losses") -> {name: Term}
 
 as torchvision/models/detection does in evaluation and in training; images are (batch, height, width, channels),
-normalised and padded on the right and at the bottom, `sizes` their true heights and widths. Lecture rows L55-L60, L67-L70.
+normalised and padded on the right and at the bottom, `sizes` their true heights and widths. Rows L55-L60, L67-L70.
 """
 
 from typing import NamedTuple

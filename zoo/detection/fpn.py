@@ -1,7 +1,7 @@
 """A pyramid of maps of one width, from the maps of a backbone: coarse ones say what, fine ones where.
 
-Lin et al., 2017, Feature Pyramid Networks for Object Detection; as in torchvision/ops/feature_pyramid_network.py. Lecture
-rows L58, L67.
+Lin et al., 2017, Feature Pyramid Networks for Object Detection; as in torchvision/ops/feature_pyramid_network.py.
+Lecture rows L58, L67.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ kaiming_uniform = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
 
 
 class FeaturePyramid(Network):
-    """1x1 convolutions to one width, each coarser map added to the next finer one, and 3x3 convolutions over the sums."""
+    """1x1 convolutions to one width, each coarser map added to the next finer one, 3x3 convolutions over the sums."""
 
     width: int = 256
     """Channels of every map."""
@@ -43,7 +43,9 @@ class FeaturePyramid(Network):
           ValueError: no map, or an unknown way to add coarser ones.
         """
         if not maps or self.extra not in FINEST:
-            raise ValueError(f"expected maps, and extra one of {', '.join(FINEST)}, got {list(maps)} and {self.extra!r}")
+            raise ValueError(
+                f"expected maps, and extra one of {', '.join(FINEST)}, got {list(maps)} and {self.extra!r}"
+            )
         conv = self.conv_maker(use_bias=not self.batch_norm, kernel_init=kaiming_uniform)
         norm = self.norm_maker()
 
@@ -71,7 +73,9 @@ class FeaturePyramid(Network):
         return pyramid
 
 
-def nearest(x: Float[Array, "batch _ _ channels"], height: int, width: int) -> Float[Array, "batch height width channels"]:
+def nearest(
+    x: Float[Array, "batch _ _ channels"], height: int, width: int
+) -> Float[Array, "batch height width channels"]:
     """A map of another size, each place from the one of which it is a part; as torch's interpolate(mode="nearest").
 
     >>> nearest(jnp.arange(3.0)[None, :, None, None], 5, 1)[0, :, 0, 0].tolist()

@@ -1,6 +1,6 @@
 """A few positive and negative boxes of very many, drawn with a key.
 
-Girshick, 2015, Fast R-CNN, section 2.3; as in torchvision/models/detection/_utils.py (`BalancedPositiveNegativeSampler`).
+Girshick, 2015, Fast R-CNN, section 2.3; as `BalancedPositiveNegativeSampler` of torchvision/models/detection/_utils.py.
 Lecture rows L57, L58.
 """
 
