@@ -66,8 +66,8 @@ def test_with_a_mask_what_does_not_count_is_as_if_it_were_not_there():
     x, mask, state = 3 + 2 * normal(8, 2, 2, 3), RNG.random(8) < 0.6, variables(3)
     norm = BatchNorm()
     expected, kept = norm.apply(state, x[mask], False, mutable=["batch_stats"])
-    for x in (x, np.where(mask[:, None, None, None], x, 1e6)):
-        found, after = norm.apply(state, x, False, mask[:, None, None], mutable=["batch_stats"])
+    for each in (x, np.where(mask[:, None, None, None], x, 1e6)):
+        found, after = norm.apply(state, each, False, mask[:, None, None], mutable=["batch_stats"])
         np.testing.assert_allclose(found[mask], expected, atol=2e-4)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after, kept)
 
