@@ -13,7 +13,7 @@ import pytest
 
 import zoo
 import zoo.perceptrons
-from tests.train.small import TASK, Boxes, ConvNet, Detection, Net, detection_batch, make_state
+from tests.train.small import TASK, Boxes, ConvNet, Detection, Net, Terms, detection_batch, make_state
 from train.config import Augment, Optimizer
 from train.data import ArraySource, Facts, GrainPipeline, MemoryPipeline, augment, preprocess
 from train.engine.feed import GrainFeed, MemoryFeed
@@ -183,9 +183,9 @@ def test_evaluation_counts_every_example_once_on_any_number_of_devices():
 
 
 @functools.cache
-def detector(name):
+def detector(name, task):
     """Three steps on ragged batches: some devices have six boxes, some none; the loss is the mean over all boxes."""
-    task, optimizer, batch = Detection(), optax.sgd(0.1), detection_batch(BATCH)
+    optimizer, batch = optax.sgd(0.1), detection_batch(BATCH)
     batch["objects"]["valid"] = np.arange(3)[None] < np.array([3, 3, 0, 0, 1, 0, 2, 3] * (BATCH // 8))[:, None]
     placement = placement_of(name)
     state = placed(placement, make_state(Boxes(), optimizer, *task.inputs(batch)))
@@ -198,11 +198,19 @@ def detector(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_task_of_dictionaries_runs_under_every_placement(name):
-    (found, sums), (expected, single_sums) = detector(name), detector("single")
+    (found, sums), (expected, single_sums) = detector(name, Detection()), detector("single", Detection())
     assert_close(found, expected)
     assert_close(sums, single_sums, 1e-4)
     assert sums.loss.weight == sums.totals["boxes"] == 24
     np.testing.assert_array_equal(sums.totals["confusion"].sum(), 24)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_term_of_a_loss_counts_its_own_weight_over_all_devices(name):
+    (found, sums), (expected, single_sums) = detector(name, Terms()), detector("single", Terms())
+    assert_close(found, expected)
+    assert_close(sums, single_sums, 1e-4)
+    assert sums.loss.weight.tolist() == [24, 10]
 
 
 def test_several_steps_a_dispatch_equal_single_steps_on_eight_devices():
