@@ -6,7 +6,7 @@ Read `Task` first; most tasks are an `OneForward`. `Judge` and `Page` see predic
 import abc
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -127,7 +127,8 @@ class Task(Protocol):
     whole_batch: bool
     """Whether the loss compares the examples of a batch with each other, which `pmap` would keep apart."""
     places: Mapping[str, Kind]
-    """Which predictions are places in the image, and of what kind: `predict` gives them in the file's own pixels."""
+    """Which predictions are places in the image, and of what kind: `predict` gives them in the file's own pixels, and
+    "size", the height and width of the image that these are of."""
     seen: int
     """How many held-out examples are followed over the run, see `remember`; often none."""
 
@@ -254,8 +255,8 @@ class OneForward(abc.ABC):
         """
         need(spec, *self.fields)
         known = getattr(self, "class_names", None)
-        if known is not None and facts.classes != tuple(known):
-            raise RecipeError(f"expected examples of the classes {_some(known)}, got {_some(facts.classes)}")
+        if known is not None:
+            need_classes(facts, known)
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model as it is."""
@@ -295,6 +296,16 @@ def need(spec: Spec, *names: str) -> None:
     """
     if missing := [name for name in names if name not in spec]:
         raise RecipeError(f"expected examples with {', '.join(missing)}, found {describe(spec)}")
+
+
+def need_classes(facts: Facts, known: Sequence[str]) -> None:
+    """Refuses examples of other classes than those that a task knows.
+
+    Raises:
+      RecipeError: names both.
+    """
+    if facts.classes != tuple(known):
+        raise RecipeError(f"expected examples of the classes {_some(tuple(known))}, got {_some(facts.classes)}")
 
 
 def fitted(task: Any) -> dict[str, Any]:

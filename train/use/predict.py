@@ -166,8 +166,9 @@ def _move(run: FinishedRun, size: tuple[int, int]) -> Move:
 
 
 def _on_file(run: FinishedRun, predicted: Prediction, move: Move) -> Prediction:
-    """What is predicted of an image, in the pixels of its file."""
-    return {**predicted, **{name: unframed(predicted[name], kind, move) for name, kind in run.task.places.items()}}
+    """What is predicted of an image, in the pixels of its file, and its "size": their height and width."""
+    places = {name: unframed(predicted[name], kind, move) for name, kind in run.task.places.items()}
+    return {**predicted, **places, "size": np.array([move.height, move.width])}
 
 
 def _write(
