@@ -14,7 +14,7 @@ from train.report.figures import image_scale, viewable
 from train.report.theme import LIGHT, Theme, new_figure, rgb
 from train.report.words import shorten
 from train.tasks.colours import class_colour
-from train.tasks.detection.masks import paste
+from zoo.detection.canvas import pasted
 
 if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ class Objects(NamedTuple):
         """The masks in the pixels of the image."""
         if self.masks is None or self.masks.dtype == bool:
             return self.masks
-        return paste(self.masks, self.boxes, height, width)
+        return pasted(self.masks, self.boxes, height, width)
 
 
 class Shown(NamedTuple):

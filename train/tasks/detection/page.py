@@ -15,7 +15,7 @@ from train.report.theme import LIGHT, Theme, heading, labels, legend, new_figure
 from train.report.words import grouped, percent
 from train.tasks.colours import ON_IMAGES, class_colour
 from train.tasks.detection.drawing import Shown, grid
-from train.tasks.detection.masks import run_lengths
+from train.tasks.detection.run_lengths import run_lengths
 from train.tasks.detection.shown import LARGEST, objects_of, reduced, without_ignored
 from train.tasks.digit_boxes.judge import MATCHED, AveragePrecision, matches
 from train.tasks.protocol import HostBatch, HostPrediction

@@ -57,17 +57,14 @@ IGNORED = ("is_crowd", "is_difficult")
 BESIDE = ("size", *IGNORED)
 """Fields that are read where the examples have them; "size" is an image's true height and width on its canvas."""
 TERMS = {
-    "loss_objectness": "Loss: object or background",
-    "loss_rpn_box_reg": "Loss: boxes of proposals",
-    "loss_classifier": "Loss: classes",
-    "loss_box_reg": "Loss: boxes",
-    "loss_mask": "Loss: masks",
-    "loss_keypoint": "Loss: keypoints",
-    "classification": "Loss: classes",
-    "bbox_regression": "Loss: boxes",
-    "bbox_ctrness": "Loss: centredness",
+    "rpn_object": "Loss: object or background",
+    "rpn_box": "Loss: boxes of proposals",
+    "class": "Loss: classes",
+    "box": "Loss: boxes",
+    "mask": "Loss: masks",
+    "keypoint": "Loss: keypoints",
 }
-"""Titles of the terms of torchvision's detectors; a model may have others, which go by their names."""
+"""Titles of the terms of the loss that detectors of the zoo have; others go by their names."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pytest
 from tests.train.tasks.boxes_of_digits import BATCH, BOXES, COUNT, MOST, NAMES, TRUTH
 from train.report import Run
 from train.tasks.detection.drawing import covered
-from train.tasks.detection.masks import paste, run_lengths
 from train.tasks.detection.page import DetectionPage
+from train.tasks.detection.run_lengths import run_lengths
 
 TITLES = {"ap50": "AP at IoU 0.5", "ap_small": "AP of small objects"}
 POINTS = np.concatenate([BOXES.reshape(COUNT, MOST, 2, 2), np.ones((COUNT, MOST, 2, 1))], axis=-1)
@@ -122,16 +122,6 @@ def test_run_lengths_are_those_of_pycocotools():
     masks = [random.random((height, width)) < share for height, width, share in ((5, 3, 0.5), (1, 7, 0), (4, 4, 1))]
     for mask in masks:
         np.testing.assert_array_equal(tools.decode(tools.frPyObjects(run_lengths(mask), *mask.shape)), mask)
-
-
-def test_pasted_masks_are_bilinear_and_end_with_the_image():
-    ramp = np.array([[[0.0, 0.25, 0.75, 1.0]]])  # 0.5 at the middle of the box
-    boxes = np.array([[-4.0, 1, 12, 3], [5, 5, 5, 5]])
-    found = paste(np.concatenate([ramp, ramp]), boxes, 4, 10)
-    expected = np.zeros((4, 10), bool)
-    expected[1:3, 4:] = True
-    np.testing.assert_array_equal(found[0], expected)
-    assert not found[1].any()
 
 
 def test_the_better_mask_is_drawn_over_the_worse():
