@@ -19,12 +19,12 @@ class Data(Config):
             "workers": 128,
             "batch_size": 2**16,
             "eval_batch_size": 2**16,
-            **dict.fromkeys(("crop", "resize", "eval_crop", "canvas"), 2**13),
+            **dict.fromkeys(("crop", "resize", "eval_crop", "canvas", "shorter"), 2**13),
         }
     )
 
     source: str = "digits"
-    """digits, rotated_digits, scenes, tfds:NAME, folder:PATH or npz:PATH."""
+    """digits, rotated_digits, scenes, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH or masks:PATH."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are; by default TFDS's own folder."""
     limit: int | None = None
@@ -55,6 +55,8 @@ class Data(Config):
     """Pixels a side of the central square that evaluation cuts then; 0: as crop."""
     canvas: int = 0
     """Pixels a side of the square onto which whole images of any size are resized and padded; 0: none."""
+    shorter: int = 0
+    """Pixels of an image's shorter side on the canvas at most, such as 800 on one of 1333; 0: as many as fit."""
 
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""
@@ -74,6 +76,7 @@ class Data(Config):
             "eval_crop": self.eval_crop == 0 or (self.eval_crop > 0 and self.crop > 0),
             "resize": self.resize == 0 or (self.crop > 0 and self.resize >= side),
             "canvas": self.canvas == 0 or (self.canvas > 0 and not self.crop),
+            "shorter": self.shorter == 0 or 0 < self.shorter <= self.canvas,
         }
 
     def __post_init__(self) -> None:
