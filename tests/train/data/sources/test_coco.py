@@ -117,7 +117,7 @@ def test_a_fifth_is_held_out_where_there_is_one_file(tmp_path):
 
 def test_masks_that_nobody_reads_are_not_decoded(file, monkeypatch):
     monkeypatch.setattr(CocoSource, "_mask", lambda *_: pytest.fail("decoded"))
-    framed = load(Data(f"coco:{file}", canvas=16), "test")
+    framed = load(Data(f"coco:{file}", canvas=16), "train")
     assert OfFields(framed, ["image", "boxes"])[0].keys() == {"image", "boxes"}
     with pytest.raises(pytest.fail.Exception):
         whole(file)[0]
