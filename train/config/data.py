@@ -20,12 +20,12 @@ class Data(Config):
             "batch_size": 2**16,
             "eval_batch_size": 2**16,
             "proposals": 2**16,
-            **dict.fromkeys(("crop", "resize", "eval_crop", "canvas"), 2**13),
+            **dict.fromkeys(("crop", "resize", "eval_crop", "canvas", "shorter"), 2**13),
         }
     )
 
     source: str = "digits"
-    """digits, rotated_digits, scenes, tfds:NAME, folder:PATH or npz:PATH."""
+    """digits, rotated_digits, scenes, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH or masks:PATH."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are; by default TFDS's own folder."""
     limit: int | None = None
@@ -59,6 +59,8 @@ class Data(Config):
     proposals: int = 0
     """Boxes of selective search that an image has at most, for detectors that are given them; 0: none. Needs the extra
     `detection`."""
+    shorter: int = 0
+    """Pixels of an image's shorter side on the canvas at most, such as 800 on one of 1333; 0: as many as fit."""
 
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""
@@ -79,6 +81,7 @@ class Data(Config):
             "resize": self.resize == 0 or (self.crop > 0 and self.resize >= side),
             "proposals": self.proposals >= 0,
             "canvas": self.canvas == 0 or (self.canvas > 0 and not self.crop),
+            "shorter": self.shorter == 0 or 0 < self.shorter <= self.canvas,
         }
 
     def __post_init__(self) -> None:

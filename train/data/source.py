@@ -63,6 +63,10 @@ class Source(abc.ABC):
         """The same, stacked."""
         return stacked(self.variants(rows, seed, epoch), self.spec) if self.varies else self.read(rows)
 
+    def reading(self, names: Sequence[str]) -> "Source":
+        """The same for who reads these fields alone: without others that take long, of sources that have such."""
+        return self
+
     def arrays(self) -> Arrays:
         """All examples, stacked: reads and decodes the whole source each time."""
         chunks = [range(first, min(first + _CHUNK, len(self))) for first in range(0, len(self), _CHUNK)]
@@ -207,7 +211,7 @@ class OfFields(Wrapped):
     """Some fields of another source; the others are not read where the source can leave them out."""
 
     def __init__(self, source: Source, names: Sequence[str]) -> None:
-        super().__init__(source, {name: source.spec[name] for name in names})
+        super().__init__(source.reading(names), {name: source.spec[name] for name in names})
 
     def change(self, example: Example, row: int) -> Example:
         """The example with these fields alone."""
@@ -242,6 +246,10 @@ class Subset(Wrapped):
     def place(self, rows: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
         """The rows of the source."""
         return self._rows[rows]
+
+    def reading(self, names: Sequence[str]) -> Source:
+        """The same rows for who reads these fields alone; a subclass, which may need others, stays as it is."""
+        return Subset(self.source.reading(names), self._rows) if type(self) is Subset else self
 
 
 def in_memory(source: Source) -> ArraySource:

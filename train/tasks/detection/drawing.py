@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -24,6 +24,8 @@ SIDE, GAP, LINE = 2.1, 0.12, 0.16
 """Of an image, between images, of a line of text; in inches."""
 COVER = 0.5
 """How much of a pixel under a mask is its class's colour."""
+LARGEST = 320
+"""Pixels a side of an image that is kept; a larger one is reduced to it."""
 HALO = "#101418"
 """Around what has to be seen on any image, and of words on light colours."""
 EDGED = 128
@@ -57,6 +59,24 @@ class Objects(NamedTuple):
         if self.masks is None or self.masks.dtype == bool:
             return self.masks
         return pasted(self.masks, self.boxes, height, width)
+
+
+def objects_of(some: Mapping[str, np.ndarray], least: float = 0.0) -> Objects:
+    """The objects of one example that are real and at least as sure."""
+    valid = some["valid"] & (some["scores"] >= least) if "scores" in some else some["valid"]
+    return Objects(**{name: some[name][valid] for name in Objects._fields if name in some})
+
+
+def reduced(images: UInt8[np.ndarray, "n height width channels"]) -> tuple[np.ndarray, float]:
+    """Images of at most `LARGEST` pixels a side, and how long their sides are of what they were."""
+    longer = max(images.shape[1:3])
+    if longer <= LARGEST or not len(images):
+        return images, 1.0
+    from PIL import Image
+
+    scale = LARGEST / longer
+    height, width = (max(1, round(scale * side)) for side in images.shape[1:3])
+    return np.stack([np.asarray(Image.fromarray(viewable(image)).resize((width, height))) for image in images]), scale
 
 
 class Shown(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from train.data.sources.objects import IGNORED
 from train.report import Results, Run, blocks
 from train.report.blocks import section
 from train.report.curves import series
@@ -14,11 +15,11 @@ from train.report.sections import themed
 from train.report.theme import LIGHT, Theme, heading, labels, legend, new_figure, pixels, style
 from train.report.words import grouped, percent
 from train.tasks.colours import ON_IMAGES, class_colour
-from train.tasks.detection.drawing import Shown, grid
+from train.tasks.detection.drawing import LARGEST, Shown, grid, objects_of, reduced
 from train.tasks.detection.run_lengths import run_lengths
-from train.tasks.detection.shown import LARGEST, objects_of, reduced, without_ignored
 from train.tasks.digit_boxes.judge import MATCHED, AveragePrecision, matches
 from train.tasks.protocol import HostBatch, HostPrediction
+from zoo.detection.boxes import area, iou
 
 SURE = 0.5
 """The score from which on an object is drawn, said and counted; average precision takes in all."""
@@ -52,7 +53,7 @@ class DetectionPage:
         rows = batch["index"]
         if not len(rows):
             return
-        batch, predicted = without_ignored(batch, predicted)
+        batch, predicted = _without_ignored(batch, predicted)
         sure = predicted["valid"] & (predicted["scores"] >= SURE)
         match = matches(batch, predicted)
         self.judge.add_matched(batch, predicted, match)
@@ -231,3 +232,22 @@ class DetectionPage:
         )
         text = "The first held-out examples after evaluations of the run, from left to right."
         return [section("Boxes over the run", block, text=text)]
+
+
+def _without_ignored(batch: HostBatch, predicted: HostPrediction) -> tuple[HostBatch, HostPrediction]:
+    """Without the objects that are not to be judged, and the predictions that lie in one of them and on no other."""
+    ignored = np.zeros(batch["boxes_valid"].shape, bool)
+    for name in IGNORED:
+        if name in batch:
+            ignored |= batch[name].astype(bool) & batch["boxes_valid"]
+    if not ignored.any():
+        return batch, predicted
+    real, found = batch["boxes_valid"] & ~ignored, predicted["boxes"].astype(np.float64)
+    on_real = np.any((iou(found, batch["boxes"].astype(np.float64)) >= MATCHED) & real[:, None], axis=2)
+    left_top, right_bottom = (part[:, None] for part in np.split(batch["boxes"], 2, axis=-1))
+    left_top = np.maximum(found[:, :, None, :2], left_top)
+    right_bottom = np.minimum(found[:, :, None, 2:], right_bottom)
+    covered = area(np.concatenate([left_top, right_bottom], axis=-1)) >= MATCHED * area(found)[..., None]
+    on_ignored = np.any(covered & ignored[:, None], axis=2)
+    valid = predicted["valid"] & (on_real | ~on_ignored)
+    return {**batch, "boxes_valid": real}, {**predicted, "valid": valid}

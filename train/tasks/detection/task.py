@@ -19,9 +19,10 @@ from jaxtyping import Array, Bool, Key, PyTree
 
 from train.config import LOSS, Metric, RecipeError
 from train.config.tasks.detection import Detection as Settings
-from train.data.fields import Facts, Kind, Spec, describe
+from train.data.fields import ORIGINAL_SIZE, SIZE, Facts, Kind, Spec, describe
 from train.data.source import Source
-from train.tasks.digit_boxes.judge import AP50, AveragePrecision
+from train.data.sources.objects import IGNORED
+from train.tasks.detection.judge import CocoJudge, metrics_of
 from train.tasks.protocol import (
     Apply,
     Aux,
@@ -52,10 +53,8 @@ KINDS = {
     "keypoints": Kind.KEYPOINTS,
 }
 """Of the fields that it reads."""
-IGNORED = ("is_crowd", "is_difficult")
-"""Fields that say which objects are not learned, and neither right nor wrong where they are found."""
-BESIDE = ("size", *IGNORED)
-"""Fields that are read where the examples have them; "size" is an image's true height and width on its canvas."""
+BESIDE = (SIZE, ORIGINAL_SIZE, "area", *IGNORED)
+"""Fields that are read where the examples have them; the areas and the original size are for the judge."""
 TERMS = {
     "rpn_object": "Loss: object or background",
     "rpn_box": "Loss: boxes of proposals",
@@ -91,9 +90,13 @@ class Detection:
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """See `Task`: average precision first, then the loss, and its terms as far as the model has them."""
+        """See `Task`: average precision first, then the loss, and its terms as far as the model has them.
+
+        What the judge knows beside these, by size for example, is in metrics.jsonl and on the page, but has no curve.
+        """
+        precise = (each for each in self._judged if each.name.endswith(("ap", "ap50", "ap75")))
         terms = (Metric(name, title, higher_is_better=False) for name, title in TERMS.items())
-        return (AP50, LOSS, *terms)
+        return (*precise, LOSS, *terms)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -106,12 +109,22 @@ class Detection:
         return {name: KINDS[name] for name in ("boxes", "keypoints") if name in ("boxes", *self._asked)}
 
     @property
+    def _judged(self) -> tuple[Metric, ...]:
+        """What the judge knows."""
+        return metrics_of("boxes", *self._asked)
+
+    @property
     def _asked(self) -> tuple[str, ...]:
         """What is learned beside boxes."""
         return tuple(name for name, is_asked in {"masks": self.masks, "keypoints": self.keypoints}.items() if is_asked)
 
     def check(self, spec: Spec, facts: Facts) -> None:
-        """See `Task`: an image, boxes, a class for each box; as many masks and keypoints, where they are asked for."""
+        """See `Task`: an image, boxes, a class for each box; as many masks and keypoints, where they are asked for.
+
+        Raises:
+          RecipeError: there is something else.
+          DataError: what judges detections is not installed.
+        """
         need(spec, *self.fields)
         need_classes(facts, self.class_names)
         kinds = {name: kind for name, kind in KINDS.items() if name in self.fields}
@@ -122,6 +135,7 @@ class Detection:
             raise RecipeError(f"expected one class a box, up to a number, found {describe(spec)}")
         if not facts.classes:
             raise RecipeError("expected examples of named classes, found none")
+        self.judge()  # before hours of training
 
     def model_options(self) -> dict[str, Any]:
         """The classes, and the background before them."""
@@ -139,7 +153,7 @@ class Detection:
 
     def inputs(self, batch: Batch) -> tuple[Any, ...]:
         """The images, and how large they are if the examples say so."""
-        return (batch["image"], batch.get("size"))
+        return (batch["image"], batch.get(SIZE))
 
     def loss(self, apply: Apply, params: PyTree[Array], batch: Batch, keys: Keys) -> tuple[Ratio, Aux]:
         """See `Task`: the model's terms, each over the weight that it has on all devices."""
@@ -181,14 +195,14 @@ class Detection:
         return {**{name: jnp.where(_along(valid, value), value, 0) for name, value in said.items()}, "valid": valid}
 
     def judge(self) -> Judge:
-        """Average precision."""
-        return AveragePrecision(len(self.class_names))
+        """Average precision, as COCO counts it."""
+        return CocoJudge(len(self.class_names), ("boxes", *self._asked))
 
     def page(self) -> Page:
         """See `Task`."""
         from train.tasks.detection.page import DetectionPage
 
-        return DetectionPage(self.class_names, {each.name: each.title for each in self.metrics if each.percent})
+        return DetectionPage(self.class_names, {each.name: each.title for each in self._judged})
 
     def remember(self, batch: HostBatch, predicted: HostPrediction) -> Mapping[str, np.ndarray]:
         """The best boxes."""
