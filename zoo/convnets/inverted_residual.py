@@ -148,7 +148,7 @@ def _added(block: Block, x: Array, branch: Array, train: bool) -> Array:
 
 
 class InvertedResiduals(nn.Module):
-    """The blocks of a stage. Submodules `block1`, `block2`, ..."""
+    """The blocks of a stage, each of whose outputs it gives. Submodules `block1`, `block2`, ..."""
 
     blocks: Sequence[Block]
     conv: ModuleMaker
@@ -157,12 +157,13 @@ class InvertedResiduals(nn.Module):
     """Whether a block's activations are computed again in the backward pass instead of being kept."""
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], train: bool) -> Float[Array, "b h2 w2 d"]:
+    def __call__(self, x: Float[Array, "b h w c"], train: bool) -> list[Float[Array, "b h2 w2 d"]]:
+        outputs = []
         for i, block in enumerate(self.blocks, start=1):
             kind = FusedInvertedResidual if block.fused else InvertedResidual
             kind = nn.remat(kind, static_argnums=(2,)) if self.remat else kind
-            x = kind(block, self.conv, self.norm, name=f"block{i}")(x, train)
-        return x
+            outputs.append(x := kind(block, self.conv, self.norm, name=f"block{i}")(x, train))
+        return outputs
 
 
 def features_of(
@@ -173,8 +174,10 @@ def features_of(
     conv: ModuleMaker,
     norm: ModuleMaker,
     remat: bool,
+    each_block: bool = False,
 ) -> dict[str, Float[Array, "b h2 w2 d"]]:
-    """The features stem, stage1, stage2, ... and final, by name, in order of computation.
+    """The features stem, stage1, stage2, ... and final, by name, in order of computation; with `each_block` also
+    stage1/block1 and so on, of all but the last block of a stage.
 
     For use in a module's `__call__`, whose submodules of those names it makes; `activation` follows the first and
     the last convolution.
@@ -182,6 +185,9 @@ def features_of(
     layer = functools.partial(ConvNormActivation, conv=conv, norm=norm, activation=activation)
     named = {"stem": (x := layer(plan.stem, 3, strides=2, name="stem")(images, train))}
     for i, blocks in enumerate(plan.stages, start=1):
-        named[f"stage{i}"] = x = InvertedResiduals(blocks, conv, norm, remat, name=f"stage{i}")(x, train)
+        *inner, x = InvertedResiduals(blocks, conv, norm, remat, name=f"stage{i}")(x, train)
+        if each_block:
+            named |= {f"stage{i}/block{j}": output for j, output in enumerate(inner, start=1)}
+        named[f"stage{i}"] = x
     named["final"] = layer(plan.final, 1, name="final")(x, train)
     return named

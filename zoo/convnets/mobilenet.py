@@ -154,6 +154,8 @@ class MobileNetV3(Network):
     """Half the channels in the last stage and after it, for networks that have fewer classes to tell apart."""
     dilated: bool = False
     """The last stage keeps its resolution, and its windows are twice as wide: for dense prediction."""
+    maps_only: bool = False
+    """Whether nothing follows the last map, and each block is a feature: a backbone, for detection."""
     dropout: float = 0.2
     """The share of the features before the last layer dropped in training; needs the random stream "dropout"."""
 
@@ -172,7 +174,9 @@ class MobileNetV3(Network):
         check_classes(self.num_classes)
         conv = self.conv_maker(kernel_init=kaiming_fan_out)
         norm = self.norm_maker(momentum=0.99, epsilon=1e-3)
-        named = features_of(images, train, plan, nn.hard_swish, conv, norm, self.remat)
+        named = features_of(images, train, plan, nn.hard_swish, conv, norm, self.remat, self.maps_only)
+        if self.maps_only:
+            return named if features else global_avg_pool(named["final"].astype(self.wide))
         # What follows is cheap, and wants more digits than bfloat16 has.
         x = global_avg_pool(named["final"].astype(self.wide))
         hidden = divisible(V3_TABLES[self.size].hidden // self._divider() * self.width)

@@ -29,6 +29,7 @@ Maps = dict[str, Float[Array, "batch _ _ channels"]]
 class FasterRCNN(Network):
     """A backbone, a pyramid of its maps, proposals, and a head over what RoIAlign takes of each.
 
+    Fields that choose numbers and thresholds have torchvision's names; a pair is for training and for evaluation.
     `FasterRCNN(backbone)` is torchvision's fasterrcnn_resnet50_fpn where the backbone is ResNet-50.
     """
 
@@ -46,9 +47,40 @@ class FasterRCNN(Network):
     extra: str = "pool"
     """What the pyramid adds, see `zoo.detection.fpn`."""
     pyramid_norm: bool = False
-    anchors: Anchors = Anchors()
+    """Whether the pyramid has batch normalisations."""
+    anchor_sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    """Of each map of the pyramid the roots of its anchors' areas, in pixels."""
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    """Of the anchors, height to width."""
     rpn_depth: int = 1
-    proposing: Proposing = Proposing()
+    """Convolutions of the network that proposes."""
+    rpn_pre_nms_top_n: tuple[int, int] = (2000, 1000)
+    """Anchors of each map that are compared with each other, in training and at evaluation: those of most score."""
+    rpn_post_nms_top_n: tuple[int, int] = (2000, 1000)
+    """Proposals of an image, in training and at evaluation."""
+    rpn_nms_thresh: float = 0.7
+    """Proposals are dropped whose intersection over union with a better one is above this."""
+    rpn_score_thresh: float = 0.0
+    rpn_fg_iou_thresh: float = 0.7
+    """An anchor learns to find an object that it overlaps by so much."""
+    rpn_bg_iou_thresh: float = 0.3
+    """It learns that there is none where it overlaps none by so much."""
+    rpn_batch_size_per_image: int = 256
+    """Anchors of an image that learn."""
+    rpn_positive_fraction: float = 0.5
+    """Of them, at most, that find something."""
+    box_fg_iou_thresh: float = 0.5
+    """A region is of the class of an object that it overlaps by so much."""
+    box_bg_iou_thresh: float = 0.5
+    """It is background where it overlaps none by so much."""
+    box_batch_size_per_image: int = 512
+    """Regions of an image that learn."""
+    box_positive_fraction: float = 0.25
+    """Of them, at most, that show an object."""
+    box_score_thresh: float = 0.05
+    box_nms_thresh: float = 0.5
+    """Boxes are dropped whose intersection over union with a better one of their class is above this."""
+    box_detections_per_img: int = 100
     region: int = 7
     """Places a side of what is taken of a region."""
     sampling_ratio: int = 2
@@ -59,13 +91,39 @@ class FasterRCNN(Network):
     """Channels of the head's convolutions."""
     hidden: tuple[int, ...] = (1024, 1024)
     """Features of the head's dense layers."""
-    deciding: Deciding = Deciding()
 
     def setup(self) -> None:
         """The parts; `backbone` is one already."""
         self.pyramid = FeaturePyramid(self.width, self.extra, self.pyramid_norm, **self.shared)
-        self.rpn = RegionProposals(self.anchors, self.rpn_depth, **self.shared)
+        self.rpn = RegionProposals(Anchors(self.anchor_sizes, self.aspect_ratios), self.rpn_depth, **self.shared)
         self.box_head = BoxHead(self.num_classes, self.convs, self.hidden, **self.shared)
+
+    @property
+    def proposing(self) -> Proposing:
+        """How proposals are chosen."""
+        return Proposing(
+            before=self.rpn_pre_nms_top_n,
+            after=self.rpn_post_nms_top_n,
+            overlap=self.rpn_nms_thresh,
+            least_score=self.rpn_score_thresh,
+            above=self.rpn_fg_iou_thresh,
+            below=self.rpn_bg_iou_thresh,
+            count=self.rpn_batch_size_per_image,
+            positive_share=self.rpn_positive_fraction,
+        )
+
+    @property
+    def deciding(self) -> Deciding:
+        """Which regions learn, and which boxes are said."""
+        return Deciding(
+            above=self.box_fg_iou_thresh,
+            below=self.box_bg_iou_thresh,
+            count=self.box_batch_size_per_image,
+            positive_share=self.box_positive_fraction,
+            least_score=self.box_score_thresh,
+            overlap=self.box_nms_thresh,
+            most=self.box_detections_per_img,
+        )
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -98,7 +156,7 @@ class FasterRCNN(Network):
         proposals, valid = propose(self.rpn(maps, canvas), sizes, self.proposing)
         logits, deltas = self._decide(maps, proposals, canvas, train)
         found = decided(logits, deltas, proposals, valid, sizes, self.deciding)
-        found = self._extended(maps, found, sizes, canvas, train)
+        found = self._extended(maps, found, canvas, train)
         return maps if features else found
 
     def losses(
@@ -156,9 +214,7 @@ class FasterRCNN(Network):
             return roi_pool(features, boxes, side, scale)
         return roi_align_levels(list(pooled.values()), boxes, side, scales, self.sampling_ratio)
 
-    def _extended(
-        self, maps: Maps, found: Detections, sizes: Array, canvas: tuple[int, int], train: bool
-    ) -> Detections:
+    def _extended(self, maps: Maps, found: Detections, canvas: tuple[int, int], train: bool) -> Detections:
         """What a later generation says of the boxes beside."""
         return found
 

@@ -10,6 +10,7 @@ from zoo.weights import (
     cifar_resnet,
     convnext,
     densenet,
+    detection,
     efficientnet,
     googlenet,
     inception,
@@ -47,6 +48,7 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/swin": swin.FAMILY,
     "torchvision/regnet": regnet.FAMILY,
     "torchvision/efficientnet": efficientnet.efficientnet,
+    "torchvision/two_stage": detection.two_stage,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 

@@ -1,0 +1,80 @@
+"""The catalog's rows of the chapter `zoo.detection`: detectors of two stages."""
+
+from typing import Any
+
+from zoo.catalog.entry import Entry, Ref
+
+REN_2015 = (
+    "Ren et al., 2015, Faster R-CNN: Towards Real-Time Object Detection with Region Proposal Networks; "
+    "Lin et al., 2017, Feature Pyramid Networks for Object Detection"
+)
+HE_2017 = "He et al., 2017, Mask R-CNN"
+
+RESNET50: dict[str, Any] = {"backbone": Ref("resnet50", num_classes=0)}
+SECOND: dict[str, Any] = {
+    **RESNET50,
+    "frozen_norm": False,
+    "pyramid_norm": True,
+    "rpn_depth": 2,
+    "convs": (256, 256, 256, 256),
+    "hidden": (1024,),
+}
+"""torchvision's second versions: normalisations everywhere, convolutions in the heads."""
+MOBILENET: dict[str, Any] = {
+    "backbone": Ref("mobilenet_v3_large", num_classes=0, maps_only=True),
+    "maps": ("stage6/block1", "final"),
+    "anchor_sizes": 3 * ((32, 64, 128, 256, 512),),
+    "rpn_score_thresh": 0.05,
+}
+TINY: dict[str, Any] = {
+    "backbone": Ref("cifar_resnet8", num_classes=0),
+    "num_classes": 11,
+    "maps": ("stage1", "stage2", "stage3"),
+    "width": 16,
+    "anchor_sizes": ((8,), (16,), (24,), (32,)),
+    "aspect_ratios": (0.75, 1.0, 1.5),
+    "rpn_pre_nms_top_n": (64, 64),
+    "rpn_post_nms_top_n": (32, 32),
+    "rpn_batch_size_per_image": 32,
+    "box_batch_size_per_image": 32,
+    "box_detections_per_img": 8,
+    "hidden": (32,),
+}
+"""Small boxes of small images, for tests."""
+
+LAYOUT = ("torchvision/two_stage",)
+BOX_HEADS = ("box_head/logits", "box_head/deltas")
+MASK_HEADS = (*BOX_HEADS, "mask_head/logits")
+
+
+def _row(name: str, kind: str, paper: str, lecture: str, heads: tuple[str, ...], size: int, **options: Any) -> Entry:
+    builder = f"zoo.detection.{kind}"
+    return Entry(name, builder, "detection", (size, size, 3), paper, lecture, options, LAYOUT, heads)
+
+
+def _faster(name: str, size: int, **options: Any) -> Entry:
+    return _row(name, "faster_rcnn:FasterRCNN", REN_2015, "L58, L59, L60", BOX_HEADS, size, **options)
+
+
+def _mask(name: str, size: int, **options: Any) -> Entry:
+    return _row(name, "mask_rcnn:MaskRCNN", HE_2017, "L67, L68, L69", MASK_HEADS, size, **options)
+
+
+def _keypoint(name: str, size: int, **options: Any) -> Entry:
+    return _row(name, "keypoint_rcnn:KeypointRCNN", HE_2017, "L70", BOX_HEADS, size, **options)
+
+
+_FEW = {"rpn_pre_nms_top_n": (2000, 150), "rpn_post_nms_top_n": (2000, 150)}
+
+ENTRIES = (
+    _faster("fasterrcnn_resnet50_fpn", 800, **RESNET50),
+    _faster("fasterrcnn_resnet50_fpn_v2", 800, **SECOND),
+    _faster("fasterrcnn_mobilenet_v3_large_fpn", 800, **MOBILENET),
+    _faster("fasterrcnn_mobilenet_v3_large_320_fpn", 320, **MOBILENET, **_FEW),
+    _faster("fasterrcnn_tiny", 64, **TINY),
+    _mask("maskrcnn_resnet50_fpn", 800, **RESNET50),
+    _mask("maskrcnn_resnet50_fpn_v2", 800, **SECOND, mask_norm=True),
+    _mask("maskrcnn_tiny", 64, **TINY, mask_region=7, mask_convs=(16,)),
+    _keypoint("keypointrcnn_resnet50_fpn", 800, **RESNET50),
+    _keypoint("keypointrcnn_tiny", 64, **TINY | {"num_classes": 2}, points=2, keypoint_region=7, keypoint_convs=(16,)),
+)

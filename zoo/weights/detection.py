@@ -1,0 +1,90 @@
+"""Names of two-stage detectors' weights in torchvision. Lecture rows L58-L60, L67-L70.
+
+The first versions' published files have the names of older code, without a level of numbers.
+"""
+
+from collections.abc import Iterable
+
+import flax.linen as nn
+
+from zoo.weights import mobilenet
+from zoo.weights.resnet import RESNET
+from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, linear
+
+
+def moved(rules: Iterable[Rule], theirs: str, ours: str) -> tuple[Rule, ...]:
+    """The same rules for a network that is a part of another.
+
+    Args:
+      rules: of the network.
+      theirs: what stands before its names in the file.
+      ours: the path of the part.
+
+    >>> moved(linear("fc", "head"), "backbone.body.", "backbone/")[0].ours
+    'params/backbone/head/kernel'
+    """
+
+    def within(path: str) -> str:
+        collection, _, rest = path.partition("/")
+        return f"{collection}/{ours}{rest}"
+
+    return tuple(
+        rule._replace(
+            theirs=theirs + rule.theirs,
+            ours=within(rule.ours) if isinstance(rule.ours, str) else tuple(map(within, rule.ours)),
+        )
+        for rule in rules
+    )
+
+
+def transposed(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """A torch transposed convolution, whose weights begin with the input channels."""
+    return Rule(f"{theirs}.weight", f"params/{ours}/kernel", (2, 3, 0, 1)), Rule(
+        f"{theirs}.bias", f"params/{ours}/bias"
+    )
+
+
+PYRAMID = join(
+    convolution("backbone.fpn.inner_blocks.{i}.0", "pyramid/inner{i+1}"),
+    batch_norm("backbone.fpn.inner_blocks.{i}.1", "pyramid/inner{i+1}_norm"),
+    convolution("backbone.fpn.layer_blocks.{i}.0", "pyramid/layer{i+1}"),
+    batch_norm("backbone.fpn.layer_blocks.{i}.1", "pyramid/layer{i+1}_norm"),
+    convolution("backbone.fpn.extra_blocks.p{i}", "pyramid/p{i}"),
+)
+OLD_PYRAMID = join(
+    convolution("backbone.fpn.inner_blocks.{i}", "pyramid/inner{i+1}"),
+    convolution("backbone.fpn.layer_blocks.{i}", "pyramid/layer{i+1}"),
+)
+
+REGIONS = join(
+    convolution("rpn.head.conv.{i}.0", "rpn/conv{i+1}"),
+    convolution("rpn.head.cls_logits", "rpn/logits"),
+    convolution("rpn.head.bbox_pred", "rpn/deltas"),
+    linear("roi_heads.box_head.fc6", "box_head/dense1"),
+    linear("roi_heads.box_head.fc7", "box_head/dense2"),
+    linear("roi_heads.box_predictor.cls_score", "box_head/logits"),
+    linear("roi_heads.box_predictor.bbox_pred", "box_head/deltas"),
+    convolution("roi_heads.mask_head.{i}.0", "mask_head/conv{i+1}"),
+    batch_norm("roi_heads.mask_head.{i}.1", "mask_head/norm{i+1}"),
+    transposed("roi_heads.mask_predictor.conv5_mask", "mask_head/up"),
+    convolution("roi_heads.mask_predictor.mask_fcn_logits", "mask_head/logits"),
+    *(convolution(f"roi_heads.keypoint_head.{2 * i}", f"keypoint_head/conv{i + 1}") for i in range(8)),
+    transposed("roi_heads.keypoint_predictor.kps_score_lowres", "keypoint_head/logits"),
+)
+OLD_REGIONS = join(
+    convolution("rpn.head.conv", "rpn/conv1"),
+    convolution("roi_heads.mask_head.mask_fcn{i}", "mask_head/conv{i}"),
+)
+
+
+def two_stage(model: nn.Module) -> Family:
+    """torchvision/models/detection/faster_rcnn.py, mask_rcnn.py and keypoint_rcnn.py, of ResNet and MobileNet V3."""
+    body = RESNET.rules if type(model.backbone).__name__ == "ResNet" else mobilenet.mobilenet_v3(model.backbone).rules
+    convs = len(model.convs)
+    head = join(
+        convolution("roi_heads.box_head.{i}.0", "box_head/conv{i+1}"),
+        batch_norm("roi_heads.box_head.{i}.1", "box_head/norm{i+1}"),
+        linear(f"roi_heads.box_head.{convs + 1}", "box_head/dense1"),
+    )
+    own = join(moved(body, "backbone.body.", "backbone/"), PYRAMID, REGIONS)
+    return Family(join(own, head if convs else (), OLD_PYRAMID, OLD_REGIONS))
