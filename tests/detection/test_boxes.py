@@ -1,10 +1,15 @@
-"""Areas and overlaps of boxes, against counted pixels and closed forms."""
+"""Areas and overlaps of boxes, against counted pixels, closed forms and torchvision."""
+
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from zoo.detection import area, clipped, iou
+from tests.detection.goldens import inputs
+from zoo.detection import area, at_least, clipped, flipped, generalized_iou, generalized_iou_of_pairs, iou, rescaled
+
+GOLDEN = np.load(Path(__file__).parent / "goldens" / "operations.npz")
 
 random = np.random.default_rng(0)
 
@@ -55,3 +60,40 @@ def test_clipped_boxes_end_with_the_image():
     expected = [[0.0, 0.0, 5.0, 10.0], [7.0, 3.0, 8.0, 6.0]]
     assert clipped(boxes, height=10, width=8).tolist() == expected
     assert jax.jit(clipped, static_argnums=(1, 2))(boxes, 10, 8).tolist() == expected
+
+
+def test_overlaps_are_rounded_in_compiled_programs_as_in_numpy():
+    boxes = inputs.crowd(0, 1000)[0]
+    assert np.array_equal(jax.jit(iou)(boxes, boxes), iou(boxes, boxes))
+
+
+def test_generalized_iou_is_torchvisions():
+    boxes = inputs.crowd(0, 1000)[0]
+    boxes = boxes[area(boxes) > 0]
+    expected = GOLDEN["boxes/generalized_iou"]
+    np.testing.assert_allclose(generalized_iou(boxes[:40], boxes[40:80]), expected, atol=1e-6)
+    pairs = jax.jit(generalized_iou_of_pairs)(boxes[:40], boxes[40:80])
+    np.testing.assert_allclose(pairs, np.diag(expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("function", [iou, generalized_iou])
+def test_odd_boxes_have_overlaps_and_gradients_that_are_numbers(function):
+    odd = np.array([[2, 2, 2, 5], [5, 5, 1, 1], [np.nan] * 4, [0, np.nan, 9, 9], [0, 0, 9, 9]], np.float32)
+    with_slopes = jax.jit(jax.value_and_grad(lambda a, b: function(a, b).sum(), argnums=(0, 1)))
+    assert np.isfinite(function(odd, odd)).all()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(with_slopes(odd, odd)))
+
+
+def test_boxes_follow_the_image_when_it_is_flipped_and_resized():
+    boxes = whole(9)
+    for i, box in enumerate(boxes):
+        assert np.array_equal(pixels(flipped(boxes, 16)[i]), pixels(box)[:, ::-1])
+    np.testing.assert_array_equal(flipped(flipped(boxes, 16), 16), boxes)
+    np.testing.assert_array_equal(rescaled(boxes, 2, 3), boxes * [3, 2, 3, 2])
+    found = jax.jit(jax.vmap(rescaled))(np.stack([boxes, boxes]), np.array([2.0, 1.0]), np.array([3.0, 1.0]))
+    np.testing.assert_allclose(found, np.stack([boxes * [3, 2, 3, 2], boxes]))
+
+
+def test_sides_of_just_the_least_length_are_long_enough():
+    boxes = np.array([[0, 0, 2, 9], [0, 0, 1.9, 9], [0, 0, 9, 2], [np.nan, 0, 9, 9], [9, 9, 0, 0]], np.float32)
+    assert at_least(boxes, 2).tolist() == [True, False, True, False, False]

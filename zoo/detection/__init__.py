@@ -1,7 +1,39 @@
 """Detection: which objects are in an image, and where. Boxes are left, top, right, bottom in pixels."""
 
-from zoo.detection.boxes import area, clipped, iou
+from zoo.detection.boxes import (
+    area,
+    at_least,
+    clipped,
+    flipped,
+    generalized_iou,
+    generalized_iou_of_pairs,
+    iou,
+    rescaled,
+)
 from zoo.detection.grid import Cells, GridDetector, decode, encode, losses, scores
-from zoo.detection.suppression import suppress
+from zoo.detection.nms import batched_nms, nms, soft_nms
+from zoo.detection.roi import fpn_levels, roi_align, roi_align_levels, roi_pool
 
-__all__ = ["Cells", "GridDetector", "area", "clipped", "decode", "encode", "iou", "losses", "scores", "suppress"]
+__all__ = [
+    "Cells",
+    "GridDetector",
+    "area",
+    "at_least",
+    "batched_nms",
+    "clipped",
+    "decode",
+    "encode",
+    "flipped",
+    "fpn_levels",
+    "generalized_iou",
+    "generalized_iou_of_pairs",
+    "iou",
+    "losses",
+    "nms",
+    "rescaled",
+    "roi_align",
+    "roi_align_levels",
+    "roi_pool",
+    "scores",
+    "soft_nms",
+]

@@ -19,7 +19,7 @@ from train.data.fields import Facts, Kind, Spec, describe
 from train.data.source import Source
 from train.tasks.digit_boxes.judge import AP50, AveragePrecision
 from train.tasks.protocol import Batch, HostBatch, HostPrediction, Judge, OneForward, Page, Prediction, Ratio, Totals
-from zoo.detection import Cells, GridDetector, decode, encode, iou, losses, scores, suppress
+from zoo.detection import Cells, GridDetector, decode, encode, iou, losses, nms, scores
 
 CELL_IOU = Metric("cell_iou", "IoU of the box in a digit's cell", percent=True)
 CELL_ACCURACY = Metric("cell_accuracy", "Accuracy in a digit's cell", percent=True)
@@ -126,7 +126,7 @@ class DigitBoxes(OneForward):
         self, boxes: Float[Array, "cells 4"], score: Float[Array, "cells"], label: Int[Array, "cells"]
     ) -> Prediction:
         """Digits of two classes do not stand in one place: boxes suppress each other whatever their class."""
-        kept, valid = suppress(boxes, score, self.overlap, self.most_boxes, self.least_score)
+        kept, valid = nms(boxes, score, self.overlap, self.most_boxes, score > self.least_score)
         found = {"boxes": boxes[kept], "scores": score[kept], "classes": label[kept]}
         return {
             **{name: jnp.where(_along(valid, value), value, 0) for name, value in found.items()},
