@@ -56,11 +56,11 @@ class Data(Config):
     """Pixels a side of the central square that evaluation cuts then; 0: as crop."""
     canvas: int = 0
     """Pixels a side of the square onto which whole images of any size are resized and padded; 0: none."""
+    shorter: int = 0
+    """Pixels of an image's shorter side on the canvas at most, such as 800 on one of 1333; 0: as many as fit."""
     proposals: int = 0
     """Boxes of selective search that an image has at most, for detectors that are given them; 0: none. Needs the extra
     `detection`."""
-    shorter: int = 0
-    """Pixels of an image's shorter side on the canvas at most, such as 800 on one of 1333; 0: as many as fit."""
 
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""

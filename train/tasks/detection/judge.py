@@ -15,8 +15,8 @@ from train.config import Metric
 from train.data.fields import ORIGINAL_SIZE, SIZE
 from train.data.rle import area_of, coco_tools, encoded
 from train.tasks.detection.coco_eval import Image, What, evaluated
-from train.tasks.detection.paste import pasted
 from train.tasks.protocol import HostBatch, HostPrediction
+from zoo.detection.canvas import pasted
 
 _PREFIXES: dict[What, str] = {"boxes": "", "masks": "mask_", "keypoints": "keypoint_"}
 _TITLES: dict[What, str] = {"boxes": "", "masks": " of masks", "keypoints": " of keypoints"}
@@ -174,7 +174,9 @@ class CocoJudge:
             }
             if "masks" in self.kinds:
                 mask = predicted["masks"][row, place]
-                mask = _shown(batch, row, mask) if mask.dtype == bool else pasted(mask, box, height, width)
+                mask = (
+                    _shown(batch, row, mask) if mask.dtype == bool else pasted(mask[None], box[None], height, width)[0]
+                )
                 each["segmentation"] = encoded(mask)
                 each["mask_area"] = area_of(each["segmentation"]) * float(np.prod(scale))
             if "keypoints" in self.kinds:

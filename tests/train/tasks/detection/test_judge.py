@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from train.data import DataError
 from train.data.rle import encoded
@@ -81,7 +83,6 @@ def judged(judge, *pairs):
 
 def pycocotools(kind, batch, predicted):
     """Its numbers, of json that is written and read as its own files are."""
-    coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
 
     def rows(arrays, valid):
         for image, place in np.argwhere(arrays[valid]):
@@ -103,7 +104,7 @@ def pycocotools(kind, batch, predicted):
             yield each
 
     with contextlib.redirect_stdout(io.StringIO()):
-        known = coco.COCO()
+        known = COCO()
         known.dataset = {
             "images": [{"id": i, "height": HEIGHT, "width": WIDTH} for i in range(len(batch["boxes"]))],
             "categories": [{"id": i} for i in range(CLASSES)],
@@ -111,7 +112,7 @@ def pycocotools(kind, batch, predicted):
         }
         known.createIndex()
         found = known.loadRes(list(rows(predicted, "valid")))
-        evaluation = cocoeval.COCOeval(known, found, {"boxes": "bbox", "masks": "segm"}.get(kind, kind))
+        evaluation = COCOeval(known, found, {"boxes": "bbox", "masks": "segm"}.get(kind, kind))
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
