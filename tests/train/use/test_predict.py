@@ -24,7 +24,7 @@ from train.tasks.digit_boxes.task import DigitBoxes
 from train.tasks.regression.page import ValuePage
 from train.tasks.regression.task import Regression
 from train.tasks.segmentation.task import Segmentation
-from train.use.predict import predict_images
+from train.use.predict import _example, predict_images
 
 QUIET = Console(quiet=True)
 
@@ -246,6 +246,20 @@ def seeing(monkeypatch):
         return {"label_map": there.astype(np.int32), "boxes": box, "scores": scores, "classes": classes, "valid": valid}
 
     return install
+
+
+def test_a_file_says_how_large_it_is_on_its_canvas_where_the_runs_examples_do(tmp_path):
+    bright((256, 128))[0].save(tmp_path / "file.png")
+    sizes = {"size": Field(Kind.PLAIN, (2,), "int32")}
+    for more, names in (({}, {"image"}), (sizes, {"image", "size"})):
+        run = types.SimpleNamespace(
+            spec={"image": image_of(SIDE, SIDE, 3), **more},
+            recipe=types.SimpleNamespace(data=Data(canvas=SIDE)),
+            facts=Facts(),
+        )
+        example = _example(run, tmp_path / "file.png")
+        assert example.keys() == names
+    assert example["size"].tolist() == [32, 64]
 
 
 @pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)
