@@ -18,6 +18,8 @@ class CellDetector(nn.Module):
 
     num_classes: int = 11
     points: int = 2
+    share: float = 0.5
+    """Of the cells without an object, those that learn in a step."""
     dtype: Any = None
 
     def setup(self):
@@ -44,7 +46,7 @@ class CellDetector(nn.Module):
         positive, which = jnp.any(inside, axis=-1), jnp.argmax(inside, axis=-1)
         box = jnp.take_along_axis(truth.boxes, which[..., None], axis=1)
         label = jnp.take_along_axis(truth.labels, which, axis=1)
-        sampled = positive | jax.random.bernoulli(key, 0.5, positive.shape)
+        sampled = positive | jax.random.bernoulli(key, self.share, positive.shape)
         errors = {
             "objectness": (optax.sigmoid_binary_cross_entropy(said["object"], positive), sampled),
             "box": (jnp.mean(jnp.abs(said["box"] - box), axis=-1) / STRIDE, positive),
