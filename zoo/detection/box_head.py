@@ -75,15 +75,25 @@ class BoxHead(Network):
 
     @nn.compact
     def __call__(
-        self, regions: Float[Array, "n rows columns channels"], train: bool = False
+        self,
+        regions: Float[Array, "n rows columns channels"],
+        train: bool = False,
+        real: Bool[Array, "n"] | None = None,
     ) -> tuple[Float[Array, "n classes"], Float[Array, "n classes 4"]]:
-        """Logits and differences, float32 at least."""
+        """Logits and differences, float32 at least.
+
+        Args:
+          regions: what is taken of each.
+          train: whether it trains.
+          real: which regions count in batch statistics; by default all.
+        """
+        counts = None if real is None else real[:, None, None]
         x = regions
         for i, width in enumerate(self.convs, start=1):
             x = self.conv_maker(use_bias=False, kernel_init=kaiming_fan_out)(width, (3, 3), padding=1, name=f"conv{i}")(
                 x
             )
-            x = nn.relu(self.norm_maker()(name=f"norm{i}")(x, not train))
+            x = nn.relu(self.norm_maker()(name=f"norm{i}")(x, not train, counts))
         x = flatten_channels_first(x)
 
         def dense(features: int, x: Array, **types: object) -> nn.Dense:

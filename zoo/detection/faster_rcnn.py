@@ -188,7 +188,7 @@ class FasterRCNN(Network):
         terms = proposal_losses(said, truth, for_anchors, self.proposing)
         proposals, valid = propose(said, sizes, self.proposing, train=True)
         regions = learning_regions(proposals, valid, truth, for_regions, self.deciding)
-        logits, deltas = self._decide(maps, regions.boxes, canvas, train)
+        logits, deltas = self._decide(maps, regions.boxes, canvas, train, regions.real)
         terms |= box_losses(logits, deltas, regions, truth, self.deciding)
         return terms | self._extended_losses(maps, regions, truth, canvas, train)
 
@@ -196,11 +196,14 @@ class FasterRCNN(Network):
         """Of the pyramid."""
         return self.pyramid(maps_of(self.backbone, images, train and not self.frozen_norm, self.maps), train)
 
-    def _decide(self, maps: Maps, boxes: Array, canvas: tuple[int, int], train: bool) -> tuple[Array, Array]:
+    def _decide(
+        self, maps: Maps, boxes: Array, canvas: tuple[int, int], train: bool, real: Array | None = None
+    ) -> tuple[Array, Array]:
         """Logits and differences of the regions, (batch, regions, ...)."""
         regions = self._regions(maps, boxes, self.region, canvas)
         batch, count = regions.shape[:2]
-        said = self.box_head(regions.reshape(batch * count, *regions.shape[2:]), train)
+        real = None if real is None else real.reshape(-1)
+        said = self.box_head(regions.reshape(batch * count, *regions.shape[2:]), train, real)
         return tuple(each.reshape(batch, count, *each.shape[1:]) for each in said)
 
     def _regions(self, maps: Maps, boxes: Array, side: int, canvas: tuple[int, int]) -> Array:

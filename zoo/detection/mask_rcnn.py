@@ -30,14 +30,21 @@ class MaskHead(Network):
 
     @nn.compact
     def __call__(
-        self, regions: Float[Array, "n side side channels"], train: bool = False
+        self, regions: Float[Array, "n side side channels"], train: bool = False, real: Bool[Array, "n"] | None = None
     ) -> Float[Array, "n twice twice classes"]:
-        """Logits, float32 at least."""
+        """Logits, float32 at least.
+
+        Args:
+          regions: what is taken of each.
+          train: whether it trains.
+          real: which regions count in batch statistics; by default all.
+        """
+        counts = None if real is None else real[:, None, None]
         x = regions
         for i, width in enumerate(self.convs, start=1):
             conv = self.conv_maker(use_bias=not self.batch_norm, kernel_init=kaiming_fan_out)
             x = conv(width, (3, 3), padding=1, name=f"conv{i}")(x)
-            x = nn.relu(self.norm_maker()(name=f"norm{i}")(x, not train) if self.batch_norm else x)
+            x = nn.relu(self.norm_maker()(name=f"norm{i}")(x, not train, counts) if self.batch_norm else x)
         x = nn.relu(ConvTranspose(self.convs[-1], 2, 2, **self.types, name="up")(x))
         wide = {"dtype": self.wide, "param_dtype": self.param_dtype, "kernel_init": kaiming_fan_out}
         return self.conv_maker(**wide)(self.num_classes, (1, 1), name="logits")(x)
@@ -56,11 +63,14 @@ class MaskRCNN(FasterRCNN):
         super().setup()
         self.mask_head = MaskHead(self.num_classes, self.mask_convs, self.mask_norm, **self.shared)
 
-    def _masks(self, maps: Maps, boxes: Array, labels: Array, canvas: tuple[int, int], train: bool) -> Array:
+    def _masks(
+        self, maps: Maps, boxes: Array, labels: Array, canvas: tuple[int, int], train: bool, real: Array | None = None
+    ) -> Array:
         """Logits of the masks of the labels' classes, (batch, regions, side, side)."""
         regions = self._regions(maps, boxes, self.mask_region, canvas)
         batch, count = regions.shape[:2]
-        logits = self.mask_head(regions.reshape(batch * count, *regions.shape[2:]), train)
+        real = None if real is None else real.reshape(-1)
+        logits = self.mask_head(regions.reshape(batch * count, *regions.shape[2:]), train, real)
         of_class = jnp.take_along_axis(logits, labels.reshape(-1, 1, 1, 1), axis=3)[..., 0]
         return of_class.reshape(batch, count, *of_class.shape[1:])
 
@@ -78,7 +88,7 @@ class MaskRCNN(FasterRCNN):
             raise ValueError("Mask R-CNN learns from masks: expected truth.masks, got none")
         regions = positive_ones(regions, self.deciding.count, self.deciding.positive_share)
         positive = regions.real & (regions.labels > BACKGROUND)
-        logits = self._masks(maps, regions.boxes, regions.labels, canvas, train)
+        logits = self._masks(maps, regions.boxes, regions.labels, canvas, train, positive)
         side = logits.shape[-1]
         right = jax.vmap(masks_in_boxes, (0, 0, 0, None))(truth.masks, regions.boxes, regions.objects, side)
         wrong = optax.sigmoid_binary_cross_entropy(logits, right)

@@ -9,7 +9,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 
 class BatchNorm(nn.Module):
@@ -35,13 +35,18 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "*batch channels"], use_running_average: bool
+        self,
+        x: Float[Array, "*batch channels"],
+        use_running_average: bool,
+        mask: Bool[Array, "*#batch"] | None = None,
     ) -> Float[Array, "*batch channels"]:
         """Normalises `x` by its own statistics, which it adds to the running ones, or by the running ones.
 
         Args:
           x: activations, channels last.
           use_running_average: True at evaluation. False needs "batch_stats" to be mutable.
+          mask: which activations count in the statistics, of `x` without its channels, axes of one broadcast; by
+            default all. Where none does, the running statistics stay and are what normalises.
         """
         channels = (x.shape[-1],)
         scale = self.param("scale", self.scale_init, channels, self.param_dtype)
@@ -53,7 +58,13 @@ class BatchNorm(nn.Module):
             mean, var = running_mean.value, running_var.value
         else:
             axis_name = None if self.is_initializing() else self.axis_name
-            mean, var = batch_statistics(x, axis_name)
+            mean, var = batch_statistics(x, axis_name, mask)
+            if mask is not None:
+                any_counts = _total(mask.any().astype(jnp.float32), axis_name) > 0
+                mean, var = (
+                    jnp.where(any_counts, batch, running.value)
+                    for running, batch in ((running_mean, mean), (running_var, var))
+                )
             if not self.is_initializing():
                 for running, batch in ((running_mean, mean), (running_var, var)):
                     old = running.value
@@ -66,7 +77,7 @@ class BatchNorm(nn.Module):
 
 
 def batch_statistics(
-    x: Float[Array, "*batch channels"], axis_name: str | None = None
+    x: Float[Array, "*batch channels"], axis_name: str | None = None, mask: Bool[Array, "*#batch"] | None = None
 ) -> tuple[Float[Array, " channels"], Float[Array, " channels"]]:
     """Mean and biased variance of each channel, in float32 or better.
 
@@ -76,6 +87,7 @@ def batch_statistics(
     Args:
       x: activations, channels last.
       axis_name: a mapped axis over which both are averaged too.
+      mask: which activations count, of `x` without its channels, axes of one broadcast; by default all.
 
     >>> mean, var = batch_statistics(jnp.array([[1.0], [3.0]]))
     >>> float(mean[0]), float(var[0])
@@ -83,7 +95,17 @@ def batch_statistics(
     """
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     axes = tuple(range(x.ndim - 1))
+    if mask is not None:
+        counts = jnp.broadcast_to(mask, x.shape[:-1])[..., None]
+        count = jnp.maximum(_total(counts.sum(dtype=x.dtype), axis_name), 1)
+        sums = (jnp.sum(each, axes, where=counts) for each in (x, jnp.square(x)))
+        mean, mean_square = (_total(each, axis_name) / count for each in sums)
+        return mean, jnp.maximum(mean_square - jnp.square(mean), 0.0)
     mean, mean_square = x.mean(axes), jnp.square(x).mean(axes)
     if axis_name is not None:
         mean, mean_square = lax.pmean((mean, mean_square), axis_name)
     return mean, jnp.maximum(mean_square - jnp.square(mean), 0.0)
+
+
+def _total(value: Array, axis_name: str | None) -> Array:
+    return value if axis_name is None else lax.psum(value, axis_name)

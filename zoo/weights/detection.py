@@ -60,8 +60,6 @@ REGIONS = join(
     convolution("rpn.head.conv.{i}.0", "rpn/conv{i+1}"),
     convolution("rpn.head.cls_logits", "rpn/logits"),
     convolution("rpn.head.bbox_pred", "rpn/deltas"),
-    linear("roi_heads.box_head.fc6", "box_head/dense1"),
-    linear("roi_heads.box_head.fc7", "box_head/dense2"),
     linear("roi_heads.box_predictor.cls_score", "box_head/logits"),
     linear("roi_heads.box_predictor.bbox_pred", "box_head/deltas"),
     convolution("roi_heads.mask_head.{i}.0", "mask_head/conv{i+1}"),
@@ -86,5 +84,8 @@ def two_stage(model: nn.Module) -> Family:
         batch_norm("roi_heads.box_head.{i}.1", "box_head/norm{i+1}"),
         linear(f"roi_heads.box_head.{convs + 1}", "box_head/dense1"),
     )
+    dense = join(
+        linear("roi_heads.box_head.fc6", "box_head/dense1"), linear("roi_heads.box_head.fc7", "box_head/dense2")
+    )
     own = join(moved(body, "backbone.body.", "backbone/"), PYRAMID, REGIONS)
-    return Family(join(own, head if convs else (), OLD_PYRAMID, OLD_REGIONS))
+    return Family(join(own, head if convs else dense, OLD_PYRAMID, OLD_REGIONS))

@@ -1,0 +1,152 @@
+"""Faster, Mask and Keypoint R-CNN equal torchvision's: names, every part, detections, losses and gradients.
+
+The numbers were written by `goldens/write_two_stage.py`, of small networks with weights drawn by torch's names.
+"""
+
+import functools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from tests.convnets.goldens import numbers
+from tests.detection.goldens import two_stage as made
+from zoo.convnets.resnet import ResNet
+from zoo.detection.contract import Truth
+from zoo.detection.keypoint_rcnn import KeypointRCNN
+from zoo.detection.mask_rcnn import MaskRCNN
+from zoo.weights.detection import two_stage
+from zoo.weights.rules import to_ours, to_theirs
+
+GOLDENS = Path(__file__).parent / "goldens"
+LOSSES = {
+    "loss_objectness": "rpn_object",
+    "loss_rpn_box_reg": "rpn_box",
+    "loss_classifier": "class",
+    "loss_box_reg": "box",
+    "loss_mask": "mask",
+    "loss_keypoint": "keypoint",
+}
+TOLERANCE = 1e-4
+"""Of the largest magnitude."""
+
+
+def detector(name):
+    second = name == "mask_v2"
+    shared = {
+        "backbone": ResNet(num_classes=0, stage_sizes=(1, 1, 1, 1), bottleneck=False),
+        "width": made.WIDTH,
+        "frozen_norm": not second,
+        "pyramid_norm": second,
+        "rpn_depth": 2 if second else 1,
+        "anchor_sizes": tuple((size,) for size in made.SIZES),
+        "rpn_post_nms_top_n": (made.PROPOSALS, made.PROPOSALS),
+        "rpn_batch_size_per_image": made.ALL_ANCHORS,
+        "box_batch_size_per_image": made.ALL_REGIONS,
+        "box_positive_fraction": 1.0,
+        "box_score_thresh": made.LEAST,
+        "convs": (made.WIDTH, made.WIDTH) if second else (),
+        "hidden": (made.HIDDEN,) if second else (made.HIDDEN, made.HIDDEN),
+    }
+    convs = (made.WIDTH, made.WIDTH)
+    if name == "keypoint":
+        return KeypointRCNN(num_classes=2, points=made.POINTS, keypoint_convs=convs, **shared)
+    return MaskRCNN(num_classes=made.CLASSES, mask_convs=convs, mask_norm=second, **shared)
+
+
+@functools.cache
+def prepared(name):
+    """The golden file, the model, its rules and its variables."""
+    golden, model = np.load(GOLDENS / f"{name}.npz"), detector(name)
+    weights = {key: made.weight(key, shape) for key, shape in numbers.shapes(golden["names"]).items()}
+    ours, _, problems = to_ours(two_stage(model), weights)
+    assert not problems
+    return golden, model, unflatten_dict(ours, sep="/")
+
+
+def close(name, value, expected):
+    off = np.abs(numbers.samples(name, np.asarray(value)) - expected).max() / expected[-1]
+    assert off < TOLERANCE, f"{name}: off by {off:.1e} of the largest magnitude"
+
+
+def channels_first(value):
+    return np.asarray(value).transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("name", made.NAMES)
+def test_parameters_have_torchs_names_and_shapes(name):
+    golden, model, variables = prepared(name)
+    shapes = jax.eval_shape(lambda key: model.init(key, jnp.zeros((1, *made.SIZE, 3))), jax.random.key(0))
+    expected = {path: leaf.shape for path, leaf in flatten_dict(shapes, sep="/").items()}
+    assert {path: leaf.shape for path, leaf in flatten_dict(variables, sep="/").items()} == expected
+    back, problems = to_theirs(two_stage(model), flatten_dict(variables, sep="/"))
+    assert not problems
+    assert {key: value.shape for key, value in back.items()} == numbers.shapes(golden["names"])
+
+
+@pytest.mark.parametrize("name", made.NAMES)
+def test_every_part_and_every_detection_is_torchs(name):
+    golden, model, variables = prepared(name)
+
+    def parts(variables, images):
+        bound = model.bind(variables)
+        maps = bound(images, features=True)
+        said = bound.rpn(maps, made.SIZE)
+        found = bound(images)
+        logits, deltas = bound._decide(maps, jnp.asarray(golden["proposals"])[None], made.SIZE, False)
+        return list(maps.values()), said.logits, said.deltas, logits, deltas, found
+
+    images = made.images(1).transpose(0, 2, 3, 1)
+    maps, rpn_logits, rpn_deltas, logits, deltas, found = jax.jit(parts)(variables, images)
+    start = 0
+    for level, value in enumerate(maps):
+        close(f"map/{level}", channels_first(value), golden[f"map/{level}"])
+        rows, columns = value.shape[1:3]
+        part = slice(start, start := start + 3 * rows * columns)
+        logit = rpn_logits[:, part].reshape(1, rows, columns, 3)
+        close(f"rpn_logits/{level}", channels_first(logit), golden[f"rpn_logits/{level}"])
+        delta = rpn_deltas[:, part].reshape(1, rows, columns, 12)
+        close(f"rpn_deltas/{level}", channels_first(delta), golden[f"rpn_deltas/{level}"])
+    np.testing.assert_allclose(logits[0], golden["class_logits"], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(deltas[0].reshape(made.PROPOSALS, -1), golden["box_deltas"], rtol=1e-3, atol=1e-4)
+
+    count = len(golden["found/scores"])
+    assert found.valid[0].sum() == count > 3
+    assert found.labels[0, :count].tolist() == golden["found/labels"].tolist()
+    np.testing.assert_allclose(found.scores[0, :count], golden["found/scores"], atol=1e-4)
+    np.testing.assert_allclose(found.boxes[0, :count], golden["found/boxes"], atol=1e-2)
+    assert not np.any(found.boxes[0, count:])
+    if found.masks is not None:
+        right = 1 / (1 + np.exp(-golden["found/mask_logits"]))
+        np.testing.assert_allclose(found.masks[0, : len(right)], right, atol=1e-3)
+    if found.keypoints is not None:
+        np.testing.assert_allclose(found.keypoints[0, :count], golden["found/keypoints"], atol=1e-2)
+
+
+@pytest.mark.parametrize("name", made.NAMES)
+def test_losses_and_gradients_are_torchs_where_all_anchors_and_regions_learn(name):
+    golden, model, variables = prepared(name)
+    truth = made.truth()
+    if name == "keypoint":
+        truth["labels"] = truth["valid"].astype(np.int32)
+    images = made.images(2).transpose(0, 2, 3, 1)
+
+    def loss(params, truth):
+        state = {**variables, "params": params}
+        terms, _ = model.apply(state, images, truth, jax.random.key(0), method="losses", mutable=["batch_stats"])
+        values = {key: term.value() for key, term in terms.items()}
+        return sum(values.values()), values
+
+    (_, values), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"], Truth(**truth))
+    expected = {LOSSES[key.removeprefix("loss/")]: golden[key] for key in golden if key.startswith("loss/")}
+    assert values.keys() == expected.keys()
+    for key, value in values.items():
+        np.testing.assert_allclose(value, expected[key], rtol=2e-4, err_msg=key)
+    theirs, _ = to_theirs(two_stage(model), flatten_dict({"params": gradients}, sep="/"))
+    compared = [key for key in golden if key.startswith("gradient/")]
+    assert len(compared) > 8
+    for key in compared:
+        close(key, theirs[key.removeprefix("gradient/")], golden[key])
