@@ -112,14 +112,13 @@ def predict_by_classifier(
 
 
 def _example(run: FinishedRun, image: Path) -> dict[str, np.ndarray]:
-    """An image file as an example that nobody labelled; it says how large it is on its canvas where those of the run
-    do."""
+    """An image file as an example that nobody labelled; on a canvas it says how large it is there."""
     if "image" not in run.spec or run.spec["image"].kind is not Kind.IMAGE:
         raise PredictError(f"{run.files.path} learned {run.recipe.task.kind}: predict reads image files alone")
     example = {"image": read_image(image, run.spec["image"], framing_of(run.recipe.data, "test"))}
     if SIZE in run.spec:
         with opened(image, image) as file:
-            example[SIZE] = sizes_of(_move(run, upright_size(file)))[SIZE]
+            example |= sizes_of(_move(run, upright_size(file)))
     return example
 
 

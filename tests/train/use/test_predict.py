@@ -251,7 +251,7 @@ def seeing(monkeypatch):
 def test_a_file_says_how_large_it_is_on_its_canvas_where_the_runs_examples_do(tmp_path):
     bright((256, 128))[0].save(tmp_path / "file.png")
     sizes = {"size": Field(Kind.PLAIN, (2,), "int32")}
-    for more, names in (({}, {"image"}), (sizes, {"image", "size"})):
+    for more, names in (({}, {"image"}), (sizes, {"image", "size", "original_size"})):
         run = types.SimpleNamespace(
             spec={"image": image_of(SIDE, SIDE, 3), **more},
             recipe=types.SimpleNamespace(data=Data(canvas=SIDE)),
@@ -259,7 +259,7 @@ def test_a_file_says_how_large_it_is_on_its_canvas_where_the_runs_examples_do(tm
         )
         example = _example(run, tmp_path / "file.png")
         assert example.keys() == names
-    assert example["size"].tolist() == [32, 64]
+    assert (example["size"].tolist(), example["original_size"].tolist()) == ([32, 64], [128, 256])
 
 
 @pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)
