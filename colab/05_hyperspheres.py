@@ -11,6 +11,7 @@
 
 # %% tags=["install"]
 # In Colab this installs the library. In a clone, and where it is installed, it does nothing.
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -20,14 +21,17 @@ import sys
 clone = os.path.exists("../zoo/__init__.py") and os.path.exists("../pyproject.toml")
 if clone:
     sys.path.insert(0, os.path.abspath(".."))
-if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax", "orbax", "grain", "tyro"))):
+needed = ("zoo", "train", "jax", "flax", "optax", "orbax", "grain", "tyro")
+there = all(map(importlib.util.find_spec, needed))
+if not there or tuple(map(int, importlib.metadata.version("jax").split(".")[:2])) < (0, 10):
     extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
     if shutil.which("nvidia-smi"):
         asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         answer = subprocess.run(asked, capture_output=True, text=True)
         driver = answer.stdout.split(".")[0]
         if answer.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
-            extra = "[cuda]" if int(driver) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
+            older = int(driver) < 580 or importlib.util.find_spec("jax_cuda12_plugin")
+            extra = "[cuda12]" if older else "[cuda]"  # CUDA 13 wants driver 580, and no CUDA 12 beside it
     address = "git+https://github.com/lecture-vision-zoo/lecture-vision-zoo"
     source = f"..{extra}" if clone else f"lecture-vision-zoo{extra} @ {address}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)

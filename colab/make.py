@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,11 +29,16 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 REPOSITORY = PROJECT["urls"]["Repository"]
 """The address of the repository, which stands nowhere else: a fork changes it in pyproject.toml and runs this."""
 
+[_jax] = [name for name in PROJECT["dependencies"] if name.startswith("jax>=")]
+OLDEST_JAX = tuple(map(int, _jax.removeprefix("jax>=").split(".")))
+"""What is installed has to be as new as this: Colab has a jax of its own."""
+
 BADGE = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
 """What a badge begins with."""
 
 INSTALL = f"""\
 # In Colab this installs the library. In a clone, and where it is installed, it does nothing.
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -42,14 +48,17 @@ import sys
 clone = os.path.exists("../zoo/__init__.py") and os.path.exists("../pyproject.toml")
 if clone:
     sys.path.insert(0, os.path.abspath(".."))
-if not all(map(importlib.util.find_spec, ("zoo", "train", "jax", "flax", "optax", "orbax", "grain", "tyro"))):
+needed = ("zoo", "train", "jax", "flax", "optax", "orbax", "grain", "tyro")
+there = all(map(importlib.util.find_spec, needed))
+if not there or tuple(map(int, importlib.metadata.version("jax").split(".")[:2])) < {OLDEST_JAX}:
     extra = "[tpu]" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else ""
     if shutil.which("nvidia-smi"):
         asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         answer = subprocess.run(asked, capture_output=True, text=True)
         driver = answer.stdout.split(".")[0]
         if answer.returncode == 0 and driver.isdigit():  # otherwise there is the command and no GPU
-            extra = "[cuda]" if int(driver) >= 580 else "[cuda12]"  # CUDA 13 wants driver 580
+            older = int(driver) < 580 or importlib.util.find_spec("jax_cuda12_plugin")
+            extra = "[cuda12]" if older else "[cuda]"  # CUDA 13 wants driver 580, and no CUDA 12 beside it
     address = "git+{REPOSITORY}"
     source = f"..{{extra}}" if clone else f"{PROJECT["name"]}{{extra}} @ {{address}}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)"""
@@ -133,21 +142,26 @@ def executed(source: Path, seconds: int = 600, folder: Path | None = None, **env
 
     Args:
       source: its .py file.
-      seconds: the longest that one cell may take.
+      seconds: the longest that all of it may take.
       folder: where it runs and leaves its runs; by default one that is removed.
       **environment: variables of the kernel, such as NOTEBOOK_SCALE="quick".
 
     Raises:
       CellExecutionError: a cell failed.
-      CellTimeoutError: a cell took too long.
+      CellTimeoutError: it was not done by then.
     """
     node = notebook(source)
     node.cells.insert(0, v4.new_code_cell(WARNINGS_ARE_ERRORS))
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     variables = {**os.environ, "PYTHONPATH": path, **environment}
+    end = time.monotonic() + seconds
+
+    def left(_: NotebookNode) -> float:
+        return max(end - time.monotonic(), 0.1)
+
     with tempfile.TemporaryDirectory() as temporary:
         where = {"metadata": {"path": str(folder or temporary)}}
-        NotebookClient(node, timeout=seconds, kernel_name=KERNEL["name"], resources=where).execute(env=variables)
+        NotebookClient(node, timeout_func=left, kernel_name=KERNEL["name"], resources=where).execute(env=variables)
     del node.cells[0]
     return node
 

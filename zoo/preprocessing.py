@@ -1,4 +1,7 @@
-"""The exact transform with which published weights were evaluated: resize, central crop, scale, normalise."""
+"""The exact transform with which published weights were evaluated: resize, central crop, scale, normalise.
+
+Detectors see the whole image, see `zoo.detection.canvas` for what batches of them need.
+"""
 
 import os
 from collections.abc import Callable
@@ -41,8 +44,9 @@ def preprocess(name: str, weights: str | None = None) -> Transform:
     """The evaluation transform of a model's published weights, as torchvision's presets do it with Pillow.
 
     The transform takes a file's path, a `PIL.Image` or uint8 pixels (height, width[, 1 or 3]), and gives float32
-    (crop, crop, 3); grey images become colour, transparency is dropped, 16 bits are scaled to 8. A file is turned
-    upright as its EXIF orientation says; an image that is open stays as it lies, as with torchvision.
+    (crop, crop, 3), for detectors (height, width, 3) of the whole image; grey images become colour, transparency is
+    dropped, 16 bits are scaled to 8. A file is turned upright as its EXIF orientation says; an image that is open stays
+    as it lies, as with torchvision.
 
     Args:
       name: a name of `zoo.list_models()`.
@@ -68,9 +72,44 @@ def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width
         or with values that are no integers of 8 or 16 bits.
     """
     picture = eight_bits(_opened(image)).convert("RGB")
-    square = central_square(picture, how.resize, how.crop, how.interpolation)
-    pixels = np.asarray(square, np.float32) / np.float32(255)
-    return (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+    if how.frame == "crop":
+        picture = central_square(picture, how.resize, how.crop, how.interpolation)
+    pixels = np.asarray(picture, np.float32) / np.float32(255)
+    pixels = (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+    if how.frame == "fit":
+        return interpolated(pixels, *fitted_size(*pixels.shape[:2], how.resize, how.crop))
+    return interpolated(pixels, how.crop, how.crop) if how.frame == "stretch" else pixels
+
+
+def fitted_size(height: int, width: int, shorter: int, longer: int) -> tuple[int, int]:
+    """Height and width in pixels after the shorter side is made `shorter`, or less where the longer is over `longer`.
+
+    As in torchvision/models/detection/transform.py.
+
+    >>> fitted_size(480, 640, shorter=800, longer=1333)
+    (800, 1066)
+    """
+    scale = min(shorter / min(height, width), longer / max(height, width))
+    return int(height * scale), int(width * scale)
+
+
+def interpolated(
+    pixels: Float[np.ndarray, "height width ..."], height: int, width: int
+) -> Float[np.ndarray, "new_height new_width ..."]:
+    """Pixels of another number by bilinear interpolation between their centres, not antialiased, as torch has it."""
+    for axis, size in enumerate((height, width)):
+        if pixels.shape[axis] != size:
+            pixels = _interpolated(pixels, axis, size)
+    return pixels
+
+
+def _interpolated(pixels: np.ndarray, axis: int, size: int) -> np.ndarray:
+    count = pixels.shape[axis]
+    at = np.clip((np.arange(size) + 0.5) * (count / size) - 0.5, 0, count - 1)
+    first = at.astype(int)
+    share = (at - first).astype(pixels.dtype).reshape(-1, *[1] * (pixels.ndim - 1 - axis))
+    low, high = (np.take(pixels, np.minimum(first + step, count - 1), axis) for step in (0, 1))
+    return low + (high - low) * share
 
 
 def central_square(picture: Any, resize: int, crop: int, interpolation: str = "bilinear") -> Any:

@@ -4,16 +4,18 @@ import ast
 import re
 import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
+from nbclient.exceptions import CellTimeoutError
 
 from colab import make
 
 SOURCES = make.sources()
 NOTEBOOKS = {source.stem: nbformat.read(source.with_suffix(".ipynb"), 4) for source in SOURCES}
-SECONDS = 300
-"""The longest that a cell may take; a whole notebook aims at under two minutes on two cores."""
+SECONDS = 180
+"""The longest that a notebook may take, of several at a time; one alone aims at under two minutes on two cores."""
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
 
 
@@ -84,18 +86,20 @@ def test_the_address_of_the_repository_stands_in_one_place_and_is_what_the_noteb
         (["/dev/accel0"], None, "lecture-vision-zoo[tpu] @ git+{}"),
         ([], "580.65.06", "lecture-vision-zoo[cuda] @ git+{}"),
         ([], "550.54.15", "lecture-vision-zoo[cuda12] @ git+{}"),
+        (["jax_cuda12_plugin"], "580.65.06", "lecture-vision-zoo[cuda12] @ git+{}"),
         ([], "NVIDIA-SMI has failed because it could not communicate with the driver.", "lecture-vision-zoo @ git+{}"),
         (["../zoo/__init__.py", "../pyproject.toml"], None, ".."),
     ],
 )
 def test_the_install_cell_asks_for_what_the_machine_can_use(there, driver, source, monkeypatch):
+    """`there` are the files and modules that the machine has."""
     commands = []
 
     def run(command, **_):
         commands.append(command)
         return subprocess.CompletedProcess(command, 9 if driver and driver.startswith("NVIDIA") else 0, driver)
 
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in there else None)
     monkeypatch.setattr("os.path.exists", lambda path: path in there)
     monkeypatch.setattr("shutil.which", lambda name: driver and f"/usr/bin/{name}")
     monkeypatch.setattr("subprocess.run", run)
@@ -103,6 +107,18 @@ def test_the_install_cell_asks_for_what_the_machine_can_use(there, driver, sourc
     exec(make.INSTALL, {})
     assert commands[-1] == [sys.executable, "-m", "pip", "install", "--quiet", source.format(make.REPOSITORY)]
     assert len(commands) == (1 if driver is None else 2)
+
+
+@pytest.mark.parametrize(("version", "count"), [("0.7.2", 1), ("0.10.0", 0), ("0.12.0.dev1", 0), ("1.0", 0)])
+def test_the_install_cell_brings_a_jax_that_is_too_old_up_to_date(version, count, monkeypatch):
+    commands = []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("subprocess.run", lambda command, **_: commands.append(command))
+    monkeypatch.setattr("sys.path", [])
+    exec(make.INSTALL, {})
+    assert len(commands) == count
 
 
 def test_the_install_cell_works_from_a_clone_and_installs_nothing_where_all_is_there():
@@ -150,6 +166,18 @@ def test_the_readme_shows_the_notebook(name):
     assert f"](pictures/{name}.png)" in readme
     assert len(tagged(NOTEBOOKS[name], "picture")) == 1
     assert (make.HERE / "pictures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow  # a kernel
+def test_a_notebook_that_takes_too_long_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "INSTALL", "import time")
+    source = tmp_path / "01_one.py"
+    cells = ["# %% [markdown]\n# # One", '# %% tags=["install"]', *3 * ["# %%\ntime.sleep(1)"], "# %%\ntime.sleep(60)"]
+    source.write_text("\n\n".join(cells))
+    began = time.monotonic()
+    with pytest.raises(CellTimeoutError):
+        make.executed(source, seconds=5)
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.slow  # a minute each

@@ -12,11 +12,18 @@ from tests.docs.public import Public, found, names_of, public_names, tree_of
 
 NAMES = list(public_names())
 OF_CHAPTERS = re.compile(r"zoo\.(perceptrons|convolution|convnets|detection|dense|hyperspheres)\.\w")
-JAXTYPING = {"Float", "Int", "Bool", "Num", "UInt", "UInt8", "Inexact", "Shaped", "Key", "PyTree"}
+JAXTYPING = {"Float", "Int", "Bool", "Num", "Real", "UInt", "UInt8", "Inexact", "Shaped", "Key", "PyTree"}
 ARRAYS = {"Array", "ArrayLike", "ndarray"}
 
-SHAPE = re.compile(r"\([^()]*,[^()]*\)|\bshapes?\b|\bscalar\b|\bsize\b", re.IGNORECASE)
-SOURCE = re.compile(r"\bL\d+\b|\bE\d+\b|\bslides?\b|\b(?:19|20)\d\d\b|torchvision|timm|scipy|numpy|flax", re.IGNORECASE)
+AXES = "batch|n|examples|rows|height|width|channels|time|features|classes|dims|side|objects|points|places|heads|seeds"
+SHAPE = re.compile(
+    rf"\((?:[^()]*, ?)?(?:{AXES})(?:, ?[^()]*)?\)"
+    r"|\bshapes? (?:of|is|as|that)\b|\b(?:a|one|each) scalar\b|\b(?:any|one) shape\b"
+)
+SOURCE = re.compile(
+    r"\bL\d+\b|\bE\d+\b|\bslides? \d|\bslide's\b"
+    r"|[A-Z][\w-]+(?: et al\.|,)? ?(?:and [A-Z]\w+,? )?,? \(?(?:19|20)\d\d\b|torchvision|timm|scipy|scikit-learn"
+)
 UNITS = {
     "angle": "degree|radian",
     "angles": "degree|radian",
@@ -117,9 +124,13 @@ def test_a_docstring_that_falls_short_is_found():
     node = ast.parse("def f(x: Array, y: Float[Array, 'a b']) -> list[np.ndarray]:\n    raise ValueError('no')").body[0]
     assert [name for name, annotation in annotations(node) if has_bare_array(annotation)] == ["x", "return"]
     assert raised("zoo.names", node) == {"ValueError"}
-    assert not SHAPE.search("The image, turned.")
+    assert not SHAPE.search("The image, turned (by an angle, in degrees) to a size.")
     assert SHAPE.search("The image (height, width, channels), turned.")
-    assert not SOURCE.search("Prototypes, far from each other.")
+    assert not SOURCE.search(
+        "Prototypes, far from each other, of numpy, as one had them in 2019; the slides have others."
+    )
+    for source in ("Everingham et al., 2010, The Pascal", "Girshick, 2015", "row L60", "E4", "slide 12", "torchvision"):
+        assert SOURCE.search(source)
     lazy = ast.parse("def f(name):\n    raise unknown('model', name, [])").body[0]
     assert raised("zoo.catalog", lazy) == {"UnknownNameError"}
 

@@ -1,17 +1,22 @@
-"""Every README and page: its links lead somewhere, the names in it exist, and the lecture is all accounted for."""
+"""READMEs, pages and notebooks: links lead somewhere, names exist, and the lecture is all accounted for."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.docs.public import ROOT, modules, resolves
+from train.cli import COMMANDS
+from train.experiments import EXPERIMENTS
+from train.recipes import all_recipes
 
 PAGES = sorted(
     path
     for pattern in ("*.md", "zoo/**/*.md", "train/**/*.md", "colab/**/*.md", "docs/pages/**/*.md", "tests/**/*.md")
     for path in ROOT.glob(pattern)
 )
+NOTEBOOKS = sorted(ROOT.glob("colab/*.ipynb"))
 CHAPTERS = sorted(ROOT.glob("zoo/*/README.md"))
 LECTURE = ROOT / "docs/pages/lecture.md"
 ROWS = range(1, 101)
@@ -24,9 +29,17 @@ def by_place(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def whole_text(page: Path) -> str:
+    """Of a notebook its cells of Markdown."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+
+
 def text_of(page: Path) -> str:
     """Without blocks of code, in which brackets mean something else."""
-    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return re.sub(r"^```.*?^```", "", whole_text(page), flags=re.M | re.S)
 
 
 def anchors(page: Path) -> set[str]:
@@ -57,19 +70,32 @@ def unknown_names(page: Path) -> list[str]:
     return [name for name in dotted if not resolves(name)] + [code for code in places if not (ROOT / code).exists()]
 
 
+def unknown_commands(page: Path) -> list[str]:
+    """What a page has people train that there is not: recipes, experiments, and commands of `python -m train`."""
+    commands = re.findall(r"python -m train +([a-z][\w-]*)(?: +([a-z][\w-]*)(?![\w/:.-]))?", whole_text(page))
+    names = {"fit": all_recipes(), "experiment": EXPERIMENTS}
+    wrong = [command for command, _ in commands if command not in COMMANDS]
+    return wrong + [name for command, name in commands if name and command in names and name not in names[command]]
+
+
 def test_there_are_pages_and_chapters():
     assert {"README.md", "zoo/convnets/README.md", "docs/pages/lecture.md"} <= set(map(by_place, PAGES))
     assert len(CHAPTERS) >= 7
 
 
-@pytest.mark.parametrize("page", PAGES, ids=by_place)
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=by_place)
 def test_links_lead_to_files_and_headings(page):
     assert broken_links(page) == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=by_place)
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=by_place)
 def test_names_exist(page):
     assert unknown_names(page) == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=by_place)
+def test_commands_name_recipes_and_experiments_that_there_are(page):
+    assert unknown_commands(page) == []
 
 
 def test_what_is_wrong_is_found(tmp_path):
@@ -82,6 +108,13 @@ def test_what_is_wrong_is_found(tmp_path):
     )
     assert broken_links(page) == ["gone.md#", "there.md#gone"]
     assert unknown_names(page) == ["zoo.crate", "train/gone.py"]
+    page.write_text("`python -m train fit digits`, `python -m train fit digist`, `python -m train prepare NAME`\n")
+    assert unknown_commands(page) == ["digist"]
+    cells = [{"cell_type": "markdown", "source": ["[a](gone.md)\n", "`python -m train fti digits`"]}]
+    notebook = tmp_path / "notebook.ipynb"
+    notebook.write_text(json.dumps({"cells": [*cells, {"cell_type": "code", "source": ["f[0](1)"]}]}))
+    assert broken_links(notebook) == ["gone.md#"]
+    assert unknown_commands(notebook) == ["fti"]
 
 
 def numbers(text: str) -> set[int]:

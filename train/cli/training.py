@@ -42,10 +42,10 @@ def fit(arguments: Arguments) -> int:
     from train.engine import exact
     from train.engine.hosts import path_from_first
     from train.engine.loop import fit as run
-    from train.store.workdir import free_workdir
+    from train.store.workdir import take_free_folder
 
     exact.ask(chosen.recipe.exact)
-    workdir = chosen.workdir or path_from_first(lambda: free_workdir(Path("runs"), chosen.recipe.name))
+    workdir = chosen.workdir or path_from_first(lambda: take_free_folder(Path("runs"), chosen.recipe.name))
     return run(chosen.recipe, workdir).exit_code
 
 

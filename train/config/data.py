@@ -19,6 +19,7 @@ class Data(Config):
             "workers": 128,
             "batch_size": 2**16,
             "eval_batch_size": 2**16,
+            "proposals": 2**16,
             **dict.fromkeys(("crop", "resize", "eval_crop", "canvas"), 2**13),
         }
     )
@@ -55,6 +56,9 @@ class Data(Config):
     """Pixels a side of the central square that evaluation cuts then; 0: as crop."""
     canvas: int = 0
     """Pixels a side of the square onto which whole images of any size are resized and padded; 0: none."""
+    proposals: int = 0
+    """Boxes of selective search that an image has at most, for detectors that are given them; 0: none. Needs the extra
+    `detection`."""
 
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""
@@ -73,6 +77,7 @@ class Data(Config):
             "smallest_area": 0 < self.smallest_area <= 1,
             "eval_crop": self.eval_crop == 0 or (self.eval_crop > 0 and self.crop > 0),
             "resize": self.resize == 0 or (self.crop > 0 and self.resize >= side),
+            "proposals": self.proposals >= 0,
             "canvas": self.canvas == 0 or (self.canvas > 0 and not self.crop),
         }
 

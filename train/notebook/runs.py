@@ -21,7 +21,7 @@ from train.notebook.choose import recipe as chosen
 from train.report.run import Run
 from train.store import journal
 from train.store.files import measured
-from train.store.workdir import Workdir, free_workdir
+from train.store.workdir import Workdir, take_free_folder
 from zoo.rows import html_rows
 
 _HEIGHT = 640
@@ -100,7 +100,9 @@ class Outcome:
 
     def _rows(self) -> list[tuple[str, str]]:
         """What there is to say, by name."""
-        known = {metric.name: metric for metric in Run(self.workdir, Workdir(self.workdir).read_card()).metrics}
+        files = Workdir(self.workdir)
+        metrics = Run(self.workdir, files.read_card()).metrics if files.card.exists() else ()  # it may be gone by now
+        known = {metric.name: metric for metric in metrics}
         rows = []
         for name, value in self.metrics.items():
             metric = known.get(name.removeprefix("ema_"))
@@ -126,7 +128,7 @@ def fit(recipe: str | Recipe, workdir: str | os.PathLike[str] | None = None) -> 
         and what `train.engine.loop.fit` lists, are of this kind.
     """
     wanted = chosen(recipe)
-    path = path_from_first(lambda: free_workdir(Path("runs"), wanted.name)) if workdir is None else _path(workdir)
+    path = path_from_first(lambda: take_free_folder(Path("runs"), wanted.name)) if workdir is None else _path(workdir)
     with _silence:
         return _outcome(path, loop.fit(wanted, path))
 

@@ -12,7 +12,7 @@ import platform
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,6 +23,17 @@ from train.store.files import is_part, is_text, remove_parts, to_json, write_byt
 from zoo.arrays import read_npz
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "lecture-vision-zoo")
+
+
+class Identity(NamedTuple):
+    """Of a run's folder: its number on the disk, and when its card was written, of what length."""
+
+    device: int
+    number: int
+    written: int
+    """Nanoseconds since 1970."""
+    length: int
+    """Bytes."""
 
 
 class WorkdirError(RunError):
@@ -127,19 +138,21 @@ class Workdir:
                     return folder
             os.close(folder)
 
-    def identity(self) -> tuple[int, int]:
+    def identity(self) -> "Identity":
         """What tells the folder from another one at the same path."""
-        status = self.path.stat()
-        return status.st_dev, status.st_ino
+        folder, card = self.path.stat(), self.card.stat()
+        return Identity(folder.st_dev, folder.st_ino, card.st_mtime_ns, card.st_size)
 
-    def check_identity(self, then: tuple[int, int]) -> None:
-        """Refuses a folder that is not the one that it was.
+    def check_identity(self, then: "Identity") -> None:
+        """Refuses a folder that is not the one that it was: by its number on the disk, or where that has changed by
+        the time and length of its card. A bucket or a Drive that is mounted as a folder may number it anew.
 
         Raises:
           WorkdirError: it was deleted or moved, and perhaps another made in its place.
         """
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            if self.identity() == then and self.card.exists():
+            now = self.identity()
+            if now[:2] == then[:2] or now[2:] == then[2:]:
                 return
         raise WorkdirError(f"{self.path} was deleted or moved while the run went on: it cannot be saved there")
 
@@ -195,11 +208,11 @@ class Workdir:
         if not self.path.exists() or all(map(is_part, self.path.iterdir())):
             return
         if not self.card.exists():
-            raise WorkdirError(f"{self.path} is not empty and holds no run; choose another --workdir")
+            raise WorkdirError(f"{self.path} is not empty and holds no run; choose another workdir")
         self.check(recipe)
         if self.finished:
-            raise WorkdirError(f"{self.path} holds this run, finished; choose another --workdir to repeat it")
-        raise WorkdirError(f"{self.path} holds this run, unfinished; go on with: {resume_command(self.path)}")
+            raise WorkdirError(f"{self.path} holds this run, finished; choose another workdir to repeat it")
+        raise WorkdirError(f"{self.path} holds this run, unfinished; go on with: {how_to_resume(self.path)}")
 
     def clean(self) -> None:
         """Removes what killed processes had begun to write; only who holds the lock may, on a folder of its own."""
@@ -220,7 +233,7 @@ class Workdir:
         if fields:
             listed = "\n  ".join(fields)
             raise WorkdirError(
-                f"{self.path} holds a run of a different recipe; choose another --workdir. It differs in\n  {listed}"
+                f"{self.path} holds a run of a different recipe; choose another workdir. It differs in\n  {listed}"
             )
 
     def write_card(self, recipe: Recipe, about: dict[str, Any]) -> None:
@@ -295,13 +308,21 @@ def resume_command(path: Path) -> str:
     return f"python -m train resume {shlex.quote(str(path))}"
 
 
-def free_workdir(root: Path, name: str) -> Path:
-    """The first of root/name, root/name-2, root/name-3, ... that does not exist."""
+def how_to_resume(path: Path) -> str:
+    """The same, and what a program says instead."""
+    return f"{resume_command(path)} (in Python train.resume({str(path)!r}))"
+
+
+def take_free_folder(root: Path, name: str) -> Path:
+    """Makes the first of root/name, root/name-2, root/name-3, ... that does not exist: nobody else gets it."""
     path, number = root / name, 1
-    while path.exists():
-        number += 1
-        path = root / f"{name}-{number}"
-    return path
+    while True:
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            number += 1
+            path = root / f"{name}-{number}"
 
 
 def versions() -> dict[str, str]:

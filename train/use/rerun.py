@@ -6,7 +6,7 @@ from train.engine import exact
 from train.engine.console import Console
 from train.engine.loop import fit
 from train.engine.transfer import check_origin
-from train.store.workdir import Workdir, free_workdir
+from train.store.workdir import Workdir, take_free_folder
 
 
 def rerun(path: Path, console: Console | None = None) -> int:
@@ -24,7 +24,7 @@ def rerun(path: Path, console: Console | None = None) -> int:
     recipe = files.read_recipe()
     expected = files.read_fingerprint()
     check_origin(recipe, files.read_card())
-    outcome = fit(recipe, free_workdir(path.resolve().parent, f"{path.resolve().name}-rerun"), console=console)
+    outcome = fit(recipe, take_free_folder(path.resolve().parent, f"{path.resolve().name}-rerun"), console=console)
     if outcome.fingerprint is None:
         return outcome.exit_code or 1
     if outcome.fingerprint == expected:

@@ -15,10 +15,11 @@ from importlib import resources
 NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "symmetric": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "caffe": ((0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)),
 }
 """Mean and standard deviation of each channel, for pixels in [0, 1]."""
 
-NOT_METRICS = {"model", "weights", "url", "resize", "crop", "interpolation", "normalisation", "classes"}
+NOT_METRICS = {"model", "weights", "url", "frame", "resize", "crop", "interpolation", "normalisation", "classes"}
 """The columns of `pretrained.csv` that say what a file is; each other is a metric."""
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -31,11 +32,13 @@ class Preprocessing:
     resize: int
     """The shorter side after resizing, in pixels."""
     crop: int
-    """Pixels a side of the central square."""
+    """Pixels a side of the central square; of whole images the longer side at most."""
     interpolation: str
-    """"bilinear" or "bicubic", antialiased."""
+    """"bilinear" or "bicubic", antialiased; or "bilinear_plain", which is not, as torchvision's detectors have it."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    frame: str = "crop"
+    """"crop" cuts the central square; "fit" keeps the whole image and its proportions; "stretch" makes it a square."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Pretrained:
     classes: str
     """What `class_names` are of: "cifar10", or the name of a list such as "imagenet"."""
     metrics: Mapping[str, float]
-    """What was reported on the evaluation set: of a classifier "top1" and "top5", in percent, one crop."""
+    """What was reported on the evaluation set, in percent: of a classifier "top1" and "top5", one crop; of a detector
+    "box_ap", "mask_ap" and "keypoint_ap", averages over overlaps as COCO has them."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -86,7 +90,9 @@ def table() -> Mapping[str, tuple[Pretrained, ...]]:
     for row in csv.DictReader(_text("pretrained.csv").splitlines()):
         mean, std = NORMALISATIONS[row["normalisation"]]
         digest = re.search(r"-([0-9a-f]{8,})\.\w+$", row["url"])
-        preprocessing = Preprocessing(int(row["resize"]), int(row["crop"]), row["interpolation"], mean, std)
+        preprocessing = Preprocessing(
+            int(row["resize"]), int(row["crop"]), row["interpolation"], mean, std, row["frame"]
+        )
         found.setdefault(row["model"], []).append(
             Pretrained(
                 name=row["weights"],

@@ -21,6 +21,7 @@ from zoo.hyperspheres import (
 )
 
 Answer = Callable[..., Any]
+"""What the reader wrote."""
 
 
 def check_polygon(yours: Answer) -> Verdict:

@@ -59,6 +59,9 @@ def same(what: str, got: Any, expected: Any, tolerance: float = 1e-5) -> None:
 
     Numbers may differ by `tolerance` times the largest finite one that is expected, or times 1 if that is more; what
     is not finite has to be the same.
+
+    Raises:
+      Wrong: they are not; says where they differ first, or which shape was expected.
     """
     got, expected = numbers(what, got), np.asarray(expected).astype(np.float64)
     if got.shape != expected.shape:
@@ -74,7 +77,11 @@ def same(what: str, got: Any, expected: Any, tolerance: float = 1e-5) -> None:
 
 
 def numbers(what: str, got: Any) -> np.ndarray:
-    """What came back as an array of real numbers in double precision; raises `Wrong` where it is none."""
+    """What came back, of any shape, as an array of real numbers in double precision.
+
+    Raises:
+      Wrong: it is none.
+    """
     if got is None or got is Ellipsis:
         raise Wrong(f"{what}: nothing came back yet")
     try:

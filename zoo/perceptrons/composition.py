@@ -17,6 +17,8 @@ Layer = tuple[Float[Array, "inputs outputs"], Float[Array, " outputs"]]
 def compose(*functions: Callable[[Array, Any], Array]) -> Callable[[Array, Sequence[Any]], Array]:
     """The network a_L(x; θ) = h_L(... h_2(h_1(x, θ_1), θ_2) ..., θ_L), pure in x and (θ_1, ..., θ_L).
 
+    x is an array of any shape.
+
     Raises (when the network is called):
       ValueError: there are not as many parameters as functions.
 
@@ -42,7 +44,15 @@ def empirical_risk(
     inputs: Float[Array, "examples ..."],
     targets: Array,
 ) -> Float[Array, ""]:
-    """The training goal: the sum of loss(network(x, θ), y) over the pairs (x, y) of the training set."""
+    """The training goal: the sum of loss(network(x, θ), y) over the pairs (x, y) of the training set.
+
+    Args:
+      network: the output for one input and the parameters.
+      loss: of one output and its target.
+      parameters: θ.
+      inputs: (examples, ...).
+      targets: (examples, ...), one for each input.
+    """
     # E9: the slide sums over (x, y) ⊆ (X, Y); a pair is a member of the training set, ∈, not a subset.
     return jax.vmap(lambda x, y: loss(network(x, parameters), y))(inputs, targets).sum()
 

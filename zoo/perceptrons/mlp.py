@@ -89,6 +89,9 @@ class HiddenLayer(nn.Module):
 
 
 def layers_of(params: Mapping[str, Mapping[str, Array]]) -> list[Layer]:
-    """The parameters of an `MLP` as the list of (W, b) that `forward`, `backward` and `collapse` take."""
+    """The parameters of an `MLP` as the list of (W, b) that `forward`, `backward` and `collapse` take.
+
+    W is (features, neurons) and b (neurons,).
+    """
     names = [*(f"hidden{number}" for number in range(1, len(params))), "head"]
     return [(params[name]["kernel"], params[name]["bias"]) for name in names]

@@ -54,7 +54,7 @@ class Rule(NamedTuple):
         return f"expected {' and '.join(asked)}"
 
     def to_ours(self, array: np.ndarray) -> list[np.ndarray]:
-        """Theirs, of a shape that `fits`, with the axes of ours: one for each of our paths."""
+        """Theirs, of any shape that `fits`, with the axes of ours: one for each of our paths."""
         parts = [array] if len(self.paths) == 1 else np.split(array, len(self.paths))
         return [self._turned(part) for part in parts]
 

@@ -4,6 +4,7 @@ import html
 import json
 import logging
 import re
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -67,6 +68,14 @@ def test_what_cannot_go_on_says_why(data, tmp_path):
     (tmp_path / "run" / "fingerprint.json").write_text("{}")
     with pytest.raises(RunError, match=r"fingerprint.json is damaged"):
         train.resume(outcome.workdir)
+
+
+def test_an_outcome_outlives_its_folder(whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path / "run")
+    outcome = train.resume(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+    assert str(tmp_path / "run") in repr(outcome)
+    assert "<iframe" not in outcome._repr_html_()
 
 
 def test_an_outcome_has_the_history_of_its_run(whole):

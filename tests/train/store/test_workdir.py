@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import pytest
 
 from train.config import Data, Recipe
-from train.store.workdir import Workdir, WorkdirError, free_workdir, resume_command
+from train.store.workdir import Workdir, WorkdirError, resume_command, take_free_folder
 
 RECIPE = Recipe(name="test")
 
@@ -75,7 +76,7 @@ def test_a_folder_is_claimed_only_when_there_is_nothing_in_it(tmp_path, files):
     with pytest.raises(WorkdirError, match="unfinished"):  # it has no report yet
         files.claim(RECIPE)
     files.report.write_text("")
-    with pytest.raises(WorkdirError, match=r"finished; choose another --workdir"):
+    with pytest.raises(WorkdirError, match=r"finished; choose another workdir"):
         files.claim(RECIPE)
     with pytest.raises(WorkdirError, match=r"holds no run: expected recipe.json"):
         Workdir(tmp_path).read_recipe()
@@ -136,6 +137,19 @@ def test_another_folder_at_the_same_path_is_noticed(files):
             files.write_card(RECIPE, {})
 
 
+def test_a_mounted_folder_may_get_another_number(files):
+    """As gcsfuse gives; told from a run that was made anew by when its card was written."""
+    then = files.identity()
+    renamed = files.path.with_name("before")
+    files.path.rename(renamed)
+    shutil.copytree(renamed, files.path)  # keeps times
+    assert files.identity()[:2] != then[:2]
+    files.check_identity(then)
+    files.write_card(RECIPE, {})
+    with pytest.raises(WorkdirError, match="deleted or moved"):
+        files.check_identity(then)
+
+
 def test_what_a_killed_process_had_begun_to_write_is_no_content_and_is_removed_by_the_next(tmp_path):
     files = Workdir(tmp_path / "run")
     sealed = files.checkpoints / "8"
@@ -164,11 +178,11 @@ def test_a_path_that_no_report_could_say_is_refused_at_the_start(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_free_workdir_counts_up(tmp_path):
-    assert free_workdir(tmp_path, "digits") == tmp_path / "digits"
-    for name in ("digits", "digits-2"):
-        (tmp_path / name).mkdir()
-    assert free_workdir(tmp_path, "digits") == tmp_path / "digits-3"
+def test_free_folders_count_up_and_nobody_gets_one_twice(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        taken = list(threads.map(lambda _: take_free_folder(tmp_path / "runs", "digits"), range(40)))
+    assert {path.name for path in taken} == {"digits", *(f"digits-{number}" for number in range(2, 41))}
+    assert all(path.is_dir() for path in taken)
 
 
 def test_what_is_to_be_typed_can_be_typed(tmp_path):

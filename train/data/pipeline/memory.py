@@ -75,7 +75,7 @@ class MemoryPipeline:
         return other
 
     def next(self) -> dict[str, Array]:
-        """The next batch."""
+        """The next batch: arrays (batch, ...) by field."""
         batch = _gather(self.arrays, self.indices(self._step))
         self._step += 1
         return batch

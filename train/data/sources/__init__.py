@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from train.config import Data
 from train.data.framing import Framed, framing_of
 from train.data.pipeline import is_small
+from train.data.proposed import Proposed
 from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset
 from train.data.source import Source, in_memory
 from train.data.sources.digits import digits, rotated_digits
@@ -98,7 +99,11 @@ def load_unframed(config: Data, split: Literal["train", "test"]) -> Source:
 def _framed(config: Data, split: Literal["train", "test"], source: Source) -> Source:
     """What a recipe makes of a source's split."""
     framing, source = framing_of(config, split), _selected(config, split, source)
-    return source if framing is None else Framed(source, framing)
+    source = source if framing is None else Framed(source, framing)
+    if not config.proposals:
+        return source
+    source = Proposed(source, config.proposals)
+    return in_memory(source) if is_small(source) and not source.varies else source
 
 
 def _selected(config: Data, split: Literal["train", "test"], source: Source) -> Source:
