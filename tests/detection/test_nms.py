@@ -13,6 +13,8 @@ from zoo.detection.nms import _below, _by_best, _of_all, _row_by_row, _until_set
 
 GOLDEN = np.load(Path(__file__).parent / "goldens" / "operations.npz")
 
+QUICK = ((2000, 0.5), (1000, 0.2))
+
 suppressed = jax.jit(nms, static_argnums=(2, 3))
 suppressed_apart = jax.jit(batched_nms, static_argnums=(3, 4))
 softly = jax.jit(soft_nms, static_argnums=(2, 3))
@@ -37,9 +39,7 @@ def kept(boxes, scores, threshold, most, least=-np.inf):
     ("count", "threshold"),
     # Of the same programs, two sizes at three thresholds: two of the six say most, and each takes two seconds.
     [
-        pytest.param(
-            count, threshold, marks=[] if (count, threshold) in ((2000, 0.5), (1000, 0.2)) else pytest.mark.slow
-        )
+        pytest.param(count, threshold, marks=[] if (count, threshold) in QUICK else pytest.mark.slow)
         for count in inputs.NMS_COUNTS
         for threshold in inputs.NMS_THRESHOLDS
     ],

@@ -1,22 +1,26 @@
-"""RetinaNet and FCOS: torchvision's outputs, detections and losses, its names, and inputs that are odd."""
+"""RetinaNet, FCOS and SSD: torchvision's outputs, detections and losses, its names, and inputs that are odd."""
 
 import functools
+import importlib
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax.traverse_util import unflatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
+import zoo
 from tests.convnets.goldens import numbers
 from tests.detection.goldens import single_stage as given
-from zoo.catalog.single_stage import FCOSES, RETINANETS
+from zoo.catalog.entry import Ref
+from zoo.catalog.single_stage import ENTRIES
 from zoo.convnets.resnet import ResNet
 from zoo.detection.contract import Truth
 from zoo.detection.fcos import FCOS
 from zoo.detection.retinanet import RetinaNet
 from zoo.detection.single_stage import Choice
+from zoo.detection.ssd import SSD, SSDVGG
 from zoo.weights import single_stage as weights
 from zoo.weights.rules import to_ours, to_theirs
 
@@ -30,6 +34,9 @@ def model_of(name):
     """The twin of the golden file's network."""
     backbone = ResNet(num_classes=0, stage_sizes=(1, 1, 1, 1), bottleneck=False)
     options = {"num_classes": given.CLASSES, "width": given.WIDTH}
+    if name == "ssd":
+        body = SSDVGG(counts=(1,) * 5, widths=given.SSD_WIDTHS)
+        return SSD(body, num_classes=given.CLASSES, choice=Choice(0.01, 0.45, given.MOST, 400))
     if name == "fcos":
         return FCOS(backbone, choice=Choice(0.2, 0.6, given.MOST, 1000), **options)
     if name == "retinanet_v2":
@@ -38,7 +45,7 @@ def model_of(name):
 
 
 def family_of(model):
-    return weights.fcos(model) if isinstance(model, FCOS) else weights.retinanet(model)
+    return {FCOS: weights.fcos, RetinaNet: weights.retinanet, SSD: weights.ssd}[type(model)](model)
 
 
 @functools.cache
@@ -77,25 +84,32 @@ def programs_of(name):
     return program
 
 
+def truth_of(name):
+    boxes, labels, valid = given.truth()
+    return Truth(boxes * np.float32(given.SSD_TRUTH_SCALE if name == "ssd" else 1), labels, valid)
+
+
 @functools.cache
 def ours(name):
     """Of the golden file's images, with other values outside them."""
+    if name == "ssd":
+        return jax.device_get(programs_of(name)(variables_of(name), given.ssd_images(), truth_of(name), None))
     images = given.images()
     images[0, given.SIZES[0, 0] :], images[1, :, given.SIZES[1, 1] :] = 7, -7
-    return jax.device_get(
-        programs_of(name)(variables_of(name), images, Truth(*given.truth()), given.SIZES.astype(np.float32))
-    )
+    return jax.device_get(programs_of(name)(variables_of(name), images, truth_of(name), given.SIZES.astype(np.float32)))
 
 
 slow = pytest.mark.slow  # twelve seconds to compile; RetinaNet without normalisation has all that they share
 of_every_model = pytest.mark.parametrize(
-    "name", ["retinanet", pytest.param("retinanet_v2", marks=slow), pytest.param("fcos", marks=slow)]
+    "name", ["retinanet", *(pytest.param(name, marks=slow) for name in ("retinanet_v2", "fcos", "ssd"))]
 )
 
 
-@pytest.mark.parametrize("name", given.MODELS)
+@pytest.mark.parametrize("name", [*given.MODELS, "ssd"])
 def test_names_are_torchvisions_and_shapes_fit(name):
-    expected = jax.eval_shape(model_of(name).init, jax.random.key(0), given.images())
+    expected = jax.eval_shape(
+        model_of(name).init, jax.random.key(0), given.ssd_images() if name == "ssd" else given.images()
+    )
     assert jax.tree.map(np.shape, variables_of(name)) == jax.tree.map(np.shape, expected)
 
 
@@ -129,32 +143,14 @@ def test_losses_are_torchvisions_and_every_parameter_has_a_gradient(name):
 @of_every_model
 def test_images_without_objects_and_odd_boxes_have_losses_and_gradients_that_are_numbers(name):
     boxes, labels, valid = given.truth()
+    images, sizes = (given.ssd_images(), None) if name == "ssd" else (given.images(), given.SIZES.astype(np.float32))
     odd = boxes.copy()
     odd[0] = [[5, 5, 6, 6], [-50, -50, -20, -20], [-9, -9, 900, 900], [40, 40, 40, 40]]
-    sizes = given.SIZES.astype(np.float32)
     for truth in (Truth(boxes, labels, np.zeros_like(valid)), Truth(odd, labels, valid)):
-        _, _, terms, gradients = programs_of(name)(variables_of(name), given.images(), truth, sizes)
+        _, _, terms, gradients = programs_of(name)(variables_of(name), images, truth, sizes)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((terms, gradients)))
-    no_term_of_boxes = programs_of(name)(variables_of(name), given.images(), Truth(boxes, labels, 0 * valid > 0), sizes)
-    assert float(no_term_of_boxes[2]["boxes"].total) == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "count"),
-    [
-        # torchvision's number leaves out the 53 120 scales and shifts of the frozen batch normalisations.
-        ("retinanet_resnet50_fpn", 34_014_999 + 53_120),
-        ("retinanet_resnet50_fpn_v2", 38_198_935),
-        ("fcos_resnet50_fpn", 32_269_600 + 53_120),
-    ],
-)
-def test_parameters_are_as_many_as_torchvisions(name, count):
-    options = {**RETINANETS, **FCOSES}[name]
-    options = options | {"backbone": ResNet(num_classes=0)}
-    model = (FCOS if name.startswith("fcos") else RetinaNet)(**options)
-    shape = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-    found = jax.eval_shape(model.init, jax.random.key(0), shape)["params"]
-    assert sum(leaf.size for leaf in jax.tree.leaves(found)) == count
+    terms = programs_of(name)(variables_of(name), images, Truth(boxes, labels, np.zeros_like(valid)), sizes)[2]
+    assert float(terms["boxes"].total) == 0
 
 
 def test_wrong_options_are_refused():
@@ -166,3 +162,36 @@ def test_wrong_options_are_refused():
     model = model.copy(box_loss="l2")
     with pytest.raises(ValueError, match="expected a box_loss of l1 or giou, got 'l2'"):
         jax.eval_shape(lambda key, x: model.init(key, x, truth, method="losses"), jax.random.key(0), shape)
+
+
+COUNTS = {
+    # torchvision's numbers of two leave out the 53 120 scales and shifts of the frozen batch normalisations.
+    "retinanet_resnet50_fpn": 34_014_999 + 53_120,
+    "retinanet_resnet50_fpn_v2": 38_198_935,
+    "fcos_resnet50_fpn": 32_269_600 + 53_120,
+    "ssd300_vgg16": 35_641_826,
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_rows_of_the_catalog_make_models_of_as_many_parameters_as_torchvisions_and_heads_that_exist(entry):
+    model = made(entry)
+    shape = jax.ShapeDtypeStruct((1, *entry.input_shape), jnp.float32)
+    params = flatten_dict(jax.eval_shape(model.init, jax.random.key(0), shape)["params"], sep="/")
+    found = jax.eval_shape(lambda key, x: model.init_with_output(key, x)[0], jax.random.key(0), shape)
+    assert COUNTS.get(entry.name) in (None, sum(leaf.size for leaf in params.values()))
+    assert found.boxes.shape == (1, model.choice.most, 4)
+    for head in entry.heads:
+        assert params[f"{head}/bias"].shape[0] % model.num_classes == 0
+    family = family_of(model)
+    assert not to_theirs(family, {f"params/{path}": np.empty(leaf.shape) for path, leaf in params.items()})[1]
+
+
+def made(entry):
+    """As `zoo.create` makes it."""
+    package, _, name = entry.builder.partition(":")
+    options = {
+        key: zoo.create(value.name, **value.options) if isinstance(value, Ref) else value
+        for key, value in entry.options.items()
+    }
+    return getattr(importlib.import_module(package), name)(**options)

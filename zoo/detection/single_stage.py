@@ -88,16 +88,22 @@ def detections(
     def of_image(scores: Sequence[Array], differences: Sequence[Array], size: Array) -> Detections:
         levels = [_best_of_level(*level, decode, choice) for level in zip(scores, differences, references, strict=True)]
         boxes, values, labels = (jnp.concatenate(each) for each in zip(*levels, strict=True))
-        boxes = clipped(boxes, size[0], size[1])
-        kept, valid = batched_nms(boxes, values, labels, choice.overlap, choice.most, values > choice.least_score)
-        return Detections(
-            jnp.where(valid[:, None], boxes[kept], 0),
-            jnp.where(valid, values[kept], 0),
-            jnp.where(valid, labels[kept], 0),
-            valid,
-        )
+        return chosen(clipped(boxes, size[0], size[1]), values, labels, choice)
 
     return jax.vmap(of_image)(tuple(scores), tuple(differences), sizes)
+
+
+def chosen(
+    boxes: Float[Array, "n 4"], scores: Float[Array, "n"], labels: Int[Array, "n"], choice: Choice
+) -> Detections:
+    """The best boxes of one image, of which no two of one class overlap too much; without the batch axis."""
+    kept, valid = batched_nms(boxes, scores, labels, choice.overlap, choice.most, scores > choice.least_score)
+    return Detections(
+        jnp.where(valid[:, None], boxes[kept], 0),
+        jnp.where(valid, scores[kept], 0),
+        jnp.where(valid, labels[kept], 0),
+        valid,
+    )
 
 
 def _best_of_level(

@@ -1,4 +1,4 @@
-"""Names of RetinaNet's and FCOS's weights in torchvision. Rows L55, L60."""
+"""Names of RetinaNet's, FCOS's and SSD's weights in torchvision. Rows L55, L60."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,7 @@ import flax.linen as nn
 
 from zoo.detection.fcos import FCOS
 from zoo.detection.retinanet import RetinaNet
+from zoo.detection.ssd import SSD, SSDVGG
 from zoo.weights.resnet import RESNET
 from zoo.weights.rules import Family, Rule, convolution, join, layer_norm
 
@@ -21,6 +22,30 @@ def fcos(model: FCOS) -> Family:
     """The rules of one FCOS above a residual network."""
     lasts = {"cls_logits": "logits", "bbox_reg": "distances", "bbox_ctrness": "centerness"}
     return Family(join(_body(), _pyramid(), _towers(model), _lasts(lasts)))
+
+
+def ssd(model: SSD) -> Family:
+    """The rules of one SSD above its VGG, where layers are counted through two parts of the network."""
+    rules: list[Rule] = [Rule("backbone.scale_weight", "params/backbone/scale")]
+    body: SSDVGG = model.backbone
+    index = 0
+    for stage, count in enumerate(body.counts, start=1):
+        if stage == len(body.counts):  # in the part of what is extra, behind a pooling
+            index = 1
+        for number in range(1, count + 1):
+            part = "extra.0" if stage == len(body.counts) else "features"
+            rules += convolution(f"backbone.{part}.{index}", f"backbone/stage{stage}/conv{number}")
+            index += 2  # with the ReLU
+        index += 1  # the pooling
+    dense = f"backbone.extra.0.{2 * body.counts[-1] + 1}"
+    rules += convolution(f"{dense}.1", "backbone/fc6") + convolution(f"{dense}.3", "backbone/fc7")
+    for pair in range(len(body.extra)):
+        for number in range(2):
+            ours = f"backbone/conv{pair + 8}_{number + 1}"
+            rules += convolution(f"backbone.extra.{pair + 1}.{2 * number}", ours)
+    rules += convolution("head.classification_head.module_list.{level}", "head/logits{level+1}")
+    rules += convolution("head.regression_head.module_list.{level}", "head/differences{level+1}")
+    return Family(tuple(rules))
 
 
 def inside(rules: Iterable[Rule], theirs: str, ours: str) -> tuple[Rule, ...]:

@@ -1,4 +1,4 @@
-"""Writes `<model>.npz` beside it: torchvision's RetinaNet and FCOS above a small residual network.
+"""Writes `<model>.npz` beside it: torchvision's RetinaNet and FCOS above a small residual network, and a narrow SSD.
 
     pip install torch==2.13.0 torchvision==0.28.0 numpy
     python -m tests.detection.goldens.write_single_stage
@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from torch import nn
 from torchvision.models.detection import FCOS, RetinaNet
+from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.fcos import FCOSHead
 from torchvision.models.detection.retinanet import RetinaNetHead
+from torchvision.models.detection.ssd import SSD, SSDFeatureExtractorVGG
 from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.vgg import make_layers
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from torchvision.ops.misc import FrozenBatchNorm2d
 
@@ -44,8 +47,20 @@ def network(name: str) -> nn.Module:
     return RetinaNet(backbone, given.CLASSES, head=head, **options)
 
 
+def ssd() -> nn.Module:
+    layers: list = []
+    for width in given.SSD_WIDTHS:
+        layers += [width, "M"]
+    backbone = SSDFeatureExtractorVGG(make_layers(layers), highres=False)
+    ratios = [[2], [2, 3], [2, 3], [2, 3], [2], [2]]
+    scales, steps = [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05], [8, 16, 32, 64, 100, 300]
+    boxes = DefaultBoxGenerator(ratios, scales=scales, steps=steps)
+    plain = {"image_mean": [0.0] * 3, "image_std": [1.0] * 3}
+    return SSD(backbone, boxes, (given.SSD_SIZE,) * 2, given.CLASSES, detections_per_img=given.MOST, **plain)
+
+
 def golden(name: str) -> dict[str, np.ndarray]:
-    model = network(name)
+    model = ssd() if name == "ssd" else network(name)
     state = model.state_dict()
     shapes = {key: tuple(array.shape) for key, array in state.items()}
     drawn = {key: torch.from_numpy(given.weight(name, key, shape)) for key, shape in shapes.items()}
@@ -54,6 +69,10 @@ def golden(name: str) -> dict[str, np.ndarray]:
         torch.from_numpy(image[:height, :width].copy()).permute(2, 0, 1)
         for image, (height, width) in zip(given.images(), given.SIZES, strict=True)
     ]
+    scale = 1.0
+    if name == "ssd":
+        images = list(torch.from_numpy(given.ssd_images()).permute(0, 3, 1, 2))
+        scale = given.SSD_TRUTH_SCALE
     found: dict[str, np.ndarray] = {}
 
     def keep(module: nn.Module, inputs: tuple, outputs: dict[str, torch.Tensor]) -> None:
@@ -67,7 +86,7 @@ def golden(name: str) -> dict[str, np.ndarray]:
         found[key] = np.concatenate([each[key].numpy() for each in detected])
     found["counts"] = np.array([len(each["scores"]) for each in detected])
     targets = [
-        {"boxes": torch.from_numpy(boxes[valid]), "labels": torch.from_numpy(labels[valid].astype(np.int64))}
+        {"boxes": torch.from_numpy(scale * boxes[valid]), "labels": torch.from_numpy(labels[valid].astype(np.int64))}
         for boxes, labels, valid in zip(*given.truth(), strict=True)
     ]
     losses = model.train()(images, targets)
@@ -78,5 +97,5 @@ def golden(name: str) -> dict[str, np.ndarray]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for each in given.MODELS:
+    for each in (*given.MODELS, "ssd"):
         np.savez_compressed(Path(__file__).with_name(f"{each}.npz"), **golden(each))
