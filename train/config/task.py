@@ -43,7 +43,6 @@ KINDS = {
     "class_means": _kind("angles", "ClassMeans", "class_means"),
     "segmentation": _kind("segmentation", "Segmentation", "segmentation"),
     "detection": _kind("detection", "Detection", "detection"),
-    "digit_boxes": _kind("digit_boxes", "DigitBoxes", "digit_boxes"),
 }
 """Every task. A chapter adds a row, a file of settings and a folder of `train.tasks`, and changes nothing else."""
 

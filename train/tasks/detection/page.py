@@ -16,8 +16,8 @@ from train.report.theme import LIGHT, Theme, heading, labels, legend, new_figure
 from train.report.words import grouped, percent
 from train.tasks.colours import ON_IMAGES, class_colour
 from train.tasks.detection.drawing import LARGEST, Shown, grid, objects_of, reduced
+from train.tasks.detection.precision import MATCHED, AveragePrecision, matches
 from train.tasks.detection.run_lengths import run_lengths
-from train.tasks.digit_boxes.judge import MATCHED, AveragePrecision, matches
 from train.tasks.protocol import HostBatch, HostPrediction
 from zoo.detection.boxes import area, iou
 

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tests.train.tasks.boxes_of_digits import BATCH, BOXES, COUNT, MOST, NAMES, TRUTH
+from tests.train.tasks.detection.some_boxes import BATCH, BOXES, COUNT, MOST, NAMES, TRUTH
 from train.report import Run
 from train.tasks.detection.drawing import covered
 from train.tasks.detection.page import DetectionPage

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from tests.train.tasks.boxes_of_digits import BATCH, BOXES, COUNT, MOST, NAMES, SIDE, SPEC, VALID
 from tests.train.tasks.detection.cells import MASK, CellDetector
+from tests.train.tasks.detection.some_boxes import BATCH, BOXES, COUNT, MOST, NAMES, SIDE, SPEC, VALID
 from train.config import RecipeError
 from train.config.tasks.detection import Detection as Settings
 from train.data.fields import Facts, Field, Kind

@@ -23,7 +23,7 @@ class AveragePrecision:
     """Matches predictions with objects, image by image; of a prediction it keeps score, class and whether it is right.
 
     A prediction is right where it overlaps with an object of its class that no better prediction found. Expects
-    predictions in order of their scores, as `DigitBoxes.decode` gives them.
+    predictions in order of their scores, as `Detection.predict` gives them.
 
     It grows with the predictions that are valid, by 6 bytes each (of up to 256 classes), and not with the images'
     size: the precision at a recall needs the order of all scores.
