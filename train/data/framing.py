@@ -38,6 +38,15 @@ class Framing(abc.ABC):
     tells_size: bool = False
     """Whether examples say how large their image is (`SIZE`) and was (`ORIGINAL_SIZE`)."""
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of what comes out; where there are several, of the first."""
+        return self.side, self.side
+
+    def bucket(self, width: int, height: int) -> int | None:
+        """Which of several sizes an image of this size gets; None where there is one."""
+        return None
+
     @abc.abstractmethod
     def still(self, width: int, height: int) -> Steps:
         """What evaluation does to an image of this size."""
@@ -100,10 +109,29 @@ class Canvas(Framing):
         return (size, Crop(0, 0, self.side, self.side))
 
 
+class TwoCanvases(Canvas):
+    """As a canvas, but `side` x `shorter` pixels: wide for images that are, and for square ones, else tall."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the wide one."""
+        return self.shorter, self.side
+
+    def bucket(self, width: int, height: int) -> int:
+        """0 for wide, 1 for tall."""
+        return int(height > width)
+
+    def still(self, width: int, height: int) -> Steps:
+        """Resized as on the square, and padded on the right and at the bottom."""
+        size, _ = super().still(width, height)
+        right, bottom = self.shape if self.bucket(width, height) else self.shape[::-1]
+        return (size, Crop(0, 0, right, bottom))
+
+
 def framing_of(config: Data, split: Literal["train", "test"]) -> Framing | None:
     """How a recipe frames the images of a split; None where they have one size as they are."""
     if config.canvas:
-        return Canvas(config.canvas, config.shorter)
+        return (TwoCanvases if config.two_canvases and split == "train" else Canvas)(config.canvas, config.shorter)
     if not config.crop:
         return None
     if split == "train":
@@ -165,7 +193,7 @@ class Framed(Wrapped):
         shown = [name for name, field in source.spec.items() if size_of(field)]
         if not shown:
             raise RecipeError(f"{framing.section}: expected a field of pixels, found {', '.join(source.spec)}")
-        spec = {name: _square(field, framing.side) for name, field in source.spec.items()}
+        spec = {name: _framed(field, *framing.shape) for name, field in source.spec.items()}
         if framing.tells_size:
             spec |= dict.fromkeys((SIZE, ORIGINAL_SIZE), Field(Kind.PLAIN, (2,), "int32"))
         super().__init__(source, spec)
@@ -173,6 +201,7 @@ class Framed(Wrapped):
         self._framing, self._shown = framing, shown
         self._groups = aligned(source.spec)
         self._numbered = {name for group in self._groups for name in group}
+        self._buckets = self._in_buckets()
 
     def change(self, example: Example, row: int) -> Example:
         """The example as evaluation sees it."""
@@ -183,6 +212,20 @@ class Framed(Wrapped):
         """Some examples, each framed as seed, epoch and row decide."""
         found = zip(self.source.variants(rows, seed, epoch), (int(row) for row in rows), strict=True)
         return [self._vary(example, row, generator(seed, epoch, row, _WINDOWS)) for example, row in found]
+
+    @property
+    def buckets(self) -> Int[np.ndarray, "rows"] | None:
+        """See `Source`."""
+        return self._buckets
+
+    def _in_buckets(self) -> Int[np.ndarray, "rows"] | None:
+        if self._framing.bucket(1, 1) is None:
+            return None
+        if (sizes := self.source.sizes) is None:
+            raise RecipeError(
+                f"data.two_canvases: expected a source that knows the sizes of its images, got {self.name}"
+            )
+        return np.array([self._framing.bucket(int(width), int(height)) for height, width in sizes], np.int8)
 
     def reading(self, names: Sequence[str]) -> Source:
         """The same for who reads these fields alone."""
@@ -231,9 +274,9 @@ def sizes_of(move: Move) -> dict[str, Int[np.ndarray, "2"]]:
     }
 
 
-def _square(field: Field, side: int) -> Field:
+def _framed(field: Field, height: int, width: int) -> Field:
     """What becomes of a field."""
-    field = sized(field, side, side)
+    field = sized(field, height, width)
     if field.kind in PIXELS:
         return field._replace(shape=(*field.shape[:-1], 3))
     return field._replace(dtype="float32") if field.kind == Kind.MAP else field

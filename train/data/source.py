@@ -35,6 +35,16 @@ class Source(abc.ABC):
     varies: bool = False
     """Whether the examples of one row differ from epoch to epoch, see `varied`."""
 
+    @property
+    def sizes(self) -> Int[np.ndarray, "rows 2"] | None:
+        """Height and width of each image, of sources that know them without opening it."""
+        return None
+
+    @property
+    def buckets(self) -> Int[np.ndarray, "rows"] | None:
+        """Where examples have several sizes: which of them each has; a batch is of one."""
+        return None
+
     @abc.abstractmethod
     def __len__(self) -> int:
         """The number of examples."""
@@ -167,6 +177,16 @@ class Wrapped(Source):
         self.facts = source.facts if facts is None else facts
         self.varies = source.varies
 
+    @property
+    def sizes(self) -> Int[np.ndarray, "rows 2"] | None:
+        """Those of the source, unless examples are changed."""
+        return None if self._changes or self.source.sizes is None else self.source.sizes[self._places()]
+
+    @property
+    def buckets(self) -> Int[np.ndarray, "rows"] | None:
+        """Those of the source."""
+        return None if self.source.buckets is None else self.source.buckets[self._places()]
+
     def place(self, rows: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
         """The rows of the source that some rows of this one are."""
         return rows
@@ -202,6 +222,9 @@ class Wrapped(Source):
     @property
     def _changes(self) -> bool:
         return type(self).change is not Wrapped.change
+
+    def _places(self) -> Int[np.ndarray, "rows"]:
+        return self.place(np.arange(len(self)))
 
     def _place(self, row: int) -> int:
         return int(self.place(np.asarray(row)))

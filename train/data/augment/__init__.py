@@ -54,8 +54,7 @@ def augment(
     _check_moves(config, spec, facts, mixes)
     normalise = _normaliser(config, spec)
     images = {name: field.kind for name, field in spec.items() if field.kind in PIXELS}
-    sizes = [size for field in spec.values() if (size := size_of(field))]
-    at = At(*sizes[0], facts) if sizes else None
+    shown = {name: field for name, field in spec.items() if size_of(field)}
 
     def recolour(batch: Batch, change: Callable[[Array], Array]) -> Batch:
         """Changes images and clips, frames as channels of one image."""
@@ -67,6 +66,8 @@ def augment(
 
     def apply(key: Key[Array, ""], batch: Batch) -> Batch:
         count = len(next(iter(batch.values())))
+        sizes = [size_of(field._replace(shape=batch[name].shape[1:])) for name, field in shown.items()]
+        at = At(*sizes[0], facts) if sizes else None  # not of the spec: a batch may be wide or tall
         # Each variation has a key of its own, so that switching one on leaves the others' draws alone.
         keys = [jax.random.fold_in(key, number) for number in range(8)]
         # Those that take bytes come first: a quarter of the memory traffic.

@@ -47,7 +47,7 @@ class ObjectSource(Source):
         facts: Facts,
         any_size: bool,
     ) -> None:
-        self.name, self.facts, self.files, self.sizes = name, facts, files, sizes
+        self.name, self.facts, self.files, self._sizes = name, facts, files, sizes
         if not len(files):
             raise DataError(f"{name}: expected images, found none")
         if not any_size and (other := np.flatnonzero(np.any(sizes != sizes[0], axis=1))).size:
@@ -64,6 +64,11 @@ class ObjectSource(Source):
     @abc.abstractmethod
     def objects(self, row: int, name: str) -> Any:
         """A field of the objects of an image."""
+
+    @property
+    def sizes(self) -> Int[np.ndarray, "images 2"]:
+        """Height and width of each image, as the annotations say."""
+        return self._sizes
 
     def __len__(self) -> int:
         return len(self.files)
