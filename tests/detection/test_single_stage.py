@@ -1,4 +1,4 @@
-"""RetinaNet, FCOS and SSD: torchvision's outputs, detections and losses, its names, and inputs that are odd."""
+"""RetinaNet, FCOS, SSD, SSDlite: torchvision's outputs, detections, losses and names, and inputs that are odd."""
 
 import functools
 import importlib
@@ -21,6 +21,7 @@ from zoo.detection.fcos import FCOS
 from zoo.detection.retinanet import RetinaNet
 from zoo.detection.single_stage import Choice
 from zoo.detection.ssd import SSD, SSDVGG
+from zoo.detection.ssdlite import CHOICE, SSDLite, ssdlite320
 from zoo.weights import single_stage as weights
 from zoo.weights.rules import to_ours, to_theirs
 
@@ -34,6 +35,8 @@ def model_of(name):
     """The twin of the golden file's network."""
     backbone = ResNet(num_classes=0, stage_sizes=(1, 1, 1, 1), bottleneck=False)
     options = {"num_classes": given.CLASSES, "width": given.WIDTH}
+    if name == "ssdlite":
+        return ssdlite320(width=given.SSDLITE_WIDTH, num_classes=given.CLASSES, choice=CHOICE._replace(most=given.MOST))
     if name == "ssd":
         body = SSDVGG(counts=(1,) * 5, widths=given.SSD_WIDTHS)
         return SSD(body, num_classes=given.CLASSES, choice=Choice(0.01, 0.45, given.MOST, 400))
@@ -45,7 +48,9 @@ def model_of(name):
 
 
 def family_of(model):
-    return {FCOS: weights.fcos, RetinaNet: weights.retinanet, SSD: weights.ssd}[type(model)](model)
+    return {FCOS: weights.fcos, RetinaNet: weights.retinanet, SSD: weights.ssd, SSDLite: weights.ssdlite}[type(model)](
+        model
+    )
 
 
 @functools.cache
@@ -74,7 +79,7 @@ def programs_of(name):
     @jax.jit
     def program(variables, images, truth, sizes):
         def total(params):
-            terms = model.apply({**variables, "params": params}, images, truth, sizes=sizes, method="losses")
+            terms = model.apply({**variables, "params": params}, images, truth, None, sizes, False, method="losses")
             return sum(term.value() for term in terms.values()), terms
 
         gradients, terms = jax.grad(total, has_aux=True)(variables["params"])
@@ -86,29 +91,35 @@ def programs_of(name):
 
 def truth_of(name):
     boxes, labels, valid = given.truth()
-    return Truth(boxes * np.float32(given.SSD_TRUTH_SCALE if name == "ssd" else 1), labels, valid)
+    return Truth(boxes * np.float32(given.SSD_TRUTH_SCALE if name in given.SSD_SIZES else 1), labels, valid)
+
+
+def images_of(name):
+    """And their sizes."""
+    if name in given.SSD_SIZES:
+        return given.ssd_images(name), None
+    return given.images(), given.SIZES.astype(np.float32)
 
 
 @functools.cache
 def ours(name):
     """Of the golden file's images, with other values outside them."""
-    if name == "ssd":
-        return jax.device_get(programs_of(name)(variables_of(name), given.ssd_images(), truth_of(name), None))
-    images = given.images()
-    images[0, given.SIZES[0, 0] :], images[1, :, given.SIZES[1, 1] :] = 7, -7
-    return jax.device_get(programs_of(name)(variables_of(name), images, truth_of(name), given.SIZES.astype(np.float32)))
+    images, sizes = images_of(name)
+    if sizes is not None:
+        images[0, given.SIZES[0, 0] :], images[1, :, given.SIZES[1, 1] :] = 7, -7
+    return jax.device_get(programs_of(name)(variables_of(name), images, truth_of(name), sizes))
 
 
 slow = pytest.mark.slow  # twelve seconds to compile; RetinaNet without normalisation has all that they share
 of_every_model = pytest.mark.parametrize(
-    "name", ["retinanet", *(pytest.param(name, marks=slow) for name in ("retinanet_v2", "fcos", "ssd"))]
+    "name", ["retinanet", *(pytest.param(name, marks=slow) for name in ("retinanet_v2", "fcos", *given.SSD_SIZES))]
 )
 
 
-@pytest.mark.parametrize("name", [*given.MODELS, "ssd"])
+@pytest.mark.parametrize("name", [*given.MODELS, *given.SSD_SIZES])
 def test_names_are_torchvisions_and_shapes_fit(name):
     expected = jax.eval_shape(
-        model_of(name).init, jax.random.key(0), given.ssd_images() if name == "ssd" else given.images()
+        model_of(name).init, jax.random.key(0), given.ssd_images(name) if name in given.SSD_SIZES else given.images()
     )
     assert jax.tree.map(np.shape, variables_of(name)) == jax.tree.map(np.shape, expected)
 
@@ -143,7 +154,7 @@ def test_losses_are_torchvisions_and_every_parameter_has_a_gradient(name):
 @of_every_model
 def test_images_without_objects_and_odd_boxes_have_losses_and_gradients_that_are_numbers(name):
     boxes, labels, valid = given.truth()
-    images, sizes = (given.ssd_images(), None) if name == "ssd" else (given.images(), given.SIZES.astype(np.float32))
+    images, sizes = images_of(name)
     odd = boxes.copy()
     odd[0] = [[5, 5, 6, 6], [-50, -50, -20, -20], [-9, -9, 900, 900], [40, 40, 40, 40]]
     for truth in (Truth(boxes, labels, np.zeros_like(valid)), Truth(odd, labels, valid)):
@@ -170,6 +181,7 @@ COUNTS = {
     "retinanet_resnet50_fpn_v2": 38_198_935,
     "fcos_resnet50_fpn": 32_269_600 + 53_120,
     "ssd300_vgg16": 35_641_826,
+    "ssdlite320_mobilenet_v3_large": 3_440_060,
 }
 
 

@@ -109,7 +109,7 @@ class SSD(Network):
         check_images(images, "SSD")
         sizes = sizes_of(images, sizes)
         named = maps_of(self.backbone, within(images, sizes), train, self.maps)
-        logits, differences = self.head(list(named.values()))
+        logits, differences = self.head(list(named.values()), train)
         references = self.boxes.of_maps([x.shape[1:3] for x in named.values()], images.shape[1:3])
         return named, logits, differences, jnp.asarray(np.concatenate(references)), sizes
 
@@ -163,16 +163,21 @@ class SSDHead(Network):
     num_classes: int
 
     @nn.compact
-    def __call__(self, maps: Sequence[Array]) -> tuple[Float[Array, "batch n classes"], Float[Array, "batch n 4"]]:
+    def __call__(
+        self, maps: Sequence[Array], train: bool = False
+    ) -> tuple[Float[Array, "batch n classes"], Float[Array, "batch n 4"]]:
         """Logits and differences of all default boxes of all maps (batch, height, width, channels)."""
-        conv = self.conv_maker(kernel_init=xavier)
 
         def outputs(values: int, name: str) -> Array:
             pairs = enumerate(zip(maps, self.per_place, strict=True), start=1)
-            convs = [conv(count * values, (3, 3), padding=1, name=f"{name}{i}")(x) for i, (x, count) in pairs]
-            return jnp.concatenate([per_anchor(x, values) for x in convs], axis=1)
+            said = [self.predicted(x, count * values, f"{name}{i}", train) for i, (x, count) in pairs]
+            return jnp.concatenate([per_anchor(x, values) for x in said], axis=1)
 
         return outputs(self.num_classes, "logits"), outputs(4, "differences")
+
+    def predicted(self, x: Array, channels: int, name: str, train: bool) -> Float[Array, "batch h w channels"]:
+        """Of one map, as many values in each place."""
+        return self.conv_maker(kernel_init=xavier)(channels, (3, 3), padding=1, name=name)(x)
 
 
 class SSDVGG(Network):

@@ -1,12 +1,15 @@
-"""Names of RetinaNet's, FCOS's and SSD's weights in torchvision. Rows L55, L60."""
+"""Names of RetinaNet's, FCOS's, SSD's and SSDlite's weights in torchvision. Rows L55, L60."""
 
 from collections.abc import Iterable
 
 import flax.linen as nn
 
+from zoo.convnets.inverted_residual import parts
 from zoo.detection.fcos import FCOS
 from zoo.detection.retinanet import RetinaNet
 from zoo.detection.ssd import SSD, SSDVGG
+from zoo.detection.ssdlite import SSDLite, SSDLiteMobileNet
+from zoo.weights.blocks import conv_norm, squeeze_excite
 from zoo.weights.resnet import RESNET
 from zoo.weights.rules import Family, Rule, convolution, join, layer_norm
 
@@ -45,6 +48,35 @@ def ssd(model: SSD) -> Family:
             rules += convolution(f"backbone.extra.{pair + 1}.{2 * number}", ours)
     rules += convolution("head.classification_head.module_list.{level}", "head/logits{level+1}")
     rules += convolution("head.regression_head.module_list.{level}", "head/differences{level+1}")
+    return Family(tuple(rules))
+
+
+def ssdlite(model: SSDLite) -> Family:
+    """The rules of one SSDlite above its MobileNetV3, which is cut in two inside the first block of the last stage."""
+    rules: list[Rule] = []
+    body: SSDLiteMobileNet = model.backbone
+    plan = body.plan()
+    rules += conv_norm("backbone.features.0.0", "backbone/stem")
+    index, channels, cut = 1, plan.stem, 0
+    for stage, blocks in enumerate(plan.stages, start=1):
+        for number, block in enumerate(blocks, start=1):
+            ours, names = f"backbone/stage{stage}/block{number}", parts(block, channels)
+            opens = (stage, number) == (len(plan.stages), 1)
+            cut = index if opens else cut
+            begin = f"backbone.features.1.{index - cut}" if cut else f"backbone.features.0.{index}"
+            for i, part in enumerate(names):
+                theirs = f"{begin}.block.{i}"
+                if opens:
+                    theirs = f"backbone.features.0.{index}" if part == "expand" else f"{begin}.{i}"
+                rules += (squeeze_excite if part == "se" else conv_norm)(theirs, f"{ours}/{part}")
+            index, channels = index + 1, block.features
+    rules += conv_norm(f"backbone.features.1.{index - cut}", "backbone/final")
+    for i, part in enumerate(("reduce", "depthwise", "expand")):
+        rules += conv_norm(f"backbone.extra.{{block}}.{i}", f"backbone/extra{{block+1}}/{part}")
+    for head, ours in (("classification", "logits"), ("regression", "differences")):
+        begin = f"head.{head}_head.module_list.{{level}}"
+        rules += conv_norm(f"{begin}.0", f"head/{ours}{{level+1}}_depthwise")
+        rules += convolution(f"{begin}.1", f"head/{ours}{{level+1}}")
     return Family(tuple(rules))
 
 

@@ -15,8 +15,8 @@ MODELS = {"retinanet": 0.03, "retinanet_v2": 0.4, "fcos": 0.4}
 def weight(model: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """As for classifiers; with sides that are positive and a background that is never detected."""
     values = numbers.weight(name, shape)
-    if model == "ssd":
-        if name.startswith("head.") and name.endswith("weight"):
+    if model in SSD_SIZES:
+        if name.startswith("head.") and len(shape) == 4 and shape[1] > 1:
             values = values * 0.2
         return (values + 20 if name.endswith("scale_weight") else values).astype(np.float32)
     if any(part in name for part in ("cls_logits.", "bbox_reg.", "bbox_ctrness.")):
@@ -39,13 +39,15 @@ def images() -> np.ndarray:
     return drawn
 
 
-SSD_SIZE, SSD_WIDTHS, SSD_TRUTH_SCALE = 300, (8, 16, 32, 512, 512), 2.5
-"""Pixels a side, channels of the five stages, of one convolution each; and by what objects are larger."""
+SSD_SIZES = {"ssd": 300, "ssdlite": 320}
+"""Pixels a side of the images of SSD and SSDlite."""
+SSD_WIDTHS, SSDLITE_WIDTH, SSD_TRUTH_SCALE = (8, 16, 32, 512, 512), 0.25, 2.5
+"""Channels of VGG's five stages, of one convolution each; the MobileNetV3's factor; and by what objects are larger."""
 
 
-def ssd_images() -> np.ndarray:
+def ssd_images(name: str) -> np.ndarray:
     """(batch, height, width, channels), normalised, all real."""
-    return numbers.images(2, SSD_SIZE).transpose(0, 2, 3, 1).copy()
+    return numbers.images(2, SSD_SIZES[name]).transpose(0, 2, 3, 1).copy()
 
 
 def truth() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
