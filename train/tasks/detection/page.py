@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from train.data.sources.objects import IGNORED
 from train.report import Results, Run, blocks
 from train.report.blocks import section
 from train.report.curves import series
@@ -16,10 +15,9 @@ from train.report.theme import LIGHT, Theme, heading, labels, legend, new_figure
 from train.report.words import grouped, percent
 from train.tasks.colours import ON_IMAGES, class_colour
 from train.tasks.detection.drawing import LARGEST, Shown, grid, objects_of, reduced
-from train.tasks.detection.precision import MATCHED, AveragePrecision, matches
+from train.tasks.detection.precision import MATCHED, AveragePrecision, matches, without_ignored
 from train.tasks.detection.run_lengths import run_lengths
 from train.tasks.protocol import HostBatch, HostPrediction
-from zoo.detection.boxes import area, iou
 
 SURE = 0.5
 """The score from which on an object is drawn, said and counted; average precision takes in all."""
@@ -53,7 +51,7 @@ class DetectionPage:
         rows = batch["index"]
         if not len(rows):
             return
-        batch, predicted = _without_ignored(batch, predicted)
+        batch, predicted = without_ignored(batch, predicted)
         sure = predicted["valid"] & (predicted["scores"] >= SURE)
         match = matches(batch, predicted)
         self.judge.add_matched(batch, predicted, match)
@@ -101,15 +99,17 @@ class DetectionPage:
     def results(self, run: Run) -> Results:
         """See `Page`; where there was no object, it says so."""
         count, missed = int(self.judge.objects.sum()), int(self.missed.sum())
+        measured = self._measured(run)
+        name, share = next(iter(measured.items()), ("AP at IoU 0.5", self.judge.scores()["ap50"]))
         classes, curves = self._classes()
         worst, examples = self._examples(self.worst, "Worst examples", "most misses and false objects first")
         best, _ = self._examples(self.best, "Best examples", "fewest misses and false objects, and most objects, first")
         return Results(
-            value=percent(self.judge.scores()["ap50"], 1) if count else "–",
-            label="test AP at IoU 0.5",
+            value=percent(share, 1) if count else "–",
+            label=f"test {name}",
             detail=f"of objects that are surer than {SURE:.0%}: {grouped(self.found)} of {grouped(count)} found, "
             f"{grouped(missed)} missed, {grouped(self.false)} false, in {grouped(self.images)} images",
-            sections=[*self._precision(run), classes, *self._over_the_run(run), worst, best],
+            sections=[*_precision(measured), classes, *self._over_the_run(run), worst, best],
             pictures={"precision_recall.png": curves, **examples},
             notes=[] if count else ["There is no object in the held-out images: no average precision."],
         )
@@ -170,14 +170,10 @@ class DetectionPage:
         caption = f"example {each['row']}\n{', '.join(errors) or 'all found'}"
         return Shown(each["image"], true.scaled(each["scale"]), found.scaled(each["scale"]), caption)
 
-    def _precision(self, run: Run) -> list[str]:
-        """The shares that the last evaluation of the run measured: over IoUs, by size, of masks and keypoints."""
-        rows = []
-        for name, title in self.titles.items():
-            _, values = series(run.records, "eval", name)
-            if len(values) and np.isfinite(values[-1]):
-                rows.append((title, float(values[-1]), percent(values[-1], 1, 1), ""))
-        return [section("Average precision", blocks.bars(rows), text="After the last evaluation.")] if rows else []
+    def _measured(self, run: Run) -> dict[str, float]:
+        """The shares that the last evaluation of the run measured, by title, without those that nobody knows."""
+        last = {title: series(run.records, "eval", name)[1][-1:] for name, title in self.titles.items()}
+        return {title: float(value[0]) for title, value in last.items() if np.isfinite(value).any()}
 
     def _classes(self) -> tuple[str, bytes]:
         rows = [
@@ -234,20 +230,7 @@ class DetectionPage:
         return [section("Boxes over the run", block, text=text)]
 
 
-def _without_ignored(batch: HostBatch, predicted: HostPrediction) -> tuple[HostBatch, HostPrediction]:
-    """Without the objects that are not to be judged, and the predictions that lie in one of them and on no other."""
-    ignored = np.zeros(batch["boxes_valid"].shape, bool)
-    for name in IGNORED:
-        if name in batch:
-            ignored |= batch[name].astype(bool) & batch["boxes_valid"]
-    if not ignored.any():
-        return batch, predicted
-    real, found = batch["boxes_valid"] & ~ignored, predicted["boxes"].astype(np.float64)
-    on_real = np.any((iou(found, batch["boxes"].astype(np.float64)) >= MATCHED) & real[:, None], axis=2)
-    left_top, right_bottom = (part[:, None] for part in np.split(batch["boxes"], 2, axis=-1))
-    left_top = np.maximum(found[:, :, None, :2], left_top)
-    right_bottom = np.minimum(found[:, :, None, 2:], right_bottom)
-    covered = area(np.concatenate([left_top, right_bottom], axis=-1)) >= MATCHED * area(found)[..., None]
-    on_ignored = np.any(covered & ignored[:, None], axis=2)
-    valid = predicted["valid"] & (on_real | ~on_ignored)
-    return {**batch, "boxes_valid": real}, {**predicted, "valid": valid}
+def _precision(measured: Mapping[str, float]) -> list[str]:
+    """Over all overlaps, by size, of masks and keypoints."""
+    rows = [(title, share, percent(share, 1, 1), "") for title, share in measured.items()]
+    return [section("Average precision", blocks.bars(rows), text="After the last evaluation.")] if rows else []

@@ -13,7 +13,7 @@ from train.tasks.detection.page import DetectionPage
 from train.tasks.detection.run_lengths import run_lengths
 from zoo.detection.canvas import pasted
 
-TITLES = {"ap50": "AP at IoU 0.5", "ap_small": "AP of small objects"}
+TITLES = {"ap": "AP", "ap50": "AP at IoU 0.5", "ap_small": "AP of small objects"}
 POINTS = np.concatenate([BOXES.reshape(COUNT, MOST, 2, 2), np.ones((COUNT, MOST, 2, 1))], axis=-1)
 PREDICTED = {**TRUTH, "masks": np.ones((COUNT, MOST, 4, 4)), "keypoints": POINTS}
 
@@ -37,13 +37,14 @@ def test_page_counts_what_is_found_missed_and_false_and_shows_best_and_worst(tmp
     assert shown.worst.rows[0] == 0
     assert shown.best.rows.tolist() == [4, 2, 3, 1, 0]  # all are found in four images, of 3, 2, 1 and no objects
     seen = [(step, {name: value[:2] for name, value in TRUTH.items()}) for step in (10, 20)]
-    records = [{"kind": "eval", "step": 20, "ap50": 0.75, "ap_small": float("nan"), "loss": 1.0}]
+    records = [{"kind": "eval", "step": 20, "ap": 0.25, "ap50": 0.75, "ap_small": float("nan"), "loss": 1.0}]
     followed = {name: value[:2] for name, value in BATCH.items()}
     results = shown.results(Run(tmp_path, seen=seen, followed=followed, records=records))
     html = "".join(results.sections)
     for words in ("Average precision", "Classes", "Boxes over the run", "Worst examples", "Best examples"):
         assert f"<h2>{words}</h2>" in html
     assert "75.0" in html
+    assert (results.value[:4], results.label) == ("25.0", "test AP")
     assert TITLES["ap_small"] not in html  # there was none
     assert "8 of 10 found, 2 missed, 1 false" in results.detail
     assert set(results.pictures) == {"precision_recall.png", "predictions.png"}
