@@ -12,7 +12,7 @@ Measured on the 250 test scenes with seed 0 and 2 cores of a CPU that others use
 | scenes_detection | AP 66.1 %, AP at IoU 0.5 90.3 %, at 0.75 80.3 % | 608 |
 
 What it gets wrong are mostly classes: half-covered digits, and two boxes of two classes about one digit. Its training
-scenes it knows better (class loss 0.33 beside 0.51).
+scenes it knows better (class loss 0.34 beside 0.51).
 """
 
 import dataclasses
