@@ -13,6 +13,8 @@ from zoo.detection.nms import _below, _by_best, _of_all, _row_by_row, _until_set
 
 GOLDEN = np.load(Path(__file__).parent / "goldens" / "operations.npz")
 
+QUICK = ((2000, 0.5), (1000, 0.2))
+
 suppressed = jax.jit(nms, static_argnums=(2, 3))
 suppressed_apart = jax.jit(batched_nms, static_argnums=(3, 4))
 softly = jax.jit(soft_nms, static_argnums=(2, 3))
@@ -33,9 +35,16 @@ def kept(boxes, scores, threshold, most, least=-np.inf):
     return numbers[real].tolist()
 
 
-@pytest.mark.parametrize("threshold", inputs.NMS_THRESHOLDS)
-@pytest.mark.parametrize("count", inputs.NMS_COUNTS)
-def test_boxes_that_stay_are_torchvisions(threshold, count):
+@pytest.mark.parametrize(
+    ("count", "threshold"),
+    # Of the same programs, two sizes at three thresholds: two of the six say most, and each takes two seconds.
+    [
+        pytest.param(count, threshold, marks=[] if (count, threshold) in QUICK else pytest.mark.slow)
+        for count in inputs.NMS_COUNTS
+        for threshold in inputs.NMS_THRESHOLDS
+    ],
+)
+def test_boxes_that_stay_are_torchvisions(count, threshold):
     drawn = [inputs.crowd(seed, count) for seed in inputs.NMS_SEEDS]
     for name in ("nms", "batched_nms"):
         rows = GOLDEN[f"{name}/{threshold}"][inputs.NMS_COUNTS.index(count) :: len(inputs.NMS_COUNTS)]

@@ -120,6 +120,16 @@ class Detection(OneForward):
         return tuple(jnp.where(self._real(batch), part, 0) for part in (box, label, mask))
 
 
+class Terms(Detection):
+    """The same with a loss of two terms: boxes and masks for each box, classes for each image that has a box."""
+
+    def objective(self, outputs, batch):
+        box, label, mask = map(jnp.sum, self._losses(outputs, batch))
+        real = self._real(batch)
+        weights = jnp.sum(real, dtype=jnp.float32), jnp.sum(jnp.any(real, axis=1), dtype=jnp.float32)
+        return Ratio(jnp.stack([box + mask, label]), jnp.stack(weights))
+
+
 def detection_batch(size=16, seed=0):
     """Images with up to three objects each."""
     random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Whole runs of the two tasks on scenes: they train, resume bit by bit, report, and draw what they predict."""
+"""Whole runs of segmentation on scenes: they train, resume bit by bit, report, and draw what they predict."""
 
 import dataclasses
 import functools
@@ -15,21 +15,17 @@ from PIL import Image
 import zoo.catalog
 from tests.train import harness
 from train.config import Augment, Data, Model, Optimizer, Recipe, RecipeError, Schedule
-from train.config.tasks.digit_boxes import DigitBoxes
 from train.config.tasks.segmentation import Segmentation
 from train.engine import finish
 from train.engine.assemble import assemble
 from train.report import theme
 from train.store.workdir import Workdir
-from train.tasks.digit_boxes.judge import AP50
 from train.tasks.segmentation.task import MEAN_IOU
 from train.use.predict import predict_images
 from zoo.names import UnknownNameError
 from zoo.nn import BatchNorm, Conv
 
 scenes = importlib.import_module("train.data.sources.scenes")  # beside a function of that name
-TASKS = {"segmentation": Segmentation(), "digit_boxes": DigitBoxes()}
-METRICS = {"segmentation": MEAN_IOU, "digit_boxes": AP50}
 WRITE_REPORT = finish.write_report
 
 
@@ -63,14 +59,14 @@ def small(engine):
         yield
 
 
-def recipe(kind, **changes):
+def recipe(**changes):
     """Shifted and mirrored scenes, a batch that the test split does not fill, for two epochs."""
     base = Recipe(
         name="scenes",
         model=Model("maps"),
         data=Data(source="scenes", batch_size=4, eval_batch_size=4),
         augment=Augment(pad_crop=6, flip=True, mean=(0.3, 0.3, 0.3), std=(0.2, 0.2, 0.2)),
-        task=TASKS[kind],
+        task=Segmentation(),
         optimizer=Optimizer("sgd", learning_rate=1e-2),
         schedule=Schedule("constant"),
         epochs=2,
@@ -81,90 +77,64 @@ def recipe(kind, **changes):
 
 @pytest.fixture(scope="module")
 def finished(small, tmp_path_factory):
-    """A finished run of each task, and what draws its report, which is left to one test."""
-    reports = {}
+    """The folder and the outcome of a run, and what draws its report, which is left to one test."""
+    path, reports = tmp_path_factory.mktemp("segmentation") / "run", []
 
     def later(files, *rest):
-        reports[files.path] = functools.partial(WRITE_REPORT, files, *rest)
+        reports.append(functools.partial(WRITE_REPORT, files, *rest))
         harness.write_no_report(files)
 
-    @functools.cache
-    def run(kind):
-        path = tmp_path_factory.mktemp(kind) / "run"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(finish, "write_report", later)
-            outcome = harness.run(recipe(kind), path)
-        return path, outcome, reports[path]
-
-    return run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finish, "write_report", later)
+        outcome = harness.run(recipe(), path)
+    return path, outcome, reports[0]
 
 
-@pytest.mark.parametrize("kind", TASKS)
-def test_run_measures_what_it_learned(kind, finished):
-    path, outcome, _ = finished(kind)
-    assert {METRICS[kind].name, "loss"} <= outcome.metrics.keys()
+def test_run_measures_what_it_learned(finished):
+    path, outcome, _ = finished
+    assert {MEAN_IOU.name, "loss"} <= outcome.metrics.keys()
     assert np.isfinite(outcome.metrics["loss"])
     assert [line["step"] for line in harness.lines(path, "eval")] == [2, 4]
 
 
-@pytest.mark.parametrize("kind", TASKS)
-def test_report_shows_what_the_run_learned(kind, finished):
-    path, _, draw = finished(kind)
+def test_report_shows_what_the_run_learned(finished):
+    path, _, draw = finished
     draw()
     html = (path / "report.html").read_text(encoding="utf-8")
-    for words in ("<h2>Classes</h2>", "<h2>Examples</h2>", "<h2>Worst examples</h2>", f"test {METRICS[kind].title}"):
+    for words in ("<h2>Classes</h2>", "<h2>Examples</h2>", "<h2>Worst examples</h2>", f"test {MEAN_IOU.title}"):
         assert words.lower() in html.lower()
-    assert ("<h2>Boxes over the run</h2>" in html) == (kind == "digit_boxes")
     assert (path / "predictions.png").stat().st_size
 
 
-@pytest.mark.parametrize("kind", TASKS)
-def test_resumed_run_equals_the_uninterrupted_one(kind, finished, tmp_path):
-    path, outcome, _ = finished(kind)
+def test_resumed_run_equals_the_uninterrupted_one(finished, tmp_path):
+    path, outcome, _ = finished
     copy = shutil.copytree(path, tmp_path / "run")
     shutil.rmtree(copy / "checkpoints" / "4")  # as if the power had failed in the second epoch
     for file in (Workdir(copy).report, Workdir(copy).fingerprint):
         file.unlink()
-    assert harness.run(recipe(kind), copy, resume=True).fingerprint == outcome.fingerprint
+    assert harness.run(recipe(), copy, resume=True).fingerprint == outcome.fingerprint
     harness.check_lines(copy, path)
 
 
-def test_boxes_of_some_examples_are_followed_over_the_run(finished):
-    path = finished("digit_boxes")[0]
-    seen = Workdir(path).read_seen()
-    assert [step for step, _ in seen] == [2, 4]
-    assert {name: array.shape for name, array in seen[-1][1].items()} == {
-        "boxes": (6, 8, 4),
-        "scores": (6, 8),
-        "classes": (6, 8),
-        "valid": (6, 8),
-    }
-
-
-@pytest.mark.parametrize("kind", TASKS)
-def test_prediction_of_an_image_file_is_drawn_and_written_down(kind, finished, tmp_path):
-    path = finished(kind)[0]
+def test_prediction_of_an_image_file_is_drawn_and_written_down(finished, tmp_path):
+    path = finished[0]
     (record,) = predict_images(path, (path / "example.png",), output=tmp_path)
     (written,) = json.loads((tmp_path / "predictions.json").read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(record))
-    if kind == "segmentation":
-        assert sum(length for _, length in written["runs"]) == 64 * 64
-    else:
-        assert all(0 <= side <= 64 for box in written["boxes"] for side in box["box"])
+    assert sum(length for _, length in written["runs"]) == 64 * 64
     with Image.open(tmp_path / "example.png") as picture:
         assert picture.mode == "RGB"
         assert min(picture.size) > 200
 
 
-@pytest.mark.parametrize(("kind", "missing"), [("segmentation", "label_map"), ("digit_boxes", "boxes, classes")])
-def test_source_without_the_fields_is_refused_in_one_line(kind, missing):
-    of_digits = recipe(kind, data=Data(source="digits"), model=Model("cifar_resnet8"))
+def test_source_without_the_fields_is_refused_in_one_line():
+    of_digits = recipe(data=Data(source="digits"), model=Model("cifar_resnet8"))
     with pytest.raises(RecipeError) as refused:
         assemble(of_digits)
     found = "found image uint8[8,8,1], label int32[]"
-    assert str(refused.value) == f"{kind} on digits: expected examples with {missing}, {found}"
+    assert str(refused.value) == f"segmentation on digits: expected examples with label_map, {found}"
 
 
 def test_map_that_the_model_does_not_have_is_refused(small):
     with pytest.raises(UnknownNameError, match="stage22'; nearest: stage2"):
-        assemble(recipe("segmentation", task=Segmentation(maps=("stage22",))))
+        assemble(recipe(task=Segmentation(maps=("stage22",))))

@@ -15,7 +15,6 @@ from train.data import Field, Kind, augment
 from train.data.fields import Facts
 from train.tasks.class_means.task import ClassMeans
 from train.tasks.classification.task import Classification
-from train.tasks.digit_boxes.task import DigitBoxes
 from train.tasks.joint.task import Joint
 from train.tasks.margins.task import AngularMargin
 from train.tasks.max_separation.task import MaxSeparation
@@ -23,7 +22,6 @@ from train.tasks.regression.task import Regression
 from train.tasks.segmentation.task import Segmentation
 from train.tasks.sphere.prototypes import prototypes_of
 from train.tasks.sphere.task import SphereClassification, SphereJoint, SphereRegression
-from zoo.detection import Cells
 
 COUNT, SIDE, MOST, NAMES = 8, 8, 3, tuple("abcdefghijkl")
 random = np.random.default_rng(0)
@@ -56,7 +54,6 @@ MOVES = {
 
 ROWS = ((1.0, 0.0), (0.0, 1.0))
 OF_CLASSES = {"cosines": np.zeros((COUNT, 12), np.float32), "embedding": np.ones((COUNT, 2), np.float32)}
-CELLS = Cells(*(np.zeros((COUNT, 1, 1, *last), np.float32) for last in ((), (4,), (12,))))
 TASKS = {
     "classification": (Classification(NAMES, 0.1), 12),
     "regression": (Regression(1.0, 2.0), 1),
@@ -73,7 +70,6 @@ TASKS = {
         {**OF_CLASSES, "means": np.ones((12, 2), np.float32), "present": np.ones(12, bool)},
     ),
     "segmentation": (Segmentation(NAMES, None, -1), np.zeros((COUNT, SIDE, SIDE, 12), np.float32)),
-    "digit_boxes": (DigitBoxes(NAMES), CELLS),
 }
 
 

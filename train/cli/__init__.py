@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 
 from train.cli.arguments import Arguments, UsageError
+from train.cli.checking import check_data
 from train.cli.listing import list_recipes, prepare
 from train.cli.processes import Processes, join_processes
 from train.cli.training import DEFAULT_RECIPE, experiment, fit, rerun, resume
@@ -25,6 +26,7 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str, str]] = {
     "rerun": (rerun, "WORKDIR", "repeat a run and compare the bits"),
     "list": (list_recipes, "", "list recipes and experiments"),
     "prepare": (prepare, "NAME [--data-dir DIR]", "build a TFDS data set once"),
+    "check-data": (check_data, "[RECIPE] [--data.source ...]", "look for what is wrong in data"),
     "experiment": (experiment, "NAME [--scale SCALE]", "reproduce a figure of the lecture"),
 }
 """What each command runs, what is typed after it, and what it is for."""
@@ -37,7 +39,8 @@ def main(arguments: Arguments | None = None) -> int:
     """Runs one command.
 
     Returns:
-      the exit code: 0 for success, 1 when a run failed, 2 when the command itself is wrong, 130 after Ctrl-C.
+      the exit code: 0 for success, 1 when a run failed or data are wrong, 2 when the command itself is wrong,
+      130 after Ctrl-C.
     """
     write_out_unknown_characters()
     arguments = list(sys.argv[1:] if arguments is None else arguments)

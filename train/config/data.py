@@ -20,12 +20,12 @@ class Data(Config):
             "batch_size": 2**16,
             "eval_batch_size": 2**16,
             "proposals": 2**16,
-            **dict.fromkeys(("crop", "resize", "eval_crop", "canvas"), 2**13),
+            **dict.fromkeys(("crop", "resize", "eval_crop", "canvas", "shorter"), 2**13),
         }
     )
 
     source: str = "digits"
-    """digits, rotated_digits, scenes, tfds:NAME, folder:PATH or npz:PATH."""
+    """digits, rotated_digits, scenes, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH or masks:PATH."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are; by default TFDS's own folder."""
     limit: int | None = None
@@ -56,6 +56,11 @@ class Data(Config):
     """Pixels a side of the central square that evaluation cuts then; 0: as crop."""
     canvas: int = 0
     """Pixels a side of the square onto which whole images of any size are resized and padded; 0: none."""
+    shorter: int = 0
+    """Pixels of an image's shorter side on the canvas at most, such as 800 on one of 1333; 0: as many as fit."""
+    two_canvases: bool = False
+    """Train on two canvases, canvas x shorter pixels wide or tall, in place of the square: each batch is of images that
+    fit on one of them."""
     proposals: int = 0
     """Boxes of selective search that an image has at most, for detectors that are given them; 0: none. Needs the extra
     `detection`."""
@@ -79,15 +84,19 @@ class Data(Config):
             "resize": self.resize == 0 or (self.crop > 0 and self.resize >= side),
             "proposals": self.proposals >= 0,
             "canvas": self.canvas == 0 or (self.canvas > 0 and not self.crop),
+            "shorter": self.shorter == 0 or 0 < self.shorter <= self.canvas,
+            "two_canvases": not self.two_canvases or self.shorter > 0,
         }
 
     def __post_init__(self) -> None:
         """Checks the values.
 
         Raises:
-          RecipeError: one is out of its range, or windows (`crop`) are asked for of the memory pipeline.
+          RecipeError: one is out of its range, or the memory pipeline is asked for windows (`crop`) or two canvases.
         """
         super().__post_init__()
+        if self.two_canvases and self.pipeline == "memory":
+            raise RecipeError("data.two_canvases: expected data.pipeline auto or grain, got memory, which has one size")
         if self.crop and self.pipeline == "memory":
             raise RecipeError(
                 "data.crop cuts windows anew each epoch: expected data.pipeline auto or grain, got memory"

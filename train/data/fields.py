@@ -71,6 +71,11 @@ VISIBLE = 1e-3
 RESERVED = ("index", "mask")
 """What every batch has beside the fields: the row in the source, and whether the example is real or pads the batch."""
 
+SIZE = "size"
+"""Height and width that an image has on its canvas, in pixels: beyond there is padding, at the right and the bottom."""
+ORIGINAL_SIZE = "original_size"
+"""Height and width that it had before it was resized."""
+
 
 class Facts(NamedTuple):
     """What names and numbers of the fields mean."""

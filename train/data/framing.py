@@ -8,15 +8,15 @@ is drawn once an example, as a few steps, and done to every field by its kind: s
 import abc
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Num, UInt8
+from jaxtyping import Float, Int, Num, UInt8
 from PIL import Image
 
 from train.config import Data, DataError, RecipeError
-from train.data.fields import PIXELS, STILL, Facts, Field, Kind, aligned, size_of, sized
+from train.data.fields import ORIGINAL_SIZE, PIXELS, SIZE, STILL, Facts, Field, Kind, aligned, size_of, sized
 from train.data.frame_rules import FRAME, Crop, Move, Resize, Steps, bilinear, there
 from train.data.source import Example, Rows, Source, Wrapped, generator
 
@@ -35,6 +35,17 @@ class Framing(abc.ABC):
     """Which field of a recipe asks for it."""
     varies: bool
     """Whether training sees another part of an image in each epoch."""
+    tells_size: bool = False
+    """Whether examples say how large their image is (`SIZE`) and was (`ORIGINAL_SIZE`)."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of what comes out; where there are several, of the first."""
+        return self.side, self.side
+
+    def bucket(self, width: int, height: int) -> int | None:
+        """Which of several sizes an image of this size gets; None where there is one."""
+        return None
 
     @abc.abstractmethod
     def still(self, width: int, height: int) -> Steps:
@@ -76,24 +87,51 @@ class Windows(Framing):
 
 @dataclasses.dataclass(frozen=True)
 class Canvas(Framing):
-    """The whole image, its longer side as long as the canvas, in the upper left corner."""
+    """The whole image in the upper left corner: as large as fits, or smaller where its shorter side would be too long.
+
+    Ren et al., 2015, Faster R-CNN, section 3.3, has a canvas of 1000 pixels and shorter sides of 600.
+    """
 
     side: int
+    shorter: int = 0
+    """Pixels of the image's shorter side at most; 0: as many as fit."""
 
     section = "data.canvas"
     varies = False
+    tells_size = True
 
     def still(self, width: int, height: int) -> Steps:
         """Resized, and padded on the right and at the bottom."""
-        longer = max(width, height)
-        size = Resize(*(max(1, round(self.side * side / longer)) for side in (width, height)))
+        longer, shorter = max(width, height), min(width, height)
+        limited = self.shorter and self.shorter * longer < self.side * shorter
+        to, of = (self.shorter, shorter) if limited else (self.side, longer)
+        size = Resize(*(max(1, round(to * side / of)) for side in (width, height)))
         return (size, Crop(0, 0, self.side, self.side))
+
+
+class TwoCanvases(Canvas):
+    """As a canvas, but `side` x `shorter` pixels: wide for images that are, and for square ones, else tall."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the wide one."""
+        return self.shorter, self.side
+
+    def bucket(self, width: int, height: int) -> int:
+        """0 for wide, 1 for tall."""
+        return int(height > width)
+
+    def still(self, width: int, height: int) -> Steps:
+        """Resized as on the square, and padded on the right and at the bottom."""
+        size, _ = super().still(width, height)
+        right, bottom = self.shape if self.bucket(width, height) else self.shape[::-1]
+        return (size, Crop(0, 0, right, bottom))
 
 
 def framing_of(config: Data, split: Literal["train", "test"]) -> Framing | None:
     """How a recipe frames the images of a split; None where they have one size as they are."""
     if config.canvas:
-        return Canvas(config.canvas)
+        return (TwoCanvases if config.two_canvases and split == "train" else Canvas)(config.canvas, config.shorter)
     if not config.crop:
         return None
     if split == "train":
@@ -155,11 +193,15 @@ class Framed(Wrapped):
         shown = [name for name, field in source.spec.items() if size_of(field)]
         if not shown:
             raise RecipeError(f"{framing.section}: expected a field of pixels, found {', '.join(source.spec)}")
-        super().__init__(source, {name: _square(field, framing.side) for name, field in source.spec.items()})
+        spec = {name: _framed(field, *framing.shape) for name, field in source.spec.items()}
+        if framing.tells_size:
+            spec |= dict.fromkeys((SIZE, ORIGINAL_SIZE), Field(Kind.PLAIN, (2,), "int32"))
+        super().__init__(source, spec)
         self.varies = framing.varies or source.varies
         self._framing, self._shown = framing, shown
         self._groups = aligned(source.spec)
         self._numbered = {name for group in self._groups for name in group}
+        self._buckets = self._in_buckets()
 
     def change(self, example: Example, row: int) -> Example:
         """The example as evaluation sees it."""
@@ -171,9 +213,28 @@ class Framed(Wrapped):
         found = zip(self.source.variants(rows, seed, epoch), (int(row) for row in rows), strict=True)
         return [self._vary(example, row, generator(seed, epoch, row, _WINDOWS)) for example, row in found]
 
+    @property
+    def buckets(self) -> Int[np.ndarray, "rows"] | None:
+        """See `Source`."""
+        return self._buckets
+
+    def _in_buckets(self) -> Int[np.ndarray, "rows"] | None:
+        if self._framing.bucket(1, 1) is None:
+            return None
+        if (sizes := self.source.sizes) is None:
+            raise RecipeError(
+                f"data.two_canvases: expected a source that knows the sizes of its images, got {self.name}"
+            )
+        return np.array([self._framing.bucket(int(width), int(height)) for height, width in sizes], np.int8)
+
+    def reading(self, names: Sequence[str]) -> Source:
+        """The same for who reads these fields alone."""
+        return Framed(self.source.reading(names), self._framing)
+
     def peek(self, row: int, field: str) -> Any:
         """One field of an example."""
-        still = self.spec[field].kind in STILL and field not in self._numbered
+        own = self._framing.tells_size and field in (SIZE, ORIGINAL_SIZE)
+        still = self.spec[field].kind in STILL and field not in self._numbered and not own
         return self.source.peek(row, field) if still else self[row][field]
 
     def _vary(self, example: Example, row: int, random: np.random.Generator) -> Example:
@@ -190,6 +251,7 @@ class Framed(Wrapped):
         return width, height
 
     def _moved(self, example: Example, move: Move) -> Example:
+        """Every field moved, without objects that are not there any more."""
         spec = self.source.spec
         moved = {
             name: value if spec[name].kind in STILL else FRAME[spec[name].kind](value, move)
@@ -198,12 +260,23 @@ class Framed(Wrapped):
         for group in self._groups:
             kept = np.logical_and.reduce([there(moved[name]) for name in group if spec[name].kind == Kind.BOXES])
             moved |= {name: moved[name][kept] for name in group}
+        if self._framing.tells_size:
+            moved |= sizes_of(move)
         return moved
 
 
-def _square(field: Field, side: int) -> Field:
+def sizes_of(move: Move) -> dict[str, Int[np.ndarray, "2"]]:
+    """What an example on a canvas says of its size, after and before."""
+    resized = next(step for step in move.steps if isinstance(step, Resize))
+    return {
+        SIZE: np.array([resized.height, resized.width], np.int32),
+        ORIGINAL_SIZE: np.array([move.height, move.width], np.int32),
+    }
+
+
+def _framed(field: Field, height: int, width: int) -> Field:
     """What becomes of a field."""
-    field = sized(field, side, side)
+    field = sized(field, height, width)
     if field.kind in PIXELS:
         return field._replace(shape=(*field.shape[:-1], 3))
     return field._replace(dtype="float32") if field.kind == Kind.MAP else field

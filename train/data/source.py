@@ -35,6 +35,16 @@ class Source(abc.ABC):
     varies: bool = False
     """Whether the examples of one row differ from epoch to epoch, see `varied`."""
 
+    @property
+    def sizes(self) -> Int[np.ndarray, "rows 2"] | None:
+        """Height and width of each image, of sources that know them without opening it."""
+        return None
+
+    @property
+    def buckets(self) -> Int[np.ndarray, "rows"] | None:
+        """Where examples have several sizes: which of them each has; a batch is of one."""
+        return None
+
     @abc.abstractmethod
     def __len__(self) -> int:
         """The number of examples."""
@@ -62,6 +72,10 @@ class Source(abc.ABC):
     def varied(self, rows: Rows, seed: int, epoch: int) -> Arrays:
         """The same, stacked."""
         return stacked(self.variants(rows, seed, epoch), self.spec) if self.varies else self.read(rows)
+
+    def reading(self, names: Sequence[str]) -> "Source":
+        """The same for who reads these fields alone: without others that take long, of sources that have such."""
+        return self
 
     def arrays(self) -> Arrays:
         """All examples, stacked: reads and decodes the whole source each time."""
@@ -163,6 +177,16 @@ class Wrapped(Source):
         self.facts = source.facts if facts is None else facts
         self.varies = source.varies
 
+    @property
+    def sizes(self) -> Int[np.ndarray, "rows 2"] | None:
+        """Those of the source, unless examples are changed."""
+        return None if self._changes or self.source.sizes is None else self.source.sizes[self._places()]
+
+    @property
+    def buckets(self) -> Int[np.ndarray, "rows"] | None:
+        """Those of the source."""
+        return None if self.source.buckets is None else self.source.buckets[self._places()]
+
     def place(self, rows: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
         """The rows of the source that some rows of this one are."""
         return rows
@@ -199,6 +223,9 @@ class Wrapped(Source):
     def _changes(self) -> bool:
         return type(self).change is not Wrapped.change
 
+    def _places(self) -> Int[np.ndarray, "rows"]:
+        return self.place(np.arange(len(self)))
+
     def _place(self, row: int) -> int:
         return int(self.place(np.asarray(row)))
 
@@ -207,7 +234,7 @@ class OfFields(Wrapped):
     """Some fields of another source; the others are not read where the source can leave them out."""
 
     def __init__(self, source: Source, names: Sequence[str]) -> None:
-        super().__init__(source, {name: source.spec[name] for name in names})
+        super().__init__(source.reading(names), {name: source.spec[name] for name in names})
 
     def change(self, example: Example, row: int) -> Example:
         """The example with these fields alone."""
@@ -242,6 +269,10 @@ class Subset(Wrapped):
     def place(self, rows: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
         """The rows of the source."""
         return self._rows[rows]
+
+    def reading(self, names: Sequence[str]) -> Source:
+        """The same rows for who reads these fields alone; a subclass, which may need others, stays as it is."""
+        return Subset(self.source.reading(names), self._rows) if type(self) is Subset else self
 
 
 def in_memory(source: Source) -> ArraySource:

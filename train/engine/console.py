@@ -132,16 +132,18 @@ class Console:
         self.metrics = {metric.name: metric for metric in metrics}
 
     def describe(self, metrics: dict[str, float]) -> str:
-        """Metrics in one line, in the units a person reads.
+        """Metrics in one line, in the units a person reads; of a run that said which it has, those alone.
 
         >>> console = Console()
         >>> console.learn([Metric("loss", "Loss"), Metric("accuracy", "Accuracy", percent=True)])
         >>> console.describe({"loss": 0.51234, "ema_accuracy": 0.9816, "images_per_second": 1234.5})
         'loss 0.512  ema accuracy 98.16 %  1,234 images/s'
         """
+        known = {_RATE, *self.metrics, *(f"ema_{name}" for name in self.metrics)} if self.metrics else metrics.keys()
         return "  ".join(
             self.quantity(name, value) if name == _RATE else f"{name.replace('_', ' ')} {self.quantity(name, value)}"
             for name, value in metrics.items()
+            if name in known
         )
 
     def quantity(self, name: str, value: float) -> str:

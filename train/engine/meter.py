@@ -1,7 +1,6 @@
 """Training metrics, read back one dispatch late so that the device never waits; and the watch for NaN."""
 
 import itertools
-import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -76,10 +75,9 @@ class Meter:
         self._started = now
         if not total.finite:
             return None
-        loss = float(total.loss.total / total.loss.weight) if total.loss.weight else math.nan
         learning_rate = float(self._rates[(step - self.skipped) // self._recipe.optimizer.accumulate])
         skipped = {"skipped": self.skipped} if self.skipped else {}
-        scores = {**self._task.scores(total.totals), "loss": loss}
+        scores = {**self._task.scores(total.totals), "loss": total.loss.mean()}
         return step, {**scores, "learning_rate": learning_rate, **rate, **skipped}
 
     def _check(self, first: int, finite: np.ndarray, rows: Int[np.ndarray, "steps batch"]) -> None:

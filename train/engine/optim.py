@@ -185,6 +185,8 @@ def accumulated(moves: optax.GradientTransformation, steps: int) -> optax.Gradie
 
     The loss of a step is a total over a weight, such as its number of positives. Steps of different weights do not
     count alike, as they would in a mean of their gradients (`optax.MultiSteps`): totals and weights are summed.
+    Of a loss with several weights the steps do count alike, and an update is that of one batch where the steps' weights
+    are alike too: to be exact would take a gradient a term.
     """
     moves = optax.with_extra_args_support(moves)
 

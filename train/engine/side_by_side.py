@@ -144,8 +144,7 @@ def _line(task: Task, steps: Sums, seed: int) -> dict[str, float] | None:
     total: Sums = jax.tree.map(lambda leaf: leaf[:, seed].sum(axis=0), steps)
     if not total.finite:
         return None
-    loss = float(total.loss.total / total.loss.weight) if total.loss.weight else math.nan
-    return {**task.scores(total.totals), "loss": loss}
+    return {**task.scores(total.totals), "loss": total.loss.mean()}
 
 
 def _initial(assembly: Assembly, seeds: Sequence[int]) -> TrainState:

@@ -51,7 +51,9 @@ def make_update(
     """The pure function `update(state, batch) -> (state, sums)` of an augmented batch.
 
     The loss is the sum of the task's totals over the sum of its weights, over all devices: exact whatever each of
-    them has of the weight. Steps that accumulate are weighted in the same way, see `train.engine.optim`.
+    them has of the weight, and of several terms each is. Steps that accumulate are weighted in the same way, see
+    `train.engine.optim`; but where the loss has several terms, which one gradient does not tell apart, the steps that
+    have any weight count alike.
 
     Args:
       model: a Flax module, called as `model(*task.inputs(batch), train=True)`.
@@ -79,10 +81,10 @@ def make_update(
         (_, (ratio, aux)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         grads, total, totals = _everywhere((grads, ratio.total, aux.totals), axis_name)
         loss = Ratio(total, ratio.weight)
-        finite = jnp.isfinite(total) & jnp.isfinite(optax.tree.norm(grads))
+        finite = jnp.all(jnp.isfinite(total)) & jnp.isfinite(optax.tree.norm(grads))
 
         last = {} if last_step is None else {"last": state.step + 1 == last_step}
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params, weight=loss.weight, **last)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params, weight=_step_weight(loss), **last)
         new = state.replace(
             params=optax.apply_updates(state.params, updates), model_state=aux.state, opt_state=opt_state
         )
@@ -143,6 +145,11 @@ def _in_training(
             )
 
     return apply
+
+
+def _step_weight(loss: Ratio) -> Float[Array, ""]:
+    """What a step counts among those that accumulate."""
+    return loss.weight if loss.weight.ndim == 0 else jnp.any(loss.weight > 0).astype(jnp.float32)
 
 
 def _key(state: TrainState, purpose: int, axis_name: str | None) -> Key[Array, ""]:

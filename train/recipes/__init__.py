@@ -5,7 +5,7 @@ import importlib
 from train.config import Recipe
 from zoo.names import unknown
 
-_CHAPTERS = ("digits", "mnist", "cifar10", "cifar", "imagenet", "transfer", "sphere", "scenes")
+_CHAPTERS = ("digits", "mnist", "cifar10", "cifar", "imagenet", "transfer", "sphere", "scenes", "detection")
 
 
 def all_recipes() -> dict[str, Recipe]:

@@ -1,28 +1,21 @@
-"""Scenes of real digits, which come with the package: a class for every pixel, and a box for every digit.
+"""Scenes of real digits, which come with the package: a class for every pixel. Their boxes are in `detection.py`.
 
 python -m train fit scenes_segmentation
-python -m train fit scenes_boxes
 python -m train fit scenes_segmentation --task.maps stage4        one map alone, an eighth of the image's size
 
 The network is a thin VGG-11, whose dense layers nothing uses: half the processor time of ResNet-8 on these images.
 Digits are shifted and not mirrored, which would make them others.
 
-Measured on the 250 test scenes with 2 cores of a CPU that others used too; of processor time, all included, each takes
-about four minutes, which are two with both cores free:
+Measured on the 250 test scenes with 2 cores of a CPU that others used too; processor time with everything included:
 
 | recipe | result | seconds | processor time |
 |---|---|--:|--:|
 | scenes_segmentation | mean IoU 64.44 %, 96.41 % of the pixels | 374 | 247 s |
-| scenes_boxes | AP at IoU 0.5 65.58 %, the right class in 71.77 % of the digits' cells | 318 | 208 s |
 
-Both know their training scenes better (mean IoU 74 %, right class 84 %). Rotation did not help; four times as many
-scenes, each seen a quarter as often, brought the boxes of 24 epochs from 67.1 to 70.2 %.
+It knows its training scenes better (mean IoU 74 %). Rotation did not help.
 """
 
-import dataclasses
-
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
-from train.config.tasks.digit_boxes import DigitBoxes
 from train.config.tasks.segmentation import Segmentation
 
 SEGMENTATION = Recipe(
@@ -38,6 +31,4 @@ SEGMENTATION = Recipe(
     log_every=125,
 )
 
-BOXES = dataclasses.replace(SEGMENTATION, name="scenes_boxes", task=DigitBoxes())
-
-RECIPES = (SEGMENTATION, BOXES)
+RECIPES = (SEGMENTATION,)

@@ -18,10 +18,12 @@ if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEARNING_RATE = Metric("learning_rate", "Learning rate")
+COLUMNS = 5
+"""Panels of a figure that stand side by side; more make rows."""
 
 
 def curves(records: Iterable[Mapping[str, Any]], panels: Sequence[Metric], theme: Theme = LIGHT) -> Figure:
-    """Training and evaluation curves against the step, one panel a metric.
+    """Training and evaluation curves against the step, one panel a metric, `COLUMNS` side by side.
 
     Args:
         records: lines of metrics.jsonl: {"kind": "train" or "eval", "step": int, metric: number, ...}.
@@ -30,9 +32,10 @@ def curves(records: Iterable[Mapping[str, Any]], panels: Sequence[Metric], theme
         theme: colours.
     """
     records = list(records)
-    figure = new_figure(3.5 * max(len(panels), 1), 2.6, theme)
+    rows, columns = max(math.ceil(len(panels) / COLUMNS), 1), min(max(len(panels), 1), COLUMNS)
+    figure = new_figure(3.5 * columns, 2.6 * rows, theme)
     for index, metric in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), index + 1)
+        axes = figure.add_subplot(rows, columns, index + 1)
         style(axes, theme)
         _draw_metric(axes, records, metric, theme)
     if not panels:

@@ -6,7 +6,7 @@ Read `Task` first; most tasks are an `OneForward`. `Judge` and `Page` see predic
 import abc
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -46,15 +46,34 @@ HostPrediction = Mapping[str, np.ndarray]
 
 
 class Ratio(NamedTuple):
-    """A loss as two sums, so that it is exact for padded tokens, ignored pixels, positives, whoever sums them up."""
+    """A loss as two sums, so that it is exact for padded tokens, ignored pixels, positives, whoever sums them up.
 
-    total: Float[Array, ""]
-    weight: Float[Array, ""]
-    """Does not depend on the parameters; of none the loss is zero."""
+    A loss of several terms, each with a weight of its own, has an entry a term in both: it is the sum of their
+    quotients. A detector's are such, of which one counts sampled anchors and another positive ones.
+    """
+
+    total: Float[Array, "*terms"]
+    weight: Float[Array, "*terms"]
+    """Does not depend on the parameters; of none the loss, or the term, is zero."""
 
     def value(self) -> Float[Array, ""]:
-        """The total over the weight."""
-        return self.total / jnp.where(self.weight > 0, self.weight, 1)
+        """The total over the weight, of several terms summed.
+
+        >>> float(Ratio(jnp.array([6.0, 5.0, 0.0]), jnp.array([3.0, 2.0, 0.0])).value())
+        4.5
+        """
+        quotients = self.total / jnp.where(self.weight > 0, self.weight, 1)
+        return quotients if quotients.ndim == 0 else jnp.sum(quotients)
+
+    def mean(self) -> float:
+        """The same of sums on the host, such as those of many steps; of no weight at all it is nan.
+
+        >>> Ratio(np.array([6.0, 0.0]), np.array([4.0, 0.0])).mean(), Ratio(np.float64(0), np.float64(0)).mean()
+        (1.5, nan)
+        """
+        total, weight = np.asarray(self.total, np.float64), np.asarray(self.weight, np.float64)
+        has = weight != 0
+        return float(np.sum(total[has] / weight[has])) if has.any() else math.nan
 
 
 class Aux(NamedTuple):
@@ -108,7 +127,8 @@ class Task(Protocol):
     whole_batch: bool
     """Whether the loss compares the examples of a batch with each other, which `pmap` would keep apart."""
     places: Mapping[str, Kind]
-    """Which predictions are places in the image, and of what kind: `predict` gives them in the file's own pixels."""
+    """Which predictions are places in the image, and of what kind: `predict` gives them in the file's own pixels, and
+    "size", the height and width of the image that these are of."""
     seen: int
     """How many held-out examples are followed over the run, see `remember`; often none."""
 
@@ -140,7 +160,10 @@ class Task(Protocol):
         """The model's positional arguments."""
 
     def loss(self, apply: Apply, params: PyTree[Array], batch: Batch, keys: Keys) -> tuple[Ratio, Aux]:
-        """What is minimised. It may call the model several times, draw from its key, add terms."""
+        """What is minimised. It may call the model several times, draw from its key, add terms.
+
+        Terms whose weights are different things are entries of the ratio: one quotient would mix their weights.
+        """
 
     def evaluate(self, apply: Apply, params: PyTree[Array], batch: Batch, keys: Keys) -> Totals:
         """Sums over the batch's real examples (its "mask")."""
@@ -232,8 +255,8 @@ class OneForward(abc.ABC):
         """
         need(spec, *self.fields)
         known = getattr(self, "class_names", None)
-        if known is not None and facts.classes != tuple(known):
-            raise RecipeError(f"expected examples of the classes {_some(known)}, got {_some(facts.classes)}")
+        if known is not None:
+            need_classes(facts, known)
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model as it is."""
@@ -273,6 +296,16 @@ def need(spec: Spec, *names: str) -> None:
     """
     if missing := [name for name in names if name not in spec]:
         raise RecipeError(f"expected examples with {', '.join(missing)}, found {describe(spec)}")
+
+
+def need_classes(facts: Facts, known: Sequence[str]) -> None:
+    """Refuses examples of other classes than those that a task knows.
+
+    Raises:
+      RecipeError: names both.
+    """
+    if facts.classes != tuple(known):
+        raise RecipeError(f"expected examples of the classes {_some(tuple(known))}, got {_some(facts.classes)}")
 
 
 def fitted(task: Any) -> dict[str, Any]:

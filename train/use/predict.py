@@ -11,8 +11,9 @@ from jaxtyping import Array, PyTree
 from train.config import RunError
 from train.data import Kind, framing_of, preprocess, read_image
 from train.data.decode import encoded, opened, read_picture
+from train.data.fields import SIZE
 from train.data.frame_rules import Move
-from train.data.framing import evaluated, unframed
+from train.data.framing import evaluated, sizes_of, unframed
 from train.engine.console import Console
 from train.engine.step import make_predict
 from train.store.files import finite, write_bytes, write_json
@@ -111,10 +112,14 @@ def predict_by_classifier(
 
 
 def _example(run: FinishedRun, image: Path) -> dict[str, np.ndarray]:
-    """An image file as an example that nobody labelled."""
+    """An image file as an example that nobody labelled; on a canvas it says how large it is there."""
     if "image" not in run.spec or run.spec["image"].kind is not Kind.IMAGE:
         raise PredictError(f"{run.files.path} learned {run.recipe.task.kind}: predict reads image files alone")
-    return {"image": read_image(image, run.spec["image"], framing_of(run.recipe.data, "test"))}
+    example = {"image": read_image(image, run.spec["image"], framing_of(run.recipe.data, "test"))}
+    if SIZE in run.spec:
+        with opened(image, image) as file:
+            example |= sizes_of(_move(run, upright_size(file)))
+    return example
 
 
 def _predicted(run: FinishedRun, variables: PyTree[Array], examples: list[dict[str, np.ndarray]]) -> list[Prediction]:
@@ -166,8 +171,9 @@ def _move(run: FinishedRun, size: tuple[int, int]) -> Move:
 
 
 def _on_file(run: FinishedRun, predicted: Prediction, move: Move) -> Prediction:
-    """What is predicted of an image, in the pixels of its file."""
-    return {**predicted, **{name: unframed(predicted[name], kind, move) for name, kind in run.task.places.items()}}
+    """What is predicted of an image, in the pixels of its file, and its "size": their height and width."""
+    places = {name: unframed(predicted[name], kind, move) for name, kind in run.task.places.items()}
+    return {**predicted, **places, "size": np.array([move.height, move.width])}
 
 
 def _write(

@@ -10,30 +10,23 @@ from zoo.detection.boxes import (
     iou,
     rescaled,
 )
-from zoo.detection.grid import Cells, GridDetector, decode, encode, losses, scores
 from zoo.detection.nms import batched_nms, nms, soft_nms
 from zoo.detection.roi import fpn_levels, roi_align, roi_align_levels, roi_pool
 
 __all__ = [
-    "Cells",
-    "GridDetector",
     "area",
     "at_least",
     "batched_nms",
     "clipped",
-    "decode",
-    "encode",
     "flipped",
     "fpn_levels",
     "generalized_iou",
     "generalized_iou_of_pairs",
     "iou",
-    "losses",
     "nms",
     "rescaled",
     "roi_align",
     "roi_align_levels",
     "roi_pool",
-    "scores",
     "soft_nms",
 ]

@@ -4,6 +4,7 @@ Girshick, 2015, Fast R-CNN, equation 3; Lin et al., 2017, Focal Loss for Dense O
 rows L57, L58.
 """
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
@@ -34,7 +35,7 @@ def sigmoid_focal(
     [0.04329999908804779]
     """
     entropy = optax.sigmoid_binary_cross_entropy(logits, targets)
-    sure = 1 / (1 + jnp.exp(-logits))
+    sure = jax.nn.sigmoid(logits)
     right = sure * targets + (1 - sure) * (1 - targets)
     loss = entropy * (1 - right) ** gamma
     return loss if alpha < 0 else loss * (alpha * targets + (1 - alpha) * (1 - targets))

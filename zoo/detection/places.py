@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Int
 
 ROWS_AT_ONCE = 1568
 """Of the sums whose gradients are spread in one step on CPU: 32 boxes of 7 x 7 bins, which stay in the cache."""
-BOXES_AT_ONCE = 4
-"""Of the boxes whose bins are searched together on CPU: each step takes as long as the largest bin has places."""
+BOXES_AT_ONCE = 1
+"""Of the boxes whose bins are searched together on CPU: there are as many steps as their largest bin has places."""
 
 
 @jax.custom_vjp

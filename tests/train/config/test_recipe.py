@@ -80,6 +80,8 @@ BAD_VALUES = {
     "data.eval_crop": 224,
     "data.resize": 256,
     "data.canvas": -1,
+    "data.shorter": 600,
+    "data.proposals": -1,
     "augment.pad_crop": -1,
     "augment.rotate": -1.0,
     "augment.cutout": -1,

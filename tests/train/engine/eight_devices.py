@@ -13,7 +13,8 @@ import pytest
 
 import zoo
 import zoo.perceptrons
-from tests.train.small import TASK, Boxes, ConvNet, Detection, Net, detection_batch, make_state
+from tests.train.small import TASK, Boxes, ConvNet, Detection, Net, Terms, detection_batch, make_state
+from tests.train.tasks.detection.cells import CellDetector
 from train.config import Augment, Optimizer
 from train.data import ArraySource, Facts, GrainPipeline, MemoryPipeline, augment, preprocess
 from train.engine.feed import GrainFeed, MemoryFeed
@@ -21,6 +22,7 @@ from train.engine.optim import make_optimizer
 from train.engine.placement import make_placement
 from train.engine.state import fingerprint, initial_state
 from train.engine.step import make_evaluate, make_predict, make_update
+from train.tasks.detection.task import Detection as Boxed
 
 NAMES = ("jit", "fsdp", "pmap")
 MODELS = [ConvNet, pytest.param(functools.partial(zoo.create, "cifar_resnet8"), marks=pytest.mark.slow)]
@@ -183,9 +185,9 @@ def test_evaluation_counts_every_example_once_on_any_number_of_devices():
 
 
 @functools.cache
-def detector(name):
+def detector(name, task):
     """Three steps on ragged batches: some devices have six boxes, some none; the loss is the mean over all boxes."""
-    task, optimizer, batch = Detection(), optax.sgd(0.1), detection_batch(BATCH)
+    optimizer, batch = optax.sgd(0.1), detection_batch(BATCH)
     batch["objects"]["valid"] = np.arange(3)[None] < np.array([3, 3, 0, 0, 1, 0, 2, 3] * (BATCH // 8))[:, None]
     placement = placement_of(name)
     state = placed(placement, make_state(Boxes(), optimizer, *task.inputs(batch)))
@@ -198,11 +200,52 @@ def detector(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_task_of_dictionaries_runs_under_every_placement(name):
-    (found, sums), (expected, single_sums) = detector(name), detector("single")
+    (found, sums), (expected, single_sums) = detector(name, Detection()), detector("single", Detection())
     assert_close(found, expected)
     assert_close(sums, single_sums, 1e-4)
     assert sums.loss.weight == sums.totals["boxes"] == 24
     np.testing.assert_array_equal(sums.totals["confusion"].sum(), 24)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_term_of_a_loss_counts_its_own_weight_over_all_devices(name):
+    (found, sums), (expected, single_sums) = detector(name, Terms()), detector("single", Terms())
+    assert_close(found, expected)
+    assert_close(sums, single_sums, 1e-4)
+    assert sums.loss.weight.tolist() == [24, 10]
+
+
+@functools.cache
+def real_detector(name):
+    """Three steps of the task of detection, of which some devices have no object."""
+    random = np.random.default_rng(0)
+    valid = np.arange(4)[None] < np.array([4, 3, 0, 0, 1, 0, 2, 3] * (BATCH // 8))[:, None]
+    corners = random.uniform(0, 20, (BATCH, 4, 2))
+    batch = {
+        "image": random.normal(size=(BATCH, 32, 32, 3)).astype(np.float32),
+        "boxes": np.concatenate([corners, corners + random.uniform(6, 12, (BATCH, 4, 2))], axis=-1).astype(np.float32),
+        "boxes_valid": valid,
+        "classes": random.integers(0, 3, (BATCH, 4)).astype(np.int32),
+        "index": np.arange(BATCH, dtype=np.int32),
+        "mask": np.ones(BATCH, bool),
+    }
+    model, task, placement = CellDetector(num_classes=4, share=1.0), Boxed(("a", "b", "c")), placement_of(name)
+    state = placed(placement, make_state(model, SGD, batch["image"]))
+    update = make_update(model, task, SGD, axis_name=placement.axis_name)
+    step = placement.step(lambda batch: batch, lambda key, batch: batch, update)
+    for _ in range(3):
+        state, sums = step(state, placement.shard(batch))
+    return jax.device_get((placement.to_portable(state), sums)), valid.sum()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_detector_divides_by_the_objects_of_all_devices(name):
+    (found, sums), _ = real_detector(name)
+    (expected, single_sums), objects = real_detector("single")
+    assert_close(found, expected)
+    assert_close(sums.loss, single_sums.loss, 1e-3)
+    assert_close(sums.totals, single_sums.totals, 1e-3)
+    assert 0 < sums.totals["box"][1] <= objects
 
 
 def test_several_steps_a_dispatch_equal_single_steps_on_eight_devices():

@@ -56,6 +56,13 @@ def test_a_line_is_the_mean_of_its_steps_and_leaves_out_what_may_still_run(monke
     assert metered.read() is None
 
 
+def test_a_loss_of_several_terms_is_the_sum_of_each_terms_mean_over_the_steps():
+    metered = make()
+    for total, weight in (([6.0, 1.0, 0.0], [2.0, 1.0, 0.0]), ([0.0, 3.0, 0.0], [2.0, 7.0, 0.0])):
+        metered.add(sums(0.0)._replace(loss=Ratio(jnp.array([total]), jnp.array([weight]))), rows(0))
+    assert metered.read()[1]["loss"] == 6 / 4 + 4 / 8  # of the third there was none
+
+
 def test_updates_that_were_skipped_do_not_move_the_learning_rate():
     metered = make(step=10, skipped=4)  # six steps, two an update, moved the parameters
     metered.add(sums(1.0, 1.0), rows(0, 2))

@@ -6,7 +6,8 @@ import numpy as np
 import optax
 
 from tests.train.engine.stepping import BATCH, IMAGES, compiled, run, state_of
-from tests.train.small import Boxes, Detection, Net, detection_batch, make_state
+from tests.train.small import Boxes, Detection, Net, Terms, detection_batch, make_state
+from train.engine.optim import accumulated
 from train.engine.state import fingerprint
 from train.engine.step import make_evaluate, make_predict, make_update
 from train.tasks.protocol import Aux, OneForward, Ratio
@@ -70,3 +71,43 @@ def test_a_batch_without_any_weight_moves_nothing():
     new, sums = jax.jit(make_update(model, task, optimizer))(state, batch)
     assert (float(sums.loss.total), float(sums.loss.weight), float(sums.finite)) == (0, 0, 1)
     assert fingerprint(new.params) == fingerprint(state.params)
+
+
+def of_one_term(term):
+    """The task whose loss is one term of two."""
+
+    class Term(Terms):
+        def objective(self, outputs, batch):
+            return Ratio(*(sums[term] for sums in super().objective(outputs, batch)))
+
+    return Term()
+
+
+def test_a_loss_of_two_terms_moves_by_the_sum_of_their_gradients():
+    model, optimizer, batch = Boxes(), optax.sgd(1.0), detection_batch()
+    state = make_state(model, optimizer, *Terms().inputs(batch))
+
+    def moved(task):
+        new, sums = jax.jit(make_update(model, task, optimizer))(state, batch)
+        return jax.tree.map(lambda after, before: np.asarray(after - before), new.params, state.params), sums
+
+    (both, sums), *alone = (moved(task) for task in (Terms(), of_one_term(0), of_one_term(1)))
+    jax.tree.map(
+        lambda x, y, z: np.testing.assert_allclose(x, y + z, atol=1e-6), both, *(change for change, _ in alone)
+    )
+    assert sums.loss.weight[0] != sums.loss.weight[1] > 0
+    np.testing.assert_allclose(sums.loss.mean(), sum(each.loss.mean() for _, each in alone), rtol=1e-6)
+
+
+def test_steps_of_two_terms_accumulate_alike_but_for_those_without_any_weight():
+    model, task, batch = Boxes(), Terms(), detection_batch()
+    none = {**batch, "objects": {**batch["objects"], "valid": np.zeros((16, 3), bool)}}
+    one, three = optax.sgd(1.0), accumulated(optax.sgd(1.0), 3)
+    expected, _ = jax.jit(make_update(model, task, one, freeze=("norm/*",)))(
+        make_state(model, one, *task.inputs(batch)), batch
+    )
+    update = jax.jit(make_update(model, task, three, freeze=("norm/*",)))
+    found = make_state(model, three, *task.inputs(batch))
+    for each in (batch, none, batch):
+        found, _ = update(found, each)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), found.params, expected.params)

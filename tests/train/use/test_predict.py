@@ -19,12 +19,12 @@ from train.data.framing import evaluated, unframed
 from train.engine.console import Console
 from train.store.checkpoint import CheckpointError
 from train.store.workdir import Workdir, WorkdirError
-from train.tasks.digit_boxes.page import BoxPage
-from train.tasks.digit_boxes.task import DigitBoxes
+from train.tasks.detection.page import DetectionPage
+from train.tasks.detection.task import Detection
 from train.tasks.regression.page import ValuePage
 from train.tasks.regression.task import Regression
 from train.tasks.segmentation.task import Segmentation
-from train.use.predict import predict_images
+from train.use.predict import _example, predict_images
 
 QUIET = Console(quiet=True)
 
@@ -248,19 +248,41 @@ def seeing(monkeypatch):
     return install
 
 
+def corners(found):
+    """Left, top, right and bottom of a detection as COCO writes it."""
+    left, top, width, height = found["bbox"]
+    return [left, top, left + width, top + height]
+
+
+def test_a_file_says_how_large_it_is_on_its_canvas_where_the_runs_examples_do(tmp_path):
+    bright((256, 128))[0].save(tmp_path / "file.png")
+    sizes = {"size": Field(Kind.PLAIN, (2,), "int32")}
+    for more, names in (({}, {"image"}), (sizes, {"image", "size", "original_size"})):
+        run = types.SimpleNamespace(
+            spec={"image": image_of(SIDE, SIDE, 3), **more},
+            recipe=types.SimpleNamespace(data=Data(canvas=SIDE)),
+            facts=Facts(),
+        )
+        example = _example(run, tmp_path / "file.png")
+        assert example.keys() == names
+    assert (example["size"].tolist(), example["original_size"].tolist()) == ([32, 64], [128, 256])
+
+
 @pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)
 @pytest.mark.parametrize("size", SHAPES.values(), ids=SHAPES)
 def test_boxes_are_in_pixels_of_the_file_however_it_was_framed(data, size, seeing, tmp_path, monkeypatch):
-    seeing(DigitBoxes(("0", "1")), data)
+    seeing(Detection(("0", "1")), data)
     file, expected = bright(size)
     file.save(tmp_path / "file.png")
     drawn = []
-    monkeypatch.setattr(BoxPage, "picture", lambda _, *given: drawn.append(given) or np.zeros((8, 8, 3), np.uint8))
+    monkeypatch.setattr(
+        DetectionPage, "picture", lambda _, *given: drawn.append(given) or np.zeros((8, 8, 3), np.uint8)
+    )
     (record,) = predict_images(tmp_path, (tmp_path / "file.png",), output=tmp_path / "out", console=QUIET)
     assert (record["width"], record["height"]) == size
-    (box,) = record["boxes"]
+    (found,) = record["detections"]
     pixel = max(size) / SIDE  # of the model, in pixels of the file
-    np.testing.assert_allclose(box["box"], expected, atol=pixel)
+    np.testing.assert_allclose(corners(found), expected, atol=pixel)
     ((example, predicted),) = drawn
     image = example["image"]
     reduced = min(1, 1024 / max(size))
@@ -270,14 +292,14 @@ def test_boxes_are_in_pixels_of_the_file_however_it_was_framed(data, size, seein
 
 
 def test_boxes_are_in_pixels_of_the_photograph_when_it_is_upright(seeing, tmp_path):
-    seeing(DigitBoxes(("0", "1")), Data(canvas=SIDE))
+    seeing(Detection(("0", "1")), Data(canvas=SIDE))
     file, expected = bright((256, 128))
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     file.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "file.png", exif=exif)
     (record,) = predict_images(tmp_path, (tmp_path / "file.png",), console=QUIET)
     assert (record["width"], record["height"]) == (256, 128)
-    np.testing.assert_allclose(record["boxes"][0]["box"], expected, atol=256 / SIDE)
+    np.testing.assert_allclose(corners(record["detections"][0]), expected, atol=256 / SIDE)
 
 
 @pytest.mark.parametrize("data", FRAMINGS.values(), ids=FRAMINGS)

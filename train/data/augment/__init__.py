@@ -13,7 +13,7 @@ from train.config import Augment, RecipeError
 from train.data.augment import colour, geometry, mixing
 from train.data.augment.moves import At, Batch, of_planes, planes_of
 from train.data.augment.trivial import trivial_augment
-from train.data.fields import NO_FACTS, PIXELS, STILL, Facts, Kind, Spec, describe, size_of
+from train.data.fields import NO_FACTS, PIXELS, SIZE, STILL, Facts, Kind, Spec, describe, size_of
 
 _OTHERS = tuple(kind for kind in Kind if kind not in (*PIXELS, *STILL))
 RULES = {
@@ -54,8 +54,7 @@ def augment(
     _check_moves(config, spec, facts, mixes)
     normalise = _normaliser(config, spec)
     images = {name: field.kind for name, field in spec.items() if field.kind in PIXELS}
-    sizes = [size for field in spec.values() if (size := size_of(field))]
-    at = At(*sizes[0], facts) if sizes else None
+    shown = {name: field for name, field in spec.items() if size_of(field)}
 
     def recolour(batch: Batch, change: Callable[[Array], Array]) -> Batch:
         """Changes images and clips, frames as channels of one image."""
@@ -67,13 +66,18 @@ def augment(
 
     def apply(key: Key[Array, ""], batch: Batch) -> Batch:
         count = len(next(iter(batch.values())))
+        sizes = [size_of(field._replace(shape=batch[name].shape[1:])) for name, field in shown.items()]
+        at = At(*sizes[0], facts) if sizes else None  # not of the spec: a batch may be wide or tall
         # Each variation has a key of its own, so that switching one on leaves the others' draws alone.
         keys = [jax.random.fold_in(key, number) for number in range(8)]
         # Those that take bytes come first: a quarter of the memory traffic.
         if config.pad_crop:
             batch = geometry.move("pad_crop", batch, geometry.draw_shift(keys[0], count, config.pad_crop), spec, at)
         if config.flip:
-            batch = geometry.move("flip", batch, geometry.draw_mirror(keys[1], count), spec, at)
+            mirror = geometry.draw_mirror(keys[1], count)
+            if SIZE in spec:
+                mirror = mirror._replace(width=batch[SIZE][:, 1])
+            batch = geometry.move("flip", batch, mirror, spec, at)
         if config.trivial:
             batch = {**batch, **{name: trivial_augment(keys[7], batch[name]) for name in images}}
         batch = {**batch, **{name: colour.to_float(batch[name]) for name in images}}
@@ -141,6 +145,8 @@ def _check_moves(config: Augment, spec: Spec, facts: Facts, mixes: tuple[str, ..
                 raise RecipeError(f"augment.{move}: no rule for field {name!r} ({field.kind})")
         if not any(size_of(field) if move in geometry.MOVES else field.kind in PIXELS for field in spec.values()):
             raise RecipeError(f"augment.{move}: expected examples with an image, found {describe(spec)}")
+    if SIZE in spec and (wrong := [move for move in moves if move in ("pad_crop", "rotate")]):
+        raise RecipeError(f"augment.{wrong[0]}: expected images that fill their canvas, found the field {SIZE!r}")
     if config.mixup or config.cutmix:
         if not mixes:
             raise RecipeError("augment.mixup and augment.cutmix mix labels: they do not go with a task that mixes none")

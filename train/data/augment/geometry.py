@@ -28,6 +28,8 @@ class Mirror(NamedTuple):
     """Left and right exchanged, or not."""
 
     mirrored: Bool[Array, "batch"]
+    width: Int[Array, "batch"] | None = None
+    """Of each image, where it does not fill its canvas: padding stays at the right."""
 
 
 class Turn(NamedTuple):
@@ -72,7 +74,11 @@ def pad_crop(images: Images, drawn: Shift, fill: Any = 0) -> Images:
 
 def flip(images: Images, drawn: Mirror) -> Images:
     """Mirrors left and right."""
-    return jnp.where(drawn.mirrored[:, None, None, None], images[:, :, ::-1], images)
+    if drawn.width is None:
+        return jnp.where(drawn.mirrored[:, None, None, None], images[:, :, ::-1], images)
+    column, width = jnp.arange(images.shape[2])[None], drawn.width[:, None]
+    taken = jnp.where(drawn.mirrored[:, None] & (column < width), width - 1 - column, column)
+    return jnp.take_along_axis(images, taken[:, None, :, None], axis=2, mode="promise_in_bounds")
 
 
 def rotate(images: Floats, degrees: Float[Array, "batch"]) -> Floats:
@@ -157,8 +163,9 @@ def _points(points: Float[Array, "batch ... 2"], drawn: Shift | Mirror | Turn, a
     match drawn:
         case Shift(top, left, pad):
             return jnp.stack([x + pad - each(left, x.ndim), y + pad - each(top, y.ndim)], axis=-1)
-        case Mirror(mirrored):
-            return jnp.stack([jnp.where(each(mirrored, x.ndim), at.width - x, x), y], axis=-1)
+        case Mirror(mirrored, width):
+            width = at.width if width is None else each(width, x.ndim)
+            return jnp.stack([jnp.where(each(mirrored, x.ndim), width - x, x), y], axis=-1)
     centre = jnp.array([at.width / 2, at.height / 2], points.dtype)
     return _turned(points - centre, drawn.degrees) + centre
 

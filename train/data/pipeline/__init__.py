@@ -27,7 +27,7 @@ def make_pipeline(
 ) -> MemoryPipeline | GrainPipeline:
     """The training pipeline of a source; "auto" is "memory" up to 1 GiB, "grain" above.
 
-    Examples that vary from epoch to epoch are read anew, by "grain".
+    Examples that vary from epoch to epoch are read anew, by "grain", and so are those of several sizes.
 
     Raises:
       ValueError: "memory" for those, or see the pipelines.
@@ -36,7 +36,7 @@ def make_pipeline(
     if source.varies and kind == "memory":
         raise ValueError(f"{source.name}: random windows are cut anew each epoch, expected pipeline grain, got memory")
     if kind == "auto":
-        kind = "memory" if is_small(source) and not source.varies else "grain"
+        kind = "memory" if is_small(source) and not source.varies and source.buckets is None else "grain"
     match kind:
         case "memory":
             return MemoryPipeline(source, batch_size, seed, process_index, process_count)

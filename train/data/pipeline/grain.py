@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from train.data.pipeline.buckets import order_in_buckets
 from train.data.pipeline.memory import local_batch_size
 from train.data.source import Arrays, Source
 
@@ -22,7 +23,8 @@ _READ_AHEAD = 4  # batches that each process holds ready
 class GrainPipeline:
     """Training batches of numpy arrays, read ahead by threads or, with `workers`, by processes.
 
-    Each epoch visits a new permutation, and what is left after its last full batch is dropped. The order is a
+    Each epoch visits a new permutation, and what is left after its last full batch is dropped; batches of examples of
+    several sizes are of one size each, see `buckets.py`. The order is a
     function of the seed and the step alone: the number of workers does not change it, and a state is one
     number. `batch_size` counts the examples of all processes, and each reads its part. What a source varies is a
     function of seed, epoch and row.
@@ -47,8 +49,12 @@ class GrainPipeline:
 
         local = local_batch_size(source, batch_size, process_count)
         self.steps_per_epoch = len(source) // batch_size
-        order = grain.MapDataset.range(len(source)).shuffle(seed=_shuffle_seed(seed))
-        steps = order[: self.steps_per_epoch * batch_size].batch(batch_size).repeat()
+        if source.buckets is None:
+            order = grain.MapDataset.range(len(source)).shuffle(seed=_shuffle_seed(seed))
+            steps = order[: self.steps_per_epoch * batch_size].batch(batch_size).repeat()
+        else:
+            of = functools.partial(_in_buckets, seed, source.buckets.astype(np.int8).tobytes(), batch_size)
+            steps = grain.MapDataset.range(self.steps_per_epoch).repeat().map_with_index(of)
         self._rows = steps.map(functools.partial(_part, process_index * local, local))
         self._batches = self._rows.map_with_index(functools.partial(_read, source, seed, self.steps_per_epoch))
         self._workers = workers
@@ -115,6 +121,11 @@ def _close(iterators: list[Any]) -> None:
 def _shuffle_seed(seed: int) -> int:
     # Grain shuffles epoch e with seed + e, so that neighbouring seeds would share all orders but one.
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
+def _in_buckets(seed: int, buckets: bytes, batch_size: int, step: int, _: int) -> np.ndarray:
+    epoch, step = divmod(step, len(buckets) // batch_size)
+    return order_in_buckets(seed, epoch, buckets, batch_size)[step]
 
 
 def _part(first: int, count: int, rows: np.ndarray) -> np.ndarray:

@@ -13,12 +13,15 @@ from train.data.pipeline import is_small
 from train.data.proposed import Proposed
 from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset
 from train.data.source import Source, in_memory
+from train.data.sources.coco import coco, coco_splits
 from train.data.sources.digits import digits, rotated_digits
 from train.data.sources.folder import folder, folder_splits
+from train.data.sources.masks import masks, masks_splits
 from train.data.sources.npz import npz, npz_splits
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
 from train.data.sources.tfds import TfdsSource
+from train.data.sources.voc import voc, voc_splits
 from zoo.names import unknown
 
 _ANGLES = {"train": 0, "test": 1}
@@ -44,12 +47,18 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size),
     "npz:PATH": lambda asked: npz(asked.after, asked.split),
+    "coco:FILE": lambda asked: coco(asked.after, asked.split, asked.any_size),
+    "voc:PATH": lambda asked: voc(asked.after, asked.split, asked.any_size),
+    "masks:PATH": lambda asked: masks(asked.after, asked.split, asked.any_size),
 }
 """By name; where that has a colon, something must follow it."""
 
 BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "folder:PATH": lambda asked: folder_splits(asked.after, asked.any_size),
     "npz:PATH": lambda asked: npz_splits(asked.after),
+    "coco:FILE": lambda asked: coco_splits(asked.after, asked.any_size),
+    "voc:PATH": lambda asked: voc_splits(asked.after, asked.any_size),
+    "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from train.config import Metric
+from train.data.sources.objects import IGNORED
 from train.tasks.protocol import HostBatch, HostPrediction
-from zoo.detection import iou
+from zoo.detection.boxes import area, iou
 
 AP50 = Metric("ap50", "AP at IoU 0.5", percent=True)
 
@@ -23,7 +24,7 @@ class AveragePrecision:
     """Matches predictions with objects, image by image; of a prediction it keeps score, class and whether it is right.
 
     A prediction is right where it overlaps with an object of its class that no better prediction found. Expects
-    predictions in order of their scores, as `DigitBoxes.decode` gives them.
+    predictions in order of their scores, as `Detection.predict` gives them.
 
     It grows with the predictions that are valid, by 6 bytes each (of up to 256 classes), and not with the images'
     size: the precision at a recall needs the order of all scores.
@@ -103,3 +104,22 @@ def average_precision(recall: Float[np.ndarray, "n"], precision: Float[np.ndarra
     best = np.maximum.accumulate(precision[::-1])[::-1]
     places = np.searchsorted(recall, RECALLS, side="left")
     return float(np.append(best, 0.0)[places].mean())
+
+
+def without_ignored(batch: HostBatch, predicted: HostPrediction) -> tuple[HostBatch, HostPrediction]:
+    """Without the objects that are not to be judged, and the predictions that lie in one of them and on no other."""
+    ignored = np.zeros(batch["boxes_valid"].shape, bool)
+    for name in IGNORED:
+        if name in batch:
+            ignored |= batch[name].astype(bool) & batch["boxes_valid"]
+    if not ignored.any():
+        return batch, predicted
+    real, found = batch["boxes_valid"] & ~ignored, predicted["boxes"].astype(np.float64)
+    on_real = np.any((iou(found, batch["boxes"].astype(np.float64)) >= MATCHED) & real[:, None], axis=2)
+    left_top, right_bottom = (part[:, None] for part in np.split(batch["boxes"], 2, axis=-1))
+    left_top = np.maximum(found[:, :, None, :2], left_top)
+    right_bottom = np.minimum(found[:, :, None, 2:], right_bottom)
+    covered = area(np.concatenate([left_top, right_bottom], axis=-1)) >= MATCHED * area(found)[..., None]
+    on_ignored = np.any(covered & ignored[:, None], axis=2)
+    valid = predicted["valid"] & (on_real | ~on_ignored)
+    return {**batch, "boxes_valid": real}, {**predicted, "valid": valid}

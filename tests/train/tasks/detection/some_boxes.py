@@ -3,11 +3,9 @@
 import numpy as np
 
 from train.data.fields import Field, Kind
-from train.tasks.digit_boxes.task import DigitBoxes
 
 random = np.random.default_rng(0)
 NAMES, COUNT, MOST, SIDE = ("a", "b", "c"), 5, 4, 32
-TASK = DigitBoxes(NAMES, most_boxes=6)
 SPEC = {
     "image": Field(Kind.IMAGE, (SIDE, SIDE, 3), "uint8"),
     "boxes": Field(Kind.BOXES, (None, 4), "float32", (MOST,)),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
 
-from tests.train.tasks.boxes_of_digits import BATCH, MOST, NAMES, TRUTH, VALID
-from train.tasks.digit_boxes.judge import RECALLS, AveragePrecision, average_precision, matches
+from tests.train.tasks.detection.some_boxes import BATCH, MOST, NAMES, TRUTH, VALID
+from train.tasks.detection.precision import RECALLS, AveragePrecision, average_precision, matches
 
 random = np.random.default_rng(0)
 

@@ -1,0 +1,53 @@
+"""Detectors of scenes of digits: their boxes, and with `scenes_instances` the pixels of each.
+
+python -m train fit scenes_detection
+python -m train fit scenes_instances
+
+Faster R-CNN and Mask R-CNN (`zoo/detection`) with ResNet-8 of CIFAR under a pyramid of two maps, of which the finer has
+half the image's size: digits are 5 to 24 pixels large.
+"""
+
+import dataclasses
+
+from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
+from train.config.tasks.detection import Detection
+
+OPTIONS = (
+    "maps=('stage2','stage3')",
+    "frozen_norm=False",
+    "extra='none'",
+    "width=64",
+    "anchor_sizes=((10,15),(20,26))",
+    "aspect_ratios=(1.3,2.0)",
+    "rpn_pre_nms_top_n=(300,300)",
+    "rpn_post_nms_top_n=(64,64)",
+    "rpn_fg_iou_thresh=0.6",
+    "rpn_batch_size_per_image=64",
+    "box_batch_size_per_image=48",
+    "box_positive_fraction=0.5",
+    "box_detections_per_img=20",
+    "hidden=(256,)",
+)
+"""Anchors of the digits' sizes and proportions, and few proposals: an image has at most 8 digits."""
+
+BOXES = Recipe(
+    name="scenes_detection",
+    model=Model("fasterrcnn_tiny", options=OPTIONS),
+    data=Data(source="scenes", batch_size=8, eval_batch_size=50),
+    augment=Augment(pad_crop=8, mean=(0.31, 0.31, 0.31), std=(0.22, 0.22, 0.22)),
+    task=Detection(),
+    optimizer=Optimizer("adamw", learning_rate=2e-3, weight_decay=1e-2),
+    schedule=Schedule("one_cycle", warmup=0.15),
+    epochs=16,
+    eval_every=4,
+    log_every=125,
+)
+
+INSTANCES = dataclasses.replace(
+    BOXES,
+    name="scenes_instances",
+    model=Model("maskrcnn_tiny", options=(*OPTIONS, "mask_region=14", "mask_convs=(32,32)")),
+    task=Detection(masks=True),
+)
+
+RECIPES = (BOXES, INSTANCES)

@@ -1,1 +1,0 @@
-"""Where the digits of a scene are, and which."""
