@@ -14,7 +14,7 @@ import pytest
 import zoo
 from tests.convnets.families import SMALL
 from zoo import catalog
-from zoo.catalog import CATALOG, Entry, entry_of
+from zoo.catalog import CATALOG, Entry, Ref, entry_of
 from zoo.names import unknown
 from zoo.tables import markdown_row
 
@@ -43,8 +43,8 @@ def outputs_of(name, **overrides):
     return jax.eval_shape(model.apply, variables, images)
 
 
-@pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models()])
-def test_every_model_classifies_its_input_shape_names_its_features_and_has_the_parameters_of_the_table(name):
+@pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models(task="classification")])
+def test_every_classifier_classifies_its_input_shape_names_its_features_and_has_the_parameters_of_the_table(name):
     features, variables = traced_once(name)
     for classes, found in ((zoo.create(name).num_classes, features), (7, traced_once(name, num_classes=7)[0])):
         assert (found["logits"].shape, found["logits"].dtype) == ((2, classes), jnp.float32)
@@ -53,6 +53,13 @@ def test_every_model_classifies_its_input_shape_names_its_features_and_has_the_p
     if QUICK.fullmatch(name) and not SMALL.fullmatch(name):  # whose promises test_conformance holds
         assert outputs_of(name, dtype=jnp.bfloat16).shape == (2, zoo.create(name).num_classes)
         assert features["pre_logits"].shape == outputs_of(name, num_classes=0).shape
+
+
+@pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models(task="detection")])
+def test_every_detector_has_the_parameters_of_the_table(name):
+    images = jax.ShapeDtypeStruct((1, *CATALOG[name].input_shape), jnp.float32)
+    variables = jax.eval_shape(zoo.create(name).init, jax.random.key(0), images)
+    assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS
 
 
 @pytest.mark.parametrize("name", zoo.list_models())
@@ -66,7 +73,9 @@ def test_every_row_names_a_builder_its_fields_a_paper_and_rows_of_the_lecture(na
     assert re.match(r".+, (19|20)\d\d, .+", entry.paper)
     model = zoo.create(name)
     assert type(model) is builder
-    assert all(getattr(model, option) == value for option, value in entry.options.items())
+    for option, value in entry.options.items():
+        built = zoo.create(value.name, **value.options) if isinstance(value, Ref) else value
+        assert getattr(model, option) == built
 
 
 def test_a_module_is_described_by_its_own_row_whatever_its_head_and_dropout():

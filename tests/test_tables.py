@@ -63,7 +63,8 @@ def test_list_prints_the_rows_that_match(capsys, monkeypatch):
     assert re.search(r"lenet5 .* classification .* 28 x 28 x 1 .* L37", out)
     assert "cifar" not in out
     code, out, _ = printed(capsys, "list", "--task", "classification")
-    assert all(name in out for name in zoo.list_models())
+    assert all(name in out for name in zoo.list_models(task="classification"))
+    assert "rcnn" not in out
 
 
 def test_describe_prints_the_whole_row(capsys, monkeypatch):
@@ -91,7 +92,7 @@ def test_summary_prints_stages_parameters_flops_and_bytes(capsys, monkeypatch):
         (["summary", "cifar_resnet21"], "error: no model 'cifar_resnet21'; nearest: cifar_resnet"),
         (["summary", "lenet5", "--input-shape", "8", "8", "1"], "error: LeNet5 expected images of 28 x 28 or 32 x 32"),
         (["list", "qq*"], "error: no model 'qq*'; known: "),
-        (["list", "--task", "detect"], "error: no task 'detect'; known: classification"),
+        (["list", "--task", "detect"], "error: no task 'detect'; nearest: detection"),
     ],
 )
 def test_what_does_not_exist_is_one_line_and_exit_code_2(arguments, message, capsys):

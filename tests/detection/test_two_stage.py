@@ -16,6 +16,7 @@ from tests.convnets.goldens import numbers
 from tests.detection.goldens import two_stage as made
 from zoo.convnets.resnet import ResNet
 from zoo.detection.contract import Truth
+from zoo.detection.faster_rcnn import View
 from zoo.detection.keypoint_rcnn import KeypointRCNN
 from zoo.detection.mask_rcnn import MaskRCNN
 from zoo.weights.detection import two_stage
@@ -94,9 +95,9 @@ def test_every_part_and_every_detection_is_torchs(name):
     def parts(variables, images):
         bound = model.bind(variables)
         maps = bound(images, features=True)
-        said = bound.rpn(maps, made.SIZE)
+        _, said = bound._proposed(images, None, False)
         found = bound(images)
-        logits, deltas = bound._decide(maps, jnp.asarray(golden["proposals"])[None], made.SIZE, False)
+        logits, deltas = bound._decide(maps, jnp.asarray(golden["proposals"])[None], View(made.SIZE, None), False)
         return list(maps.values()), said.logits, said.deltas, logits, deltas, found
 
     images = made.images(1).transpose(0, 2, 3, 1)

@@ -62,6 +62,26 @@ def test_statistics_over_a_mapped_axis_are_those_of_the_whole_batch():
     assert layer.init(jax.random.key(0), x[0], False).keys() == {"params", "batch_stats"}  # outside the mapping
 
 
+def test_with_a_mask_what_does_not_count_is_as_if_it_were_not_there():
+    x, mask, state = 3 + 2 * normal(8, 2, 2, 3), RNG.random(8) < 0.6, variables(3)
+    norm = BatchNorm()
+    expected, kept = norm.apply(state, x[mask], False, mutable=["batch_stats"])
+    for each in (x, np.where(mask[:, None, None, None], x, 1e6)):
+        found, after = norm.apply(state, each, False, mask[:, None, None], mutable=["batch_stats"])
+        np.testing.assert_allclose(found[mask], expected, atol=2e-4)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after, kept)
+
+    def part(x, mask):
+        return batch_statistics(x, "parts", mask[:, None, None])
+
+    parts = jax.vmap(part, axis_name="parts")(x.reshape(2, 4, 2, 2, 3), mask.reshape(2, 4))
+    for value, right in zip(parts, batch_statistics(x[mask]), strict=True):
+        np.testing.assert_allclose(value, np.stack([right, right]), rtol=1e-4)
+    nothing, after = norm.apply(state, x, False, np.zeros((8, 1, 1), bool), mutable=["batch_stats"])
+    np.testing.assert_allclose(nothing, norm.apply(state, x, True), rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), after["batch_stats"], state["batch_stats"])
+
+
 def test_bfloat16_activations_have_float32_statistics():
     x = jnp.asarray(100 + normal(512, 3), jnp.bfloat16)
     mean, var = batch_statistics(x)

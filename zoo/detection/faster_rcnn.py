@@ -7,7 +7,8 @@ What it adds to Fast R-CNN: proposals of its own (`rpn.py`), which share the map
 """
 
 import math
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -17,13 +18,27 @@ from zoo.detection.anchors import Anchors
 from zoo.detection.box_head import BoxHead, Deciding, Regions, box_losses, decided, learning_regions
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
 from zoo.detection.fpn import FeaturePyramid
+from zoo.detection.padding import kept_inside
 from zoo.detection.roi import roi_align_levels, roi_pool
-from zoo.detection.rpn import Proposing, RegionProposals, proposal_losses, propose
+from zoo.detection.rpn import Proposing, RegionProposals, Said, proposal_losses, propose
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
 
 Maps = dict[str, Float[Array, "batch _ _ channels"]]
+
+
+class View(NamedTuple):
+    """How images lie on their canvas."""
+
+    canvas: tuple[int, int]
+    """Height and width in pixels."""
+    sizes: Float[Array, "batch 2"] | None
+    """True heights and widths in pixels; None where the images fill it."""
+
+    def inside(self, masks: bool) -> Float[Array, "batch 2"] | None:
+        """The sizes, where what surrounds the images is to be kept out."""
+        return self.sizes if masks else None
 
 
 class FasterRCNN(Network):
@@ -42,6 +57,8 @@ class FasterRCNN(Network):
     frozen_norm: bool = True
     """Whether the backbone's batch normalisations keep their statistics in training: those of small batches are poor.
     Their scales and shifts learn, unless the recipe freezes them."""
+    mask_padding: bool = True
+    """Whether what surrounds an image on its canvas is kept out, see `padding.py`. torchvision lets it in."""
     width: int = 256
     """Channels of the pyramid."""
     extra: str = "pool"
@@ -150,13 +167,13 @@ class FasterRCNN(Network):
           UnknownNameError: the backbone has no map of a name.
         """
         check_images(images, type(self).__name__, 1)
+        maps, said = self._proposed(images, sizes, train)
+        view = View(images.shape[1:3], sizes)
         sizes = sizes_of(images, sizes)
-        maps = self._maps(images, train)
-        canvas = images.shape[1:3]
-        proposals, valid = propose(self.rpn(maps, canvas), sizes, self.proposing)
-        logits, deltas = self._decide(maps, proposals, canvas, train)
+        proposals, valid = propose(said, sizes, self.proposing)
+        logits, deltas = self._decide(maps, proposals, view, train)
         found = decided(logits, deltas, proposals, valid, sizes, self.deciding)
-        found = self._extended(maps, found, canvas, train)
+        found = self._extended(maps, found, view, train)
         return maps if features else found
 
     def losses(
@@ -180,49 +197,54 @@ class FasterRCNN(Network):
           ValueError: images or sizes of the wrong shape.
         """
         check_images(images, type(self).__name__, 1)
+        maps, said = self._proposed(images, sizes, train)
+        view = View(images.shape[1:3], sizes)
         sizes = sizes_of(images, sizes)
-        maps = self._maps(images, train)
-        canvas = images.shape[1:3]
-        said = self.rpn(maps, canvas)
         for_anchors, for_regions = jax.random.split(key)
         terms = proposal_losses(said, truth, for_anchors, self.proposing)
         proposals, valid = propose(said, sizes, self.proposing, train=True)
         regions = learning_regions(proposals, valid, truth, for_regions, self.deciding)
-        logits, deltas = self._decide(maps, regions.boxes, canvas, train, regions.real)
+        logits, deltas = self._decide(maps, regions.boxes, view, train, regions.real)
         terms |= box_losses(logits, deltas, regions, truth, self.deciding)
-        return terms | self._extended_losses(maps, regions, truth, canvas, train)
+        return terms | self._extended_losses(maps, regions, truth, view, train)
 
-    def _maps(self, images: Array, train: bool) -> Maps:
-        """Of the pyramid."""
-        return self.pyramid(maps_of(self.backbone, images, train and not self.frozen_norm, self.maps), train)
+    def _proposed(self, images: Array, sizes: Array | None, train: bool) -> tuple[Maps, Said]:
+        """The maps of the pyramid, and what is said of their anchors; of images on a canvas, of them alone."""
+        canvas = images.shape[1:3]
+        if sizes is not None:
+            sizes = sizes_of(images, sizes)
+        with nullcontext() if sizes is None or not self.mask_padding else kept_inside(sizes, canvas):
+            maps = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
+            maps = self.pyramid(maps, train)
+            return maps, self.rpn(maps, canvas, sizes if self.mask_padding else None)
 
     def _decide(
-        self, maps: Maps, boxes: Array, canvas: tuple[int, int], train: bool, real: Array | None = None
+        self, maps: Maps, boxes: Array, view: View, train: bool, real: Array | None = None
     ) -> tuple[Array, Array]:
         """Logits and differences of the regions, (batch, regions, ...)."""
-        regions = self._regions(maps, boxes, self.region, canvas)
+        regions = self._regions(maps, boxes, self.region, view)
         batch, count = regions.shape[:2]
         real = None if real is None else real.reshape(-1)
         said = self.box_head(regions.reshape(batch * count, *regions.shape[2:]), train, real)
         return tuple(each.reshape(batch, count, *each.shape[1:]) for each in said)
 
-    def _regions(self, maps: Maps, boxes: Array, side: int, canvas: tuple[int, int]) -> Array:
+    def _regions(self, maps: Maps, boxes: Array, side: int, view: View) -> Array:
         """What is taken of each region, of the map that its size wants: (batch, regions, side, side, channels)."""
         pooled = {name: x for name, x in maps.items() if name in self.maps}
-        scales = [2.0 ** round(math.log2(x.shape[1] / canvas[0])) for x in pooled.values()]
+        scales = [2.0 ** round(math.log2(x.shape[1] / view.canvas[0])) for x in pooled.values()]
         if self.pooling == "pool":
             (features, *rest), (scale, *_) = pooled.values(), scales
             if rest:
                 raise ValueError(f"RoIPool takes its regions of one map, got {', '.join(pooled)}")
             return roi_pool(features, boxes, side, scale)
-        return roi_align_levels(list(pooled.values()), boxes, side, scales, self.sampling_ratio)
+        return roi_align_levels(
+            list(pooled.values()), boxes, side, scales, self.sampling_ratio, sizes=view.inside(self.mask_padding)
+        )
 
-    def _extended(self, maps: Maps, found: Detections, canvas: tuple[int, int], train: bool) -> Detections:
+    def _extended(self, maps: Maps, found: Detections, view: View, train: bool) -> Detections:
         """What a later generation says of the boxes beside."""
         return found
 
-    def _extended_losses(
-        self, maps: Maps, regions: Regions, truth: Truth, canvas: tuple[int, int], train: bool
-    ) -> dict[str, Term]:
+    def _extended_losses(self, maps: Maps, regions: Regions, truth: Truth, view: View, train: bool) -> dict[str, Term]:
         """Its terms."""
         return {}

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from zoo.detection.box_head import Regions
 from zoo.detection.contract import BACKGROUND, Detections, Term, Truth
-from zoo.detection.faster_rcnn import FasterRCNN, Maps
+from zoo.detection.faster_rcnn import FasterRCNN, Maps, View
 from zoo.detection.mask_rcnn import positive_ones
 from zoo.nn import kaiming_fan_out
 from zoo.nn.network import Network
@@ -58,29 +58,27 @@ class KeypointRCNN(FasterRCNN):
         super().setup()
         self.keypoint_head = KeypointHead(self.points, self.keypoint_convs, **self.shared)
 
-    def _heatmaps(self, maps: Maps, boxes: Array, canvas: tuple[int, int], train: bool) -> Array:
+    def _heatmaps(self, maps: Maps, boxes: Array, view: View, train: bool) -> Array:
         """Logits, (batch, regions, side, side, points)."""
-        regions = self._regions(maps, boxes, self.keypoint_region, canvas)
+        regions = self._regions(maps, boxes, self.keypoint_region, view)
         batch, count = regions.shape[:2]
         logits = self.keypoint_head(regions.reshape(batch * count, *regions.shape[2:]), train)
         return logits.reshape(batch, count, *logits.shape[1:])
 
-    def _extended(self, maps: Maps, found: Detections, canvas: tuple[int, int], train: bool) -> Detections:
-        found = super()._extended(maps, found, canvas, train)
-        heatmaps = self._heatmaps(maps, found.boxes, canvas, train)
-        points = jax.vmap(lambda maps, boxes: keypoints_of(maps, boxes, canvas))(heatmaps, found.boxes)
+    def _extended(self, maps: Maps, found: Detections, view: View, train: bool) -> Detections:
+        found = super()._extended(maps, found, view, train)
+        heatmaps = self._heatmaps(maps, found.boxes, view, train)
+        points = jax.vmap(lambda maps, boxes: keypoints_of(maps, boxes, view.canvas))(heatmaps, found.boxes)
         return found._replace(keypoints=jnp.where(found.valid[..., None, None], points, 0))
 
-    def _extended_losses(
-        self, maps: Maps, regions: Regions, truth: Truth, canvas: tuple[int, int], train: bool
-    ) -> dict[str, Term]:
+    def _extended_losses(self, maps: Maps, regions: Regions, truth: Truth, view: View, train: bool) -> dict[str, Term]:
         """`keypoint`: cross entropy of the place of each point that is seen and lies in its region."""
-        terms = super()._extended_losses(maps, regions, truth, canvas, train)
+        terms = super()._extended_losses(maps, regions, truth, view, train)
         if truth.keypoints is None:
             raise ValueError("Keypoint R-CNN learns from keypoints: expected truth.keypoints, got none")
         regions = positive_ones(regions, self.deciding.count, self.deciding.positive_share)
         positive = regions.real & (regions.labels > BACKGROUND)
-        heatmaps = self._heatmaps(maps, regions.boxes, canvas, train)
+        heatmaps = self._heatmaps(maps, regions.boxes, view, train)
         logits = heatmaps.reshape(*heatmaps.shape[:2], -1, self.points)
         if not truth.boxes.shape[1]:
             return terms | {"keypoint": Term(0 * logits.sum(), jnp.zeros(()))}

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from zoo.detection.box_head import Regions
 from zoo.detection.contract import BACKGROUND, Detections, Term, Truth
-from zoo.detection.faster_rcnn import FasterRCNN, Maps
+from zoo.detection.faster_rcnn import FasterRCNN, Maps, View
 from zoo.nn import kaiming_fan_out
 from zoo.nn.network import Network
 from zoo.nn.transposed import ConvTranspose
@@ -64,31 +64,29 @@ class MaskRCNN(FasterRCNN):
         self.mask_head = MaskHead(self.num_classes, self.mask_convs, self.mask_norm, **self.shared)
 
     def _masks(
-        self, maps: Maps, boxes: Array, labels: Array, canvas: tuple[int, int], train: bool, real: Array | None = None
+        self, maps: Maps, boxes: Array, labels: Array, view: View, train: bool, real: Array | None = None
     ) -> Array:
         """Logits of the masks of the labels' classes, (batch, regions, side, side)."""
-        regions = self._regions(maps, boxes, self.mask_region, canvas)
+        regions = self._regions(maps, boxes, self.mask_region, view)
         batch, count = regions.shape[:2]
         real = None if real is None else real.reshape(-1)
         logits = self.mask_head(regions.reshape(batch * count, *regions.shape[2:]), train, real)
         of_class = jnp.take_along_axis(logits, labels.reshape(-1, 1, 1, 1), axis=3)[..., 0]
         return of_class.reshape(batch, count, *of_class.shape[1:])
 
-    def _extended(self, maps: Maps, found: Detections, canvas: tuple[int, int], train: bool) -> Detections:
-        found = super()._extended(maps, found, canvas, train)
-        masks = jax.nn.sigmoid(self._masks(maps, found.boxes, found.labels, canvas, train))
+    def _extended(self, maps: Maps, found: Detections, view: View, train: bool) -> Detections:
+        found = super()._extended(maps, found, view, train)
+        masks = jax.nn.sigmoid(self._masks(maps, found.boxes, found.labels, view, train))
         return found._replace(masks=jnp.where(found.valid[..., None, None], masks, 0))
 
-    def _extended_losses(
-        self, maps: Maps, regions: Regions, truth: Truth, canvas: tuple[int, int], train: bool
-    ) -> dict[str, Term]:
+    def _extended_losses(self, maps: Maps, regions: Regions, truth: Truth, view: View, train: bool) -> dict[str, Term]:
         """`mask`: cross entropy of each place of the right class's mask, over the regions that show an object."""
-        terms = super()._extended_losses(maps, regions, truth, canvas, train)
+        terms = super()._extended_losses(maps, regions, truth, view, train)
         if truth.masks is None:
             raise ValueError("Mask R-CNN learns from masks: expected truth.masks, got none")
         regions = positive_ones(regions, self.deciding.count, self.deciding.positive_share)
         positive = regions.real & (regions.labels > BACKGROUND)
-        logits = self._masks(maps, regions.boxes, regions.labels, canvas, train, positive)
+        logits = self._masks(maps, regions.boxes, regions.labels, view, train, positive)
         side = logits.shape[-1]
         right = jax.vmap(masks_in_boxes, (0, 0, 0, None))(truth.masks, regions.boxes, regions.objects, side)
         wrong = optax.sigmoid_binary_cross_entropy(logits, right)

@@ -61,6 +61,7 @@ def roi_align_levels(
     aligned: bool = False,
     canonical_size: float = 224,
     canonical_level: int = 4,
+    sizes: Float[Array, "batch 2"] | None = None,
 ) -> Float[Array, "batch n rows columns channels"]:
     """`roi_align` in which each box looks at one level of a pyramid alone: the larger it is, the coarser.
 
@@ -73,6 +74,7 @@ def roi_align_levels(
       aligned: as for `roi_align`.
       canonical_size: the root of the area, in pixels, of a box that looks at the canonical level.
       canonical_level: a level's number, which is the binary logarithm of its stride.
+      sizes: true heights and widths in pixels of images on a canvas: their maps end with them.
 
     Raises:
       ValueError: as for `roi_align`; or not one scale for each level.
@@ -97,7 +99,11 @@ def roi_align_levels(
     scaled = boxes.astype(wide) * of_level(spatial_scales, wide)[..., None] - (0.5 if aligned else 0.0)
     y = _samples(scaled[..., 1], scaled[..., 3], rows, sampling_ratio, aligned)
     x = _samples(scaled[..., 0], scaled[..., 2], columns, sampling_ratio, aligned)
-    (top, of_top), (left, of_left) = _corners(y, heights), _corners(x, widths)
+    ends = heights, widths
+    if sizes is not None:
+        true = jnp.ceil(sizes[:, None] * of_level(spatial_scales, wide)[..., None]).astype(jnp.int32)
+        ends = jnp.minimum(true[..., 0], heights), jnp.minimum(true[..., 1], widths)
+    (top, of_top), (left, of_left) = _corners(y, ends[0]), _corners(x, ends[1])
     # (batch, n, rows, columns, 2 samples in y, 2 samples in x): every corner of every sample of a bin.
     top, of_top = (each[:, :, :, None, :, None] for each in (top, of_top))
     left, of_left = (each[:, :, None, :, None, :] for each in (left, of_left))

@@ -20,6 +20,7 @@ from zoo.detection.contract import Term, Truth
 from zoo.detection.losses import smooth_l1
 from zoo.detection.matching import match
 from zoo.detection.nms import batched_nms
+from zoo.detection.padding import inside
 from zoo.detection.sampling import sample
 from zoo.nn.network import Network
 
@@ -60,6 +61,8 @@ class Said(NamedTuple):
     anchors: Float[Array, "anchors 4"]
     levels: tuple[int, ...]
     """How many anchors each map has."""
+    there: Bool[Array, "batch anchors"]
+    """Those whose place belongs to the image, and not to what surrounds it on the canvas."""
 
 
 class RegionProposals(Network):
@@ -70,12 +73,18 @@ class RegionProposals(Network):
     """Convolutions."""
 
     @nn.compact
-    def __call__(self, maps: Mapping[str, Float[Array, "batch _ _ channels"]], canvas: tuple[int, int]) -> Said:
+    def __call__(
+        self,
+        maps: Mapping[str, Float[Array, "batch _ _ channels"]],
+        canvas: tuple[int, int],
+        sizes: Float[Array, "batch 2"] | None = None,
+    ) -> Said:
         """What it says of the maps, from fine to coarse, float32 at least.
 
         Args:
           maps: of the pyramid.
           canvas: height and width of the images in pixels.
+          sizes: true heights and widths; by default those of the canvas.
 
         Raises:
           ValueError: another number of maps than of sizes of anchors, or numbers of anchors that differ by map.
@@ -93,15 +102,18 @@ class RegionProposals(Network):
         wide = {"dtype": self.wide, "param_dtype": self.param_dtype, "kernel_init": normal}
         logit = self.conv_maker(**wide)(each, (1, 1), name="logits")
         delta = self.conv_maker(**wide)(4 * each, (1, 1), name="deltas")
-        logits, deltas = [], []
+        logits, deltas, there = [], [], []
         for x in maps.values():
+            places = jnp.ones(x.shape[:3], bool) if sizes is None else inside(sizes, x.shape[1:3], canvas)
+            there.append(jnp.repeat(places.reshape(len(x), -1), each, axis=1))
             for conv in convs:
                 x = nn.relu(conv(x))
             logits.append(logit(x).reshape(len(x), -1))
             deltas.append(delta(x).reshape(len(x), -1, 4))
         anchors = self.anchors.of_maps([x.shape[1:3] for x in maps.values()], canvas)
         levels = tuple(map(len, anchors))
-        return Said(*(jnp.concatenate(parts, axis=1) for parts in (logits, deltas)), jnp.concatenate(anchors), levels)
+        logits, deltas, there = (jnp.concatenate(parts, axis=1) for parts in (logits, deltas, there))
+        return Said(logits, deltas, jnp.concatenate(anchors), levels, there)
 
 
 def propose(
@@ -117,7 +129,8 @@ def propose(
     """
     most = how.after[0 if train else 1]
 
-    def of_image(logits: Array, deltas: Array, size: Array) -> tuple[Array, Array]:
+    def of_image(logits: Array, deltas: Array, there: Array, size: Array) -> tuple[Array, Array]:
+        logits = jnp.where(there, logits, -jnp.inf)
         boxes, scores, levels, start = [], [], [], 0
         for level, count in enumerate(said.levels):
             part = slice(start, start + count)
@@ -127,12 +140,13 @@ def propose(
             levels.append(jnp.full(len(chosen), level))
             start += count
         found = clipped(jnp.concatenate(boxes), *size)
-        probability = jax.nn.sigmoid(jnp.concatenate(scores))
-        valid = at_least(found, how.smallest) & (probability >= how.least_score)
+        logit = jnp.concatenate(scores)
+        probability = jax.nn.sigmoid(logit)
+        valid = at_least(found, how.smallest) & (probability >= how.least_score) & (logit > -jnp.inf)
         kept, real = batched_nms(found, probability, jnp.concatenate(levels), how.overlap, most, valid)
         return jnp.where(real[:, None], found[kept], 0), real
 
-    return jax.vmap(of_image)(*jax.lax.stop_gradient((said.logits, said.deltas)), sizes)
+    return jax.vmap(of_image)(*jax.lax.stop_gradient((said.logits, said.deltas)), said.there, sizes)
 
 
 def proposal_losses(said: Said, truth: Truth, key: Key[Array, ""], how: Proposing) -> dict[str, Term]:
@@ -145,9 +159,11 @@ def proposal_losses(said: Said, truth: Truth, key: Key[Array, ""], how: Proposin
       how: numbers and thresholds.
     """
 
-    def of_image(key: Array, logits: Array, deltas: Array, boxes: Array, valid: Array) -> tuple[Array, Array, Array]:
+    def of_image(
+        key: Array, logits: Array, deltas: Array, there: Array, boxes: Array, valid: Array
+    ) -> tuple[Array, Array, Array]:
         found = match(said.anchors, boxes, valid, how.above, how.below, low_quality=True)
-        drawn, real = sample(key, found.positive, found.negative, how.count, how.positive_share)
+        drawn, real = sample(key, found.positive & there, found.negative & there, how.count, how.positive_share)
         positive = found.positive[drawn] & real
         wrong = optax.sigmoid_binary_cross_entropy(logits[drawn], positive.astype(logits.dtype))
         right = CODER.encode(boxes[found.objects[drawn]], said.anchors[drawn]) if len(boxes) else deltas[drawn]
@@ -155,5 +171,7 @@ def proposal_losses(said: Said, truth: Truth, key: Key[Array, ""], how: Proposin
         return jnp.sum(wrong, where=real), jnp.sum(far, where=positive), real.sum(dtype=jnp.float32)
 
     keys = jax.random.split(key, len(said.logits))
-    object_total, box_total, count = jax.vmap(of_image)(keys, said.logits, said.deltas, truth.boxes, truth.valid)
+    object_total, box_total, count = jax.vmap(of_image)(
+        keys, said.logits, said.deltas, said.there, truth.boxes, truth.valid
+    )
     return {"rpn_object": Term(object_total.sum(), count.sum()), "rpn_box": Term(box_total.sum(), count.sum())}

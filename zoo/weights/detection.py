@@ -3,38 +3,11 @@
 The first versions' published files have the names of older code, without a level of numbers.
 """
 
-from collections.abc import Iterable
-
 import flax.linen as nn
 
 from zoo.weights import mobilenet
 from zoo.weights.resnet import RESNET
-from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, linear
-
-
-def moved(rules: Iterable[Rule], theirs: str, ours: str) -> tuple[Rule, ...]:
-    """The same rules for a network that is a part of another.
-
-    Args:
-      rules: of the network.
-      theirs: what stands before its names in the file.
-      ours: the path of the part.
-
-    >>> moved(linear("fc", "head"), "backbone.body.", "backbone/")[0].ours
-    'params/backbone/head/kernel'
-    """
-
-    def within(path: str) -> str:
-        collection, _, rest = path.partition("/")
-        return f"{collection}/{ours}{rest}"
-
-    return tuple(
-        rule._replace(
-            theirs=theirs + rule.theirs,
-            ours=within(rule.ours) if isinstance(rule.ours, str) else tuple(map(within, rule.ours)),
-        )
-        for rule in rules
-    )
+from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, linear, moved
 
 
 def transposed(theirs: str, ours: str) -> tuple[Rule, ...]:
@@ -77,7 +50,10 @@ OLD_REGIONS = join(
 
 def two_stage(model: nn.Module) -> Family:
     """torchvision/models/detection/faster_rcnn.py, mask_rcnn.py and keypoint_rcnn.py, of ResNet and MobileNet V3."""
-    body = RESNET.rules if type(model.backbone).__name__ == "ResNet" else mobilenet.mobilenet_v3(model.backbone).rules
+    body = RESNET.rules
+    if type(model.backbone).__name__ == "MobileNetV3":
+        rules = mobilenet.mobilenet_v3(model.backbone).rules
+        body = [rule._replace(theirs=rule.theirs.removeprefix("features.")) for rule in rules]
     convs = len(model.convs)
     head = join(
         convolution("roi_heads.box_head.{i}.0", "box_head/conv{i+1}"),

@@ -19,6 +19,7 @@ from zoo.weights import (
     regnet,
     resnet,
     shufflenet,
+    single_stage,
     squeezenet,
     swin,
     vgg,
@@ -49,6 +50,10 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/regnet": regnet.FAMILY,
     "torchvision/efficientnet": efficientnet.efficientnet,
     "torchvision/two_stage": detection.two_stage,
+    "torchvision/retinanet": single_stage.retinanet,
+    "torchvision/fcos": single_stage.fcos,
+    "torchvision/ssd": single_stage.ssd,
+    "torchvision/ssdlite": single_stage.ssdlite,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 

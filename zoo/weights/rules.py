@@ -143,6 +143,31 @@ def layer_norm(theirs: str, ours: str) -> tuple[Rule, ...]:
     return Rule(f"{theirs}.weight", f"params/{ours}/scale"), Rule(f"{theirs}.bias", f"params/{ours}/bias")
 
 
+def moved(rules: Iterable[Rule], theirs: str, ours: str) -> tuple[Rule, ...]:
+    """The same rules for a network that is a part of another.
+
+    Args:
+      rules: of the network.
+      theirs: what stands before its names in the file.
+      ours: the path of the part.
+
+    >>> moved(linear("fc", "head"), "backbone.body.", "backbone/")[0].ours
+    'params/backbone/head/kernel'
+    """
+
+    def within(path: str) -> str:
+        collection, _, rest = path.partition("/")
+        return f"{collection}/{ours}{rest}"
+
+    return tuple(
+        rule._replace(
+            theirs=theirs + rule.theirs,
+            ours=within(rule.ours) if isinstance(rule.ours, str) else tuple(map(within, rule.ours)),
+        )
+        for rule in rules
+    )
+
+
 def rename(name: str, source: str, target: str) -> str | None:
     """The name after `target` of what is called `name` after `source`; None where the template does not fit.
 

@@ -1,7 +1,5 @@
 """Names of RetinaNet's, FCOS's, SSD's and SSDlite's weights in torchvision. Rows L55, L60."""
 
-from collections.abc import Iterable
-
 import flax.linen as nn
 
 from zoo.convnets.inverted_residual import parts
@@ -11,7 +9,7 @@ from zoo.detection.ssd import SSD, SSDVGG
 from zoo.detection.ssdlite import SSDLite, SSDLiteMobileNet
 from zoo.weights.blocks import conv_norm, squeeze_excite
 from zoo.weights.resnet import RESNET
-from zoo.weights.rules import Family, Rule, convolution, join, layer_norm
+from zoo.weights.rules import Family, Rule, convolution, join, layer_norm, moved
 
 
 def retinanet(model: RetinaNet) -> Family:
@@ -80,28 +78,8 @@ def ssdlite(model: SSDLite) -> Family:
     return Family(tuple(rules))
 
 
-def inside(rules: Iterable[Rule], theirs: str, ours: str) -> tuple[Rule, ...]:
-    """The rules of a network that is a part of another: prefixes of the names, and of the paths in each collection.
-
-    >>> inside(convolution("conv1", "stem/conv"), "backbone.body.", "backbone/")[0].ours
-    'params/backbone/stem/conv/kernel'
-    """
-
-    def path(template: str) -> str:
-        collection, _, rest = template.partition("/")
-        return f"{collection}/{ours}{rest}"
-
-    return tuple(
-        rule._replace(
-            theirs=theirs + rule.theirs,
-            ours=path(rule.ours) if isinstance(rule.ours, str) else tuple(map(path, rule.ours)),
-        )
-        for rule in rules
-    )
-
-
 def _body() -> tuple[Rule, ...]:
-    return inside(RESNET.rules, "backbone.body.", "backbone/")
+    return moved(RESNET.rules, "backbone.body.", "backbone/")
 
 
 def _pyramid() -> tuple[Rule, ...]:
