@@ -7,7 +7,6 @@ What it adds to Fast R-CNN: proposals of its own (`rpn.py`), which share the map
 """
 
 import math
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -18,7 +17,7 @@ from zoo.detection.anchors import Anchors
 from zoo.detection.box_head import BoxHead, Deciding, Regions, box_losses, decided, learning_regions
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
 from zoo.detection.fpn import FeaturePyramid
-from zoo.detection.padding import kept_inside
+from zoo.detection.padding import kept_inside, within
 from zoo.detection.roi import roi_align_levels, roi_pool
 from zoo.detection.rpn import Proposing, RegionProposals, Said, proposal_losses, propose
 from zoo.nn.checks import check_images
@@ -211,12 +210,12 @@ class FasterRCNN(Network):
     def _proposed(self, images: Array, sizes: Array | None, train: bool) -> tuple[Maps, Said]:
         """The maps of the pyramid, and what is said of their anchors; of images on a canvas, of them alone."""
         canvas = images.shape[1:3]
-        if sizes is not None:
-            sizes = sizes_of(images, sizes)
-        with nullcontext() if sizes is None or not self.mask_padding else kept_inside(sizes, canvas):
+        known = None if sizes is None else sizes_of(images, sizes)
+        images, masked = within(images, known), known if self.mask_padding else None
+        with kept_inside(masked, canvas):
             maps = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
             maps = self.pyramid(maps, train)
-            return maps, self.rpn(maps, canvas, sizes if self.mask_padding else None)
+            return maps, self.rpn(maps, canvas, masked)
 
     def _decide(
         self, maps: Maps, boxes: Array, view: View, train: bool, real: Array | None = None

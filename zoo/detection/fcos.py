@@ -19,17 +19,18 @@ from zoo.detection.box_coder import LinearBoxCoder
 from zoo.detection.boxes import area, generalized_iou_of_pairs
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
 from zoo.detection.fpn import FeaturePyramid
+from zoo.detection.padding import kept_inside, places_inside, within
 from zoo.detection.single_stage import (
     NOTHING,
     PRIOR,
     Choice,
     CoarserLevels,
     Tower,
+    coarser_levels,
     detections,
     focal_loss,
     of_foreground,
     per_anchor,
-    within,
 )
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of
@@ -61,6 +62,8 @@ class FCOS(Network):
     sizes away; to the first level also nearer ones, to the last one farther ones."""
     radius: float = 1.5
     """How far from an object's centre places stand for it, in sizes of a place."""
+    mask_padding: bool = True
+    """Whether what surrounds an image on its canvas is kept out, see `padding.py`. torchvision lets it in."""
     choice: Choice = Choice(0.2, 0.6, 100, 1000)
     """How detections are chosen."""
     frozen_norm: bool = True
@@ -90,15 +93,15 @@ class FCOS(Network):
         Raises:
           ValueError: images of the wrong rank, or not five sizes of places.
         """
-        named, (logits, distances, centerness), places, sizes = self._outputs(images, sizes, train)
+        named, (logits, distances, centerness), places, there = self._outputs(images, sizes, train)
         if features:
             joined = {"logits": logits, "distances": distances, "centerness": centerness}
             return named | {name: jnp.concatenate(levels, axis=1) for name, levels in joined.items()}
         scores = [
-            jnp.sqrt(jax.nn.sigmoid(of_class) * jax.nn.sigmoid(central))
-            for of_class, central in zip(logits, centerness, strict=True)
+            jnp.sqrt(jax.nn.sigmoid(of_class) * jax.nn.sigmoid(central)) * real[..., None]
+            for of_class, central, real in zip(logits, centerness, there, strict=True)
         ]
-        return detections(scores, distances, places, CODER.decode, sizes, self.choice)
+        return detections(scores, distances, places, CODER.decode, sizes_of(images, sizes), self.choice)
 
     def losses(
         self,
@@ -112,31 +115,42 @@ class FCOS(Network):
 
         Nothing is drawn, so the key is not used.
         """
-        _, outputs, places, _ = self._outputs(images, sizes, train)
+        _, outputs, places, there = self._outputs(images, sizes, train)
         logits, distances, centerness = (jnp.concatenate(levels, axis=1) for levels in outputs)
         reach = self._reach(places)
         places = jnp.asarray(np.concatenate(places))
         losses, objects = jax.vmap(lambda *of_image: self._loss(places, reach, *of_image))(
-            logits, distances, centerness[..., 0], truth.boxes, truth.labels, truth.valid
+            logits,
+            distances,
+            centerness[..., 0],
+            jnp.concatenate(there, axis=1),
+            truth.boxes,
+            truth.labels,
+            truth.valid,
         )
         weight = jnp.maximum(objects.sum(), 1).astype(logits.dtype)
         return {name: Term(values.sum(), weight) for name, values in losses.items()}
 
     def _outputs(
         self, images: Array, sizes: Array | None, train: bool
-    ) -> tuple[dict[str, Array], tuple[list[Array], ...], list[Array], Array]:
-        """The maps by name; of each level what the head says, and squares for its places; the sizes of the images."""
+    ) -> tuple[dict[str, Array], tuple[list[Array], ...], list[Array], list[Array]]:
+        """The maps by name; of each level what the head says, squares for its places, and which are inside."""
         check_images(images, "FCOS", 32)
-        sizes = sizes_of(images, sizes)
-        images = within(images, sizes)
-        named = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
-        levels = list(self.pyramid(named).values())
-        if self.coarser_from not in ("pyramid", "backbone"):
-            raise ValueError(f"expected coarser_from to be pyramid or backbone, got {self.coarser_from!r}")
-        levels += self.coarser(levels[-1] if self.coarser_from == "pyramid" else list(named.values())[-1])
+        known = None if sizes is None else sizes_of(images, sizes)
+        images, masked = within(images, known), known if self.mask_padding else None
+        with kept_inside(masked, images.shape[1:3]):
+            named, levels = self._levels(images, train)
+            said = self.head(levels)
         squares = Anchors(tuple((size,) for size in self.place_sizes), (1.0,))
         places = squares.of_maps([level.shape[1:3] for level in levels], images.shape[1:3])
-        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, self.head(levels), places, sizes
+        there = places_inside(masked, levels, images.shape[1:3])
+        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, said, places, there
+
+    def _levels(self, images: Array, train: bool) -> tuple[dict[str, Array], list[Array]]:
+        """The maps of the backbone, and the levels of the pyramid."""
+        named = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
+        levels = list(self.pyramid(named).values())
+        return named, levels + coarser_levels(self.coarser, self.coarser_from, named, levels)
 
     def _reach(self, places: Sequence[Array]) -> Float[np.ndarray, "places 2"]:
         """From and up to which distance of its farthest side an object belongs to each place's level (section 3.2)."""
@@ -151,13 +165,14 @@ class FCOS(Network):
         logits: Array,
         distances: Array,
         centerness: Array,
+        there: Array,
         boxes: Array,
         labels: Array,
         valid: Array,
     ) -> tuple[dict[str, Float[Array, ""]], Int[Array, ""]]:
         """Sums of one image, and how many of its places stand for objects."""
         matched = match_places(places, boxes, valid, reach, self.radius)
-        is_object = matched >= 0
+        is_object = (matched >= 0) & there
         right = boxes[matched]
         of_box = 1 - generalized_iou_of_pairs(CODER.decode(distances, places), right)
         to_sides = jnp.where(is_object[:, None], CODER.encode(right, places), 1)
@@ -168,7 +183,7 @@ class FCOS(Network):
         central = jnp.sqrt((least / most).prod(axis=0))  # equation 3
         of_centerness = optax.sigmoid_binary_cross_entropy(centerness, central)
         return {
-            "classification": focal_loss(logits, jnp.where(is_object, labels[matched], NOTHING)).sum(),
+            "classification": jnp.sum(focal_loss(logits, jnp.where(is_object, labels[matched], NOTHING)), where=there),
             "boxes": of_foreground(of_box, is_object).sum(),
             "centerness": of_foreground(of_centerness, is_object).sum(),
         }, is_object.sum()

@@ -6,8 +6,8 @@ what a network says of an image does not depend on the canvas. torchvision lets 
 the border where an image is padded.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import flax.linen as nn
@@ -38,21 +38,59 @@ def inside(
     return rows[:, :, None] & columns[:, None, :]
 
 
-def kept_inside(sizes: Float[Array, "batch 2"], canvas: tuple[int, int]) -> AbstractContextManager:
-    """While it is open, what convolutions and batch normalisations give is zero outside the images.
+def within(
+    images: Float[Array, "batch height width channels"], sizes: Float[Array, "batch 2"] | None
+) -> Float[Array, "batch height width channels"]:
+    """The images with zeros outside their true heights and widths, whatever was there; without sizes as they are."""
+    if sizes is None:
+        return images
+    return jnp.where(inside(sizes, images.shape[1:3], images.shape[1:3])[..., None], images, 0)
+
+
+def kept_inside(sizes: Float[Array, "batch 2"] | None, canvas: tuple[int, int]) -> AbstractContextManager:
+    """While it is open, what convolutions and normalisations give is zero outside the images.
 
     Around the calls of what sees whole canvases: a backbone, a pyramid, a head over its maps. It is exact for networks
-    that pool after a ReLU, below which nothing is less than zero.
+    that pool after a ReLU, below which nothing is less than zero. Statistics are of what is inside.
 
     Args:
-      sizes: true heights and widths in pixels.
+      sizes: true heights and widths in pixels; without them nothing changes.
       canvas: height and width in pixels.
     """
+    if sizes is None:
+        return nullcontext()
 
     def keep(call: Callable, arguments: tuple, options: Mapping[str, Any], context: Any) -> Any:
+        known = isinstance(context.module, Conv | BatchNorm | nn.GroupNorm) and context.method_name == "__call__"
+        if not known or arguments[0].ndim != 4:
+            return call(*arguments, **options)
+        if not isinstance(context.module, Conv):
+            x = arguments[0]
+            mask = inside(sizes, x.shape[1:3], canvas)
+            group = isinstance(context.module, nn.GroupNorm)
+            options = {**options, "mask": jnp.broadcast_to(mask[..., None], x.shape) if group else mask}
         found = call(*arguments, **options)
-        if not isinstance(context.module, Conv | BatchNorm) or context.method_name != "__call__" or found.ndim != 4:
-            return found
         return jnp.where(inside(sizes, found.shape[1:3], canvas)[..., None], found, 0)
 
     return nn.intercept_methods(keep)
+
+
+def places_inside(
+    sizes: Float[Array, "batch 2"] | None,
+    maps: Sequence[Float[Array, "batch _ _ channels"]],
+    canvas: tuple[int, int],
+    each: int = 1,
+) -> list[Bool[Array, "batch n"]]:
+    """Of each map which anchors belong to the images, place by place; without sizes all.
+
+    Args:
+      sizes: true heights and widths in pixels.
+      maps: of a pyramid.
+      canvas: height and width in pixels.
+      each: anchors of a place.
+    """
+    found = []
+    for x in maps:
+        places = jnp.ones(x.shape[:3], bool) if sizes is None else inside(sizes, x.shape[1:3], canvas)
+        found.append(jnp.repeat(places.reshape(len(x), -1), each, axis=1))
+    return found

@@ -20,17 +20,18 @@ from zoo.detection.boxes import generalized_iou_of_pairs
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
 from zoo.detection.fpn import FeaturePyramid
 from zoo.detection.matching import match
+from zoo.detection.padding import kept_inside, places_inside, within
 from zoo.detection.single_stage import (
     NOTHING,
     PRIOR,
     Choice,
     CoarserLevels,
     Tower,
+    coarser_levels,
     detections,
     focal_loss,
     of_foreground,
     per_anchor,
-    within,
 )
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of
@@ -66,6 +67,8 @@ class RetinaNet(Network):
     foreground: float = 0.5
     background: float = 0.4
     """Overlaps from and up to which an anchor stands for an object, or for none."""
+    mask_padding: bool = True
+    """Whether what surrounds an image on its canvas is kept out, see `padding.py`. torchvision lets it in."""
     choice: Choice = Choice(0.05, 0.5, 300, 1000)
     """How detections are chosen."""
     frozen_norm: bool = True
@@ -95,12 +98,12 @@ class RetinaNet(Network):
         Raises:
           ValueError: images of the wrong rank, or not five sizes of anchors.
         """
-        named, logits, differences, anchors, sizes = self._outputs(images, sizes, train)
+        named, logits, differences, anchors, there = self._outputs(images, sizes, train)
         if features:
             joined = {"logits": jnp.concatenate(logits, 1), "differences": jnp.concatenate(differences, 1)}
             return named | joined
-        scores = [jax.nn.sigmoid(level) for level in logits]
-        return detections(scores, differences, anchors, CODER.decode, sizes, self.choice)
+        scores = [jax.nn.sigmoid(level) * real[..., None] for level, real in zip(logits, there, strict=True)]
+        return detections(scores, differences, anchors, CODER.decode, sizes_of(images, sizes), self.choice)
 
     def losses(
         self,
@@ -111,37 +114,41 @@ class RetinaNet(Network):
         train: bool = True,
     ) -> dict[str, Term]:
         """The terms of the loss, each a sum over images and their number; nothing is drawn, so the key is not used."""
-        _, logits, differences, anchors, _ = self._outputs(images, sizes, train)
+        _, logits, differences, anchors, there = self._outputs(images, sizes, train)
         logits, differences = jnp.concatenate(logits, axis=1), jnp.concatenate(differences, axis=1)
         anchors = jnp.asarray(np.concatenate(anchors))
         losses = jax.vmap(lambda *of_image: self._loss(anchors, *of_image))(
-            logits, differences, truth.boxes, truth.labels, truth.valid
+            logits, differences, jnp.concatenate(there, axis=1), truth.boxes, truth.labels, truth.valid
         )
         count = jnp.asarray(len(images), logits.dtype)
         return {name: Term(values.sum(), count) for name, values in losses.items()}
 
     def _outputs(
         self, images: Array, sizes: Array | None, train: bool
-    ) -> tuple[dict[str, Array], list[Array], list[Array], list[Array], Array]:
-        """The maps by name; of each level logits, differences and anchors; and the sizes of the images."""
+    ) -> tuple[dict[str, Array], list[Array], list[Array], list[Array], list[Array]]:
+        """The maps by name; of each level logits, differences, anchors, and which anchors are inside the images."""
         check_images(images, "RetinaNet", 32)
-        sizes = sizes_of(images, sizes)
-        images = within(images, sizes)
+        known = None if sizes is None else sizes_of(images, sizes)
+        images, masked = within(images, known), known if self.mask_padding else None
+        with kept_inside(masked, images.shape[1:3]):
+            named, levels = self._levels(images, train)
+            said = self.head(levels)
+        anchors = self.anchors.of_maps([level.shape[1:3] for level in levels], images.shape[1:3])
+        there = places_inside(masked, levels, images.shape[1:3], self.anchors.per_place(0))
+        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, *said, anchors, there
+
+    def _levels(self, images: Array, train: bool) -> tuple[dict[str, Array], list[Array]]:
+        """The maps of the backbone, and the levels of the pyramid."""
         named = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
         levels = list(self.pyramid(named).values())
-        if self.coarser_from not in ("pyramid", "backbone"):
-            raise ValueError(f"expected coarser_from to be pyramid or backbone, got {self.coarser_from!r}")
-        levels += self.coarser(levels[-1] if self.coarser_from == "pyramid" else list(named.values())[-1])
-        anchors = self.anchors.of_maps([level.shape[1:3] for level in levels], images.shape[1:3])
-        logits, differences = self.head(levels)
-        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, logits, differences, anchors, sizes
+        return named, levels + coarser_levels(self.coarser, self.coarser_from, named, levels)
 
     def _loss(
-        self, anchors: Array, logits: Array, differences: Array, boxes: Array, labels: Array, valid: Array
+        self, anchors: Array, logits: Array, differences: Array, there: Array, boxes: Array, labels: Array, valid: Array
     ) -> dict[str, Float[Array, ""]]:
         """Of one image, for each anchor that stands for an object."""
         matches = match(anchors, boxes, valid, self.foreground, self.background, low_quality=True)
-        is_object, right = matches.positive, boxes[matches.objects]
+        is_object, right = matches.positive & there, boxes[matches.objects]
         label = jnp.where(is_object, labels[matches.objects], NOTHING)
         if self.box_loss == "l1":
             of_box = jnp.abs(differences - CODER.encode(right, anchors)).sum(axis=-1)
@@ -150,7 +157,7 @@ class RetinaNet(Network):
         else:
             raise ValueError(f"expected a box_loss of l1 or giou, got {self.box_loss!r}")
         objects = jnp.maximum(is_object.sum(), 1)
-        of_label = jnp.where(is_object | matches.negative, focal_loss(logits, label), 0)
+        of_label = jnp.where((is_object | matches.negative) & there, focal_loss(logits, label), 0)
         return {
             "classification": of_label.sum() / objects,
             "boxes": of_foreground(of_box, is_object).sum() / objects,

@@ -20,7 +20,7 @@ from zoo.detection.contract import Term, Truth
 from zoo.detection.losses import smooth_l1
 from zoo.detection.matching import match
 from zoo.detection.nms import batched_nms
-from zoo.detection.padding import inside
+from zoo.detection.padding import places_inside
 from zoo.detection.sampling import sample
 from zoo.nn.network import Network
 
@@ -102,10 +102,8 @@ class RegionProposals(Network):
         wide = {"dtype": self.wide, "param_dtype": self.param_dtype, "kernel_init": normal}
         logit = self.conv_maker(**wide)(each, (1, 1), name="logits")
         delta = self.conv_maker(**wide)(4 * each, (1, 1), name="deltas")
-        logits, deltas, there = [], [], []
+        logits, deltas, there = [], [], places_inside(sizes, list(maps.values()), canvas, each)
         for x in maps.values():
-            places = jnp.ones(x.shape[:3], bool) if sizes is None else inside(sizes, x.shape[1:3], canvas)
-            there.append(jnp.repeat(places.reshape(len(x), -1), each, axis=1))
             for conv in convs:
                 x = nn.relu(conv(x))
             logits.append(logit(x).reshape(len(x), -1))

@@ -4,7 +4,7 @@ Lin et al., 2017, Focal Loss for Dense Object Detection (RetinaNet), sections 3 
 torchvision/models/detection/retinanet.py. Rows L55, L60.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -37,14 +37,6 @@ class Choice(NamedTuple):
     """Detections of an image."""
     candidates: int
     """Of a level, before boxes suppress each other."""
-
-
-def within(
-    images: Float[Array, "batch height width channels"], sizes: Float[Array, "batch 2"]
-) -> Float[Array, "batch height width channels"]:
-    """The images with zeros outside their true heights and widths, whatever was there."""
-    rows, columns = (jnp.arange(count) < sizes[:, axis, None] for axis, count in enumerate(images.shape[1:3]))
-    return jnp.where(rows[:, :, None, None] & columns[:, None, :, None], images, 0)
 
 
 def focal_loss(logits: Float[Array, "*n classes"], labels: Int[Array, "*n"]) -> Float[Array, "*n"]:
@@ -134,6 +126,19 @@ class CoarserLevels(Network):
         conv = self.conv_maker(strides=2, padding=1, kernel_init=kaiming_uniform)
         p6 = conv(self.width, (3, 3), name="p6")(coarsest)
         return [p6, conv(self.width, (3, 3), name="p7")(nn.relu(p6))]
+
+
+def coarser_levels(
+    coarser: CoarserLevels, start: str, named: Mapping[str, Array], levels: Sequence[Array]
+) -> list[Float[Array, "batch height width channels"]]:
+    """The levels above a pyramid, from its own coarsest map or from the backbone's.
+
+    Raises:
+      ValueError: `start` is neither "pyramid" nor "backbone".
+    """
+    if start not in ("pyramid", "backbone"):
+        raise ValueError(f"expected coarser_from to be pyramid or backbone, got {start!r}")
+    return coarser(levels[-1] if start == "pyramid" else list(named.values())[-1])
 
 
 class Tower(nn.Module):

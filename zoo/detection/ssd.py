@@ -23,7 +23,8 @@ from zoo.detection.contract import Detections, Term, Truth, sizes_of
 from zoo.detection.default_boxes import DefaultBoxes
 from zoo.detection.losses import smooth_l1
 from zoo.detection.matching import match
-from zoo.detection.single_stage import Choice, chosen, of_foreground, per_anchor, within
+from zoo.detection.padding import within
+from zoo.detection.single_stage import Choice, chosen, of_foreground, per_anchor
 from zoo.nn import kaiming_fan_out, max_pool
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of

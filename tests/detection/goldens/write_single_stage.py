@@ -7,7 +7,8 @@ A file holds
   names: the state dict, as text in bytes (see tests/convnets/goldens/numbers.py);
   outputs/<name>: `numbers.samples` of what the head says of both images, at evaluation;
   boxes, scores, labels: the detections of the images, one behind the other; counts: how many of each;
-  losses/<name>: the terms of the loss in training, with frozen statistics.
+  losses/<name>: the terms of the loss in training, with frozen statistics;
+  idle: how many parameters the loss does not depend on.
 """
 
 from functools import partial
@@ -108,6 +109,9 @@ def golden(name: str) -> dict[str, np.ndarray]:
             module.eval()
     losses = model(images, targets)
     found |= {f"losses/{key}": np.float32(value.detach()) for key, value in losses.items()}
+    sum(losses.values()).backward()
+    slopes = [parameter.grad for parameter in model.parameters()]
+    found["idle"] = np.int32(sum(each is None or not each.any() for each in slopes))
     lines = "\n".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in shapes.items())
     return {"names": np.frombuffer(lines.encode(), np.uint8), **found}
 
