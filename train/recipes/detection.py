@@ -54,7 +54,7 @@ BOXES = Recipe(
 INSTANCES = dataclasses.replace(
     BOXES,
     name="scenes_instances",
-    model=Model("maskrcnn_tiny", options=(*OPTIONS, "mask_region=14", "mask_convs=(32,32)")),
+    model=Model("maskrcnn_tiny", options=(*OPTIONS, "mask_region=7", "mask_convs=(32,32)", "mask_aligned=True")),
     task=Detection(masks=True),
 )
 
