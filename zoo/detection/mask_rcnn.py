@@ -59,7 +59,8 @@ class MaskRCNN(FasterRCNN):
     mask_norm: bool = False
     mask_aligned: bool = False
     """Whether masks are learned where their pixels are, as in detectron2: torchvision's lie half a pixel aside, which
-    small objects feel. Their best mask then overlaps the object's by 0.76 and not by 0.93, of digits of 5 to 24 pixels."""
+    small objects feel. Of digits of 5 to 24 pixels a true mask of 28 x 28 cells, pasted, overlaps itself by 0.76 on
+    average, and by 0.93 where it is aligned."""
 
     def setup(self) -> None:
         """The parts of Faster R-CNN, and the head."""
