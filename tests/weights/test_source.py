@@ -123,8 +123,20 @@ def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_prep
         for file in files:
             assert re.fullmatch(r"https://\S+-[0-9a-f]{8,}\.(pth|th)", file.url)
             assert file.url.endswith((f"-{file.sha256}.pth", f"-{file.sha256}.th"))
-            assert len(file.class_names) == {"imagenet": 1000, "cifar10": 10}[file.classes]
-            assert 32 <= file.preprocessing.crop <= file.preprocessing.resize <= 600
+            outputs = {
+                "imagenet": 1000,
+                "cifar10": 10,
+                "coco": 91,
+                "coco_person": 2,
+            }  # a detector's with the background
+            assert len(file.class_names) == outputs[file.classes]
+            how = file.preprocessing
+            if file.classes.startswith("coco"):
+                assert 300 <= how.resize <= how.crop <= 1333
+                assert set(file.metrics) <= {"box_ap", "mask_ap", "keypoint_ap"}
+                assert all(20 < value < 70 for value in file.metrics.values())
+                continue
+            assert 32 <= how.crop <= how.resize <= 600
             assert 55 < file.top1 < (file.top5 or 100) <= 100
     assert len(class_list("imagenet")) == 1000
 

@@ -21,7 +21,7 @@ SECOND: dict[str, Any] = {
 }
 """torchvision's second versions: normalisations everywhere, convolutions in the heads."""
 MOBILENET: dict[str, Any] = {
-    "backbone": Ref("mobilenet_v3_large", num_classes=0, maps_only=True),
+    "backbone": Ref("mobilenet_v3_large", num_classes=0, maps_only=True, epsilon=1e-5),
     "maps": ("stage6/block1", "final"),
     "anchor_sizes": 3 * ((32, 64, 128, 256, 512),),
     "rpn_score_thresh": 0.05,

@@ -141,7 +141,7 @@ V3_TABLES = {
 class MobileNetV3(Network):
     """A convolution with stride 2, inverted residual blocks, a 1x1 convolution, a dense layer and a classifier.
 
-    `zoo.nn.BatchNorm` with epsilon 0.001 and momentum 0.99.
+    `zoo.nn.BatchNorm` with momentum 0.99.
     """
 
     num_classes: int = 1000
@@ -158,6 +158,8 @@ class MobileNetV3(Network):
     """Whether nothing follows the last map, and each block is a feature: a backbone, for detection."""
     dropout: float = 0.2
     """The share of the features before the last layer dropped in training; needs the random stream "dropout"."""
+    epsilon: float = 1e-3
+    """Of the normalisations."""
 
     @nn.compact
     def __call__(
@@ -173,7 +175,7 @@ class MobileNetV3(Network):
         check_images(images, "MobileNetV3")
         check_classes(self.num_classes)
         conv = self.conv_maker(kernel_init=kaiming_fan_out)
-        norm = self.norm_maker(momentum=0.99, epsilon=1e-3)
+        norm = self.norm_maker(momentum=0.99, epsilon=self.epsilon)
         named = features_of(images, train, plan, nn.hard_swish, conv, norm, self.remat, self.maps_only)
         if self.maps_only:
             return named if features else global_avg_pool(named["final"].astype(self.wide))

@@ -50,7 +50,10 @@ OLD_REGIONS = join(
 
 def two_stage(model: nn.Module) -> Family:
     """torchvision/models/detection/faster_rcnn.py, mask_rcnn.py and keypoint_rcnn.py, of ResNet and MobileNet V3."""
-    body = RESNET.rules if type(model.backbone).__name__ == "ResNet" else mobilenet.mobilenet_v3(model.backbone).rules
+    body = RESNET.rules
+    if type(model.backbone).__name__ == "MobileNetV3":
+        rules = mobilenet.mobilenet_v3(model.backbone).rules
+        body = [rule._replace(theirs=rule.theirs.removeprefix("features.")) for rule in rules]
     convs = len(model.convs)
     head = join(
         convolution("roi_heads.box_head.{i}.0", "box_head/conv{i+1}"),

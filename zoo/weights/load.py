@@ -17,6 +17,7 @@ from zoo.catalog.inputs import Example, Input, as_inputs, batch_of
 from zoo.names import unknown
 from zoo.weights.families import family_of
 from zoo.weights.files import read_arrays
+from zoo.weights.norms import is_without_epsilon, with_epsilon
 from zoo.weights.problems import flat, is_ours, lies_in, misfit
 from zoo.weights.rules import to_ours
 from zoo.weights.source import locate
@@ -89,6 +90,8 @@ def load_weights(
         into, part, entry = "", module, whole
     wanted = {_without(name, into): leaf for name, leaf in everything.items() if not into or lies_in(name, (into,))}
     found = _in_our_layout(arrays, entry, part, wanted)
+    if is_without_epsilon(path, entry):
+        found = found._replace(arrays=with_epsilon(found.arrays))
     drawn = _heads_for_other_classes(found.arrays, wanted, entry)
     kept, problems = _fitted(found, wanted, drawn, entry)
     if problems:

@@ -79,14 +79,14 @@ def _from_hub(source: str) -> Path:
 def _from_address(file: Pretrained) -> Path:
     """The file in the cache; it appears there complete and with the right digest, or not at all."""
     path = cache_folder() / file.url.rpartition("/")[2]
-    if path.exists() and _digest(path).startswith(file.sha256):
+    if path.exists() and digest_of(path).startswith(file.sha256):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with urllib.request.urlopen(file.url, timeout=TIMEOUT) as answer, part.open("wb") as target:
             shutil.copyfileobj(answer, target)
-        digest = _digest(part)
+        digest = digest_of(part)
         if not digest.startswith(file.sha256):
             raise ValueError(f"{file.url}: expected a file of sha256 {file.sha256}..., got {digest}")
         os.replace(part, path)
@@ -98,6 +98,7 @@ def _from_address(file: Pretrained) -> Path:
     return path
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
