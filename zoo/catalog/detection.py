@@ -3,12 +3,17 @@
 from typing import Any
 
 from zoo.catalog.entry import Entry, Ref
+from zoo.catalog.inputs import Input
 
 REN_2015 = (
     "Ren et al., 2015, Faster R-CNN: Towards Real-Time Object Detection with Region Proposal Networks; "
     "Lin et al., 2017, Feature Pyramid Networks for Object Detection"
 )
 HE_2017 = "He et al., 2017, Mask R-CNN"
+GIRSHICK_2014 = (
+    "Girshick et al., 2014, Rich Feature Hierarchies for Accurate Object Detection and Semantic Segmentation"
+)
+GIRSHICK_2015 = "Girshick, 2015, Fast R-CNN"
 
 RESNET50: dict[str, Any] = {"backbone": Ref("resnet50", num_classes=0)}
 SECOND: dict[str, Any] = {
@@ -53,20 +58,61 @@ def _row(name: str, kind: str, paper: str, lecture: str, heads: tuple[str, ...],
 
 
 def _faster(name: str, size: int, **options: Any) -> Entry:
-    return _row(name, "faster_rcnn:FasterRCNN", REN_2015, "L58, L59, L60", BOX_HEADS, size, **options)
+    return _row(name, "faster_rcnn:FasterRCNN", REN_2015, "L59, L60", BOX_HEADS, size, **options)
 
 
 def _mask(name: str, size: int, **options: Any) -> Entry:
-    return _row(name, "mask_rcnn:MaskRCNN", HE_2017, "L67, L68, L69", MASK_HEADS, size, **options)
+    return _row(name, "mask_rcnn:MaskRCNN", HE_2017, "L67-L69", MASK_HEADS, size, **options)
 
 
 def _keypoint(name: str, size: int, **options: Any) -> Entry:
     return _row(name, "keypoint_rcnn:KeypointRCNN", HE_2017, "L70", BOX_HEADS, size, **options)
 
 
+def _of_proposals(name: str, kind: str, paper: str, lecture: str, heads: tuple[str, ...], **options: Any) -> Entry:
+    """A row of a detector that is given proposals; none has published weights here."""
+    side, count = (64, 32) if name.endswith("_tiny") else (600, 2000)
+    inputs = (Input("images", (side, side, 3)), Input("proposals", (count, 4), kind="boxes"))
+    return Entry(name, f"zoo.detection.{kind}", "detection", inputs, paper, lecture, options, (), heads)
+
+
+_LITTLE = {"num_classes": 11, "box_batch_size_per_image": 16, "box_detections_per_img": 8}
 _FEW = {"rpn_pre_nms_top_n": (2000, 150), "rpn_post_nms_top_n": (2000, 150)}
 
 ENTRIES = (
+    _of_proposals(
+        "rcnn_alexnet", "rcnn:RCNN", GIRSHICK_2014, "L55", ("logits", "deltas"), backbone=Ref("alexnet", num_classes=0)
+    ),
+    _of_proposals(
+        "rcnn_tiny",
+        "rcnn:RCNN",
+        GIRSHICK_2014,
+        "L55",
+        ("logits", "deltas"),
+        backbone=Ref("cifar_resnet8", num_classes=0),
+        side=16,
+        context=2,
+        **_LITTLE,
+    ),
+    _of_proposals(
+        "fast_rcnn_vgg16",
+        "fast_rcnn:FastRCNN",
+        GIRSHICK_2015,
+        "L57, L58",
+        BOX_HEADS,
+        backbone=Ref("vgg16", num_classes=0, maps_only=True),
+    ),
+    _of_proposals(
+        "fast_rcnn_tiny",
+        "fast_rcnn:FastRCNN",
+        GIRSHICK_2015,
+        "L57, L58",
+        BOX_HEADS,
+        backbone=Ref("cifar_resnet8", num_classes=0),
+        map="stage2",
+        hidden=(32,),
+        **_LITTLE,
+    ),
     _faster("fasterrcnn_resnet50_fpn", 800, **RESNET50),
     _faster("fasterrcnn_resnet50_fpn_v2", 800, **SECOND),
     _faster("fasterrcnn_mobilenet_v3_large_fpn", 800, **MOBILENET),

@@ -11,7 +11,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from zoo.convnets.torch_layers import adaptive_avg_pool, flatten_channels_first
-from zoo.nn import kaiming_fan_out, max_pool
+from zoo.nn import global_avg_pool, kaiming_fan_out, max_pool
 from zoo.nn.checks import check_classes, check_images
 from zoo.nn.network import ModuleMaker, Network
 
@@ -35,6 +35,8 @@ class VGG(Network):
     """Channels of the five stages."""
     hidden: int = 4096
     """Features of the two dense layers before the last."""
+    maps_only: bool = False
+    """Whether nothing follows the last stage: a backbone, for detection."""
     dropout: float = 0.5
     """The share of the hidden features that is dropped in training; needs the random stream "dropout"."""
 
@@ -63,6 +65,8 @@ class VGG(Network):
         for i, (count, width) in enumerate(zip(DEPTHS[self.depth], self.widths, strict=True), start=1):
             x = max_pool(x, 2) if i > 1 else x
             named[f"stage{i}"] = x = stage(count, width, conv, norm, name=f"stage{i}")(x, train)
+        if self.maps_only:
+            return named if features else global_avg_pool(x.astype(self.wide))
         x = flatten_channels_first(adaptive_avg_pool(max_pool(x, 2), 7))
         drop = nn.Dropout(self.dropout, deterministic=not train)
         x = drop(nn.relu(dense(self.hidden, dtype=self.dtype, name="dense1")(x)))

@@ -1,7 +1,7 @@
 """Boxes of several sizes and proportions at every place of a feature map, from which detectors look for objects.
 
 Ren, He, Girshick and Sun, 2015, Faster R-CNN, section 3.1.1; as in torchvision/models/detection/anchor_utils.py.
-Lecture row L58.
+Lecture row L59.
 """
 
 import dataclasses

@@ -1,11 +1,12 @@
 """What is in each region and where exactly: the second stage of Fast and Faster R-CNN.
 
 Girshick, 2015, Fast R-CNN, sections 2.1 to 2.3; as in torchvision/models/detection/faster_rcnn.py (`TwoMLPHead`,
-`FastRCNNConvFCHead`, `FastRCNNPredictor`) and roi_heads.py. Lecture rows L57, L58.
+`FastRCNNConvFCHead`, `FastRCNNPredictor`) and roi_heads.py. Lecture rows L57, L59.
 """
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -50,6 +51,8 @@ class Deciding:
     """Pixels a side that a box has at least."""
     most: int = 100
     """Boxes of an image."""
+    least_background: float = 0.0
+    """Background overlaps some object by at least this."""
 
 
 class Regions(NamedTuple):
@@ -120,7 +123,8 @@ def learning_regions(
     def of_image(key: Array, boxes: Array, valid: Array, objects: Array, real: Array, labels: Array) -> Regions:
         boxes, there = jnp.concatenate([boxes, objects]), jnp.concatenate([valid, real])
         found = match(boxes, objects, real, how.above, how.below)
-        drawn, is_real = sample(key, found.positive & there, found.negative & there, how.count, how.positive_share)
+        negative = found.negative & (found.overlaps >= how.least_background)
+        drawn, is_real = sample(key, found.positive & there, negative & there, how.count, how.positive_share)
         which = found.objects[drawn]
         label = jnp.where(found.positive[drawn] & is_real, labels[which], BACKGROUND) if len(labels) else 0 * which
         return Regions(jnp.where(is_real[:, None], boxes[drawn], 0), is_real, label, which)
@@ -163,11 +167,12 @@ def decided(
     valid: Bool[Array, "batch regions"],
     sizes: Float[Array, "batch 2"],
     how: Deciding,
+    scores_of: Callable[[Array], Array] = jax.nn.softmax,
 ) -> Detections:
     """The boxes of each image that a head says: a box for each class of a region, the best of those that overlap."""
 
     def of_image(logits: Array, deltas: Array, proposals: Array, valid: Array, size: Array) -> Detections:
-        scores = jax.nn.softmax(logits)[:, 1:]
+        scores = scores_of(logits)[:, 1:]
         boxes = clipped(CODER.decode(deltas[:, 1:], proposals[:, None]), *size)
         there = valid[:, None] & (scores > how.least_score) & at_least(boxes, how.smallest)
         labels = jnp.broadcast_to(jnp.arange(1, logits.shape[-1]), scores.shape)

@@ -1,7 +1,7 @@
 """Faster R-CNN: one network proposes regions and says what is in them, from one pyramid of maps.
 
 Ren, He, Girshick and Sun, 2015, Faster R-CNN: Towards Real-Time Object Detection with Region Proposal Networks; Lin et
-al., 2017, Feature Pyramid Networks; as in torchvision/models/detection/faster_rcnn.py. Lecture rows L58-L60.
+al., 2017, Feature Pyramid Networks; as in torchvision/models/detection/faster_rcnn.py. Lecture row L59.
 
 What it adds to Fast R-CNN: proposals of its own (`rpn.py`), which share the maps.
 """

@@ -1,7 +1,7 @@
 """A pyramid of maps of one width, from the maps of a backbone: coarse ones say what, fine ones where.
 
 Lin et al., 2017, Feature Pyramid Networks for Object Detection; as in torchvision/ops/feature_pyramid_network.py.
-Lecture rows L58, L67.
+Lecture rows L59, L67.
 """
 
 from collections.abc import Mapping

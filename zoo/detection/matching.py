@@ -1,7 +1,7 @@
 """Which object each anchor or proposal is to find: the one that it overlaps most, if by enough.
 
 Girshick, 2015, Fast R-CNN, section 2.3; Ren et al., 2015, Faster R-CNN, section 3.1.2; as in
-torchvision/models/detection/_utils.py (`Matcher`). Lecture rows L57, L58.
+torchvision/models/detection/_utils.py (`Matcher`). Lecture rows L57, L59.
 """
 
 from typing import NamedTuple

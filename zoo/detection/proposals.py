@@ -1,6 +1,6 @@
 """Where objects could be, before anybody says which: selective search, and how many objects proposals find.
 
-Uijlings, van de Sande, Gevers and Smeulders, 2013, Selective Search for Object Recognition; lecture rows L55-L57.
+Uijlings, van de Sande, Gevers and Smeulders, 2013, Selective Search for Object Recognition; lecture rows L55, L56.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """A small network that says of every anchor whether there is an object, and where: the proposals of Faster R-CNN.
 
-Ren, He, Girshick and Sun, 2015, Faster R-CNN, section 3.1; as in torchvision/models/detection/rpn.py. Lecture row L58.
+Ren, He, Girshick and Sun, 2015, Faster R-CNN, section 3.1; as in torchvision/models/detection/rpn.py. Lecture row L59.
 """
 
 import dataclasses

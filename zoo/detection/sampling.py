@@ -1,7 +1,7 @@
 """A few positive and negative boxes of very many, drawn with a key.
 
 Girshick, 2015, Fast R-CNN, section 2.3; as `BalancedPositiveNegativeSampler` of torchvision/models/detection/_utils.py.
-Lecture rows L57, L58.
+Lecture rows L57, L59.
 """
 
 import jax

@@ -1,7 +1,7 @@
 """Regions of an image as images of one size, as R-CNN shows them to a network.
 
 Girshick, Donahue, Darrell and Malik, 2014, Rich Feature Hierarchies for Accurate Object Detection and Semantic
-Segmentation, section 2.1 and appendix A; lecture rows L55, L56.
+Segmentation, section 2.1 and appendix A; lecture row L55.
 """
 
 import jax.numpy as jnp
@@ -35,6 +35,7 @@ def warped(
       boxes: left, top, right, bottom in pixels.
       side: of the squares, in pixels.
     """
+    images, boxes = jnp.asarray(images), jnp.asarray(boxes)
     places = (jnp.arange(side) + 0.5) / side
     at = boxes[..., None, :2] + places[:, None] * (boxes[..., None, 2:] - boxes[..., None, :2])  # (batch, n, side, 2)
     size = jnp.array((images.shape[2], images.shape[1]))

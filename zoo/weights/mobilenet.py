@@ -27,7 +27,7 @@ def mobilenet_v3(model: MobileNetV3) -> Family:
         for i, part in enumerate(names):
             rules += (squeeze_excite if part == "se" else conv_norm)(f"{theirs}.block.{i}", f"{ours}/{part}")
     dense = linear("classifier.0", "dense"), linear("classifier.3", "head")
-    return Family(join(_ends(model.plan()), rules, *dense))
+    return Family(join(_ends(model.plan()), rules, *dense), optional=("params/dense/",))  # a backbone has none
 
 
 def _blocks(plan: Plan) -> Iterator[tuple[str, str, tuple[str, ...]]]:

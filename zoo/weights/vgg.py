@@ -16,4 +16,4 @@ def vgg(model: VGG) -> Family:
             index += 3 if model.batch_norm else 2  # with the ReLU
         index += 1  # the pooling
     dense = (linear("classifier.0", "dense1"), linear("classifier.3", "dense2"), linear("classifier.6", "head"))
-    return Family(join(rules, *dense))
+    return Family(join(rules, *dense), optional=("params/dense1/", "params/dense2/"))  # a backbone has none
