@@ -13,7 +13,15 @@ import zoo
 from zoo.detection.contract import Detections, Truth
 
 NAMES = [name for name in zoo.list_models(task="detection") if name.endswith("_tiny")]
-of_every_detector = pytest.mark.parametrize("name", NAMES)
+QUICK = ("maskrcnn_tiny", "retinanet_tiny")
+"""Of two stages and of one; the others are slow: a program or two each."""
+
+
+def some_slow(names):
+    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
+
+
+of_every_detector = pytest.mark.parametrize("name", some_slow(NAMES))
 
 FOR_A_CANVAS = [name for name in NAMES if not name.startswith("ssd")]
 """SSD takes images stretched to one size, which fill the canvas."""
@@ -90,13 +98,9 @@ def test_every_detector_has_a_small_variant():
 @of_every_detector
 def test_what_it_says_has_fixed_sizes_is_sorted_and_lies_in_the_image(name):
     model, variables = made(name)
-    sizes = np.array([[64, 64], [40, 50]], np.float32)
-    images = (
-        IMAGES
-        * (np.arange(64)[:, None, None] < sizes[:, :1, None, None])
-        * (np.arange(64)[:, None] < sizes[:, 1:, None, None])
-    )
-    found = program(name)(variables, images.astype(np.float32), sizes)
+    side = images_of(name).shape[1]
+    sizes = np.array([[side, side], [40, 50]], np.float32)
+    found = program(name)(variables, images_of(name), sizes)
     assert isinstance(found, Detections)
     assert found.valid.any(axis=1).all()
     count = found.valid.shape[1]
@@ -111,10 +115,11 @@ def test_what_it_says_has_fixed_sizes_is_sorted_and_lies_in_the_image(name):
         assert not labels[~valid].any()
         assert np.all((labels[valid] >= 1) & (labels[valid] < model.num_classes))
         assert np.all((boxes >= 0) & (boxes <= [width, height, width, height]))
-        assert np.all(boxes[valid, 2:] > boxes[valid, :2])
+        sides = boxes[valid, 2:] - boxes[valid, :2]
+        assert np.all(sides > 0 if "rcnn" in name else sides >= 0)  # of one stage none is left out, as in torchvision
 
 
-@pytest.mark.parametrize("name", FOR_A_CANVAS)
+@pytest.mark.parametrize("name", some_slow(FOR_A_CANVAS))
 def test_a_detection_does_not_depend_on_the_canvas(name):
     """The same image on a canvas as large as it, and on a larger one."""
     _, variables = made(name)
@@ -153,7 +158,8 @@ def test_without_any_object_only_the_background_is_learned(name):
     boxes = [term.total for key, term in terms.items() if "box" in key or key in ("mask", "keypoint", "centerness")]
     assert boxes
     assert not np.any(boxes)
-    assert any(np.any(leaf) for leaf in jax.tree.leaves(gradients))
+    learns = any(np.any(leaf) for leaf in jax.tree.leaves(gradients))
+    assert learns == (name in FOR_A_CANVAS)  # SSD has three negative boxes a positive one: none of none
 
 
 @of_every_detector
@@ -180,7 +186,7 @@ def test_features_are_maps_and_wrong_inputs_are_refused(name):
     model, variables = made(name)
     maps = jax.eval_shape(lambda: model.apply(variables, images_of(name), features=True))
     assert len(maps) > 1
-    assert {x.ndim for x in maps.values()} == {4}
+    assert sum(x.ndim == 4 for x in maps.values()) > 1
     with pytest.raises(ValueError, match=r"expected sizes of shape \(2, 2\): height and width, got \(3, 2\)"):
         jax.eval_shape(lambda: model.apply(variables, images_of(name), jnp.ones((3, 2))))
     with pytest.raises(ValueError, match=r"expected images \(batch, height, width, channels\)"):

@@ -88,7 +88,12 @@ def test_parameters_have_torchs_names_and_shapes(name):
     assert {key: value.shape for key, value in back.items()} == numbers.shapes(golden["names"])
 
 
-@pytest.mark.parametrize("name", made.NAMES)
+FIRST, *REST = made.NAMES
+some = pytest.mark.parametrize("name", [FIRST, *(pytest.param(name, marks=pytest.mark.slow) for name in REST)])
+"""One by default: a program each."""
+
+
+@some
 def test_every_part_and_every_detection_is_torchs(name):
     golden, model, variables = prepared(name)
 
@@ -127,7 +132,7 @@ def test_every_part_and_every_detection_is_torchs(name):
         np.testing.assert_allclose(found.keypoints[0, :count], golden["found/keypoints"], atol=1e-2)
 
 
-@pytest.mark.parametrize("name", made.NAMES)
+@some
 def test_losses_and_gradients_are_torchs_where_all_anchors_and_regions_learn(name):
     golden, model, variables = prepared(name)
     truth = made.truth()

@@ -4,7 +4,15 @@ python -m train fit scenes_detection
 python -m train fit scenes_instances
 
 Faster R-CNN and Mask R-CNN (`zoo/detection`) with ResNet-8 of CIFAR under a pyramid of two maps, of which the finer has
-half the image's size: digits are 5 to 24 pixels large.
+half the image's size: digits are 5 to 24 pixels large. They are shifted and not mirrored, which would make them others.
+Measured on the 250 test scenes with seed 0 and 2 cores of a CPU that others used too, everything included:
+
+| recipe | result | seconds |
+|---|---|--:|
+| scenes_detection | AP 66.1 %, AP at IoU 0.5 90.3 %, at 0.75 80.3 % | 608 |
+
+What it gets wrong are mostly classes: half-covered digits, and two boxes of two classes about one digit. Its training
+scenes it knows better (class loss 0.34 beside 0.51).
 """
 
 import dataclasses
@@ -38,15 +46,15 @@ BOXES = Recipe(
     task=Detection(),
     optimizer=Optimizer("adamw", learning_rate=2e-3, weight_decay=1e-2),
     schedule=Schedule("one_cycle", warmup=0.15),
-    epochs=16,
-    eval_every=4,
+    epochs=12,
+    eval_every=3,
     log_every=125,
 )
 
 INSTANCES = dataclasses.replace(
     BOXES,
     name="scenes_instances",
-    model=Model("maskrcnn_tiny", options=(*OPTIONS, "mask_region=14", "mask_convs=(32,32)")),
+    model=Model("maskrcnn_tiny", options=(*OPTIONS, "mask_region=7", "mask_convs=(32,32)", "mask_aligned=True")),
     task=Detection(masks=True),
 )
 

@@ -54,7 +54,7 @@ class Ratio(NamedTuple):
 
     total: Float[Array, "*terms"]
     weight: Float[Array, "*terms"]
-    """Does not depend on the parameters; of none the loss, or the term, is zero."""
+    """Does not depend on the parameters; where it is zero, the total stands as it is: often zero too."""
 
     def value(self) -> Float[Array, ""]:
         """The total over the weight, of several terms summed.

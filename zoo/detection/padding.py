@@ -64,12 +64,14 @@ def kept_inside(sizes: Float[Array, "batch 2"] | None, canvas: tuple[int, int]) 
         known = isinstance(context.module, Conv | BatchNorm | nn.GroupNorm) and context.method_name == "__call__"
         if not known or arguments[0].ndim != 4:
             return call(*arguments, **options)
-        if not isinstance(context.module, Conv):
-            x = arguments[0]
-            mask = inside(sizes, x.shape[1:3], canvas)
+        x, *rest = arguments
+        mask = inside(sizes, x.shape[1:3], canvas)
+        if isinstance(context.module, Conv):
+            x = jnp.where(mask[..., None], x, 0)  # a pooling lets the last row of an image into the first one outside
+        else:
             group = isinstance(context.module, nn.GroupNorm)
             options = {**options, "mask": jnp.broadcast_to(mask[..., None], x.shape) if group else mask}
-        found = call(*arguments, **options)
+        found = call(x, *rest, **options)
         return jnp.where(inside(sizes, found.shape[1:3], canvas)[..., None], found, 0)
 
     return nn.intercept_methods(keep)

@@ -23,3 +23,9 @@ def test_lenet_reads_99_of_100_digits_of_mnist(tmp_path):
     recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, data_dir=str(shared("data", "tfds"))))
     assert (recipe.epochs, recipe.steps) == (3, None)
     assert fit(recipe, tmp_path / "run", console=Console(quiet=True)).metrics["accuracy"] >= 0.99
+
+
+def test_faster_rcnn_finds_most_digits_of_scenes_after_two_epochs(tmp_path):
+    recipe = dataclasses.replace(get("scenes_detection"), epochs=2, eval_every=2)
+    outcome = fit(recipe, tmp_path / "run", console=Console(quiet=True))
+    assert outcome.metrics["ap50"] >= 0.65

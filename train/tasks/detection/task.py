@@ -62,6 +62,9 @@ TERMS = {
     "box": "Loss: boxes",
     "mask": "Loss: masks",
     "keypoint": "Loss: keypoints",
+    "classification": "Loss: classes",
+    "boxes": "Loss: boxes",
+    "centerness": "Loss: centredness",
 }
 """Titles of the terms of the loss that detectors of the zoo have; others go by their names."""
 
