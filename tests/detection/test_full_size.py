@@ -26,8 +26,17 @@ SAME_NAMES = {"fasterrcnn_mobilenet_v3_large_fpn": "fasterrcnn_mobilenet_v3_larg
 """Detectors that differ in the size of their images alone."""
 
 
+QUICK = ("fasterrcnn_mobilenet_v3_large_320_fpn", "maskrcnn_resnet50_fpn_v2")
+"""Compared in shapes by default; the others, of the same parts, are slow."""
+
+
+def some_slow(names):
+    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
+
+
 def golden_of(name):
-    return np.load(GOLDENS / f"{SAME_NAMES.get(name, name)}.npz")
+    with np.load(GOLDENS / f"{SAME_NAMES.get(name, name)}.npz") as file:
+        return dict(file)
 
 
 def variables_of(model):
@@ -35,7 +44,7 @@ def variables_of(model):
     return flatten_dict(shapes, sep="/")
 
 
-@pytest.mark.parametrize("name", [*made.NAMES, *SAME_NAMES])
+@pytest.mark.parametrize("name", some_slow([*made.NAMES, *SAME_NAMES]))
 def test_parameters_are_the_published_ones(name):
     golden, model = golden_of(name), zoo.create(name)
     shapes = variables_of(model)
