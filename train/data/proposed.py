@@ -1,6 +1,7 @@
 """Examples with boxes in which objects could be, for detectors that are given them: R-CNN and Fast R-CNN."""
 
 import numpy as np
+from jaxtyping import Float, UInt8
 
 from train.config import RecipeError
 from train.data.fields import Field, Kind, describe
@@ -34,7 +35,9 @@ class Proposed(Wrapped):
 
     def change(self, example: Example, row: int) -> Example:
         """The example with its proposals."""
-        image = np.asarray(example["image"])
-        if image.shape[-1] == 1:
-            image = np.repeat(image, 3, axis=-1)
-        return {**example, NAME: selective_search(image, most=self._most)}
+        return {**example, NAME: proposals_of(np.asarray(example["image"]), self._most)}
+
+
+def proposals_of(image: UInt8[np.ndarray, "height width channels"], most: int) -> Float[np.ndarray, "proposals 4"]:
+    """What selective search finds in a grey or colour image: at most so many boxes in pixels, the likeliest first."""
+    return selective_search(np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image, most=most)

@@ -14,12 +14,15 @@ from train.data.decode import encoded, opened, read_picture
 from train.data.fields import SIZE
 from train.data.frame_rules import Move
 from train.data.framing import evaluated, sizes_of, unframed
+from train.data.proposed import NAME as PROPOSALS
+from train.data.proposed import proposals_of
 from train.engine.console import Console
 from train.engine.step import make_predict
 from train.store.files import finite, write_bytes, write_json
 from train.tasks.protocol import Prediction
 from train.use.classifier import Classifier
 from train.use.open_run import FinishedRun, open_run
+from zoo.detection.proposals import padded
 from zoo.images import upright_size
 
 _BATCH = 64
@@ -119,6 +122,9 @@ def _example(run: FinishedRun, image: Path) -> dict[str, np.ndarray]:
     if SIZE in run.spec:
         with opened(image, image) as file:
             example |= sizes_of(_move(run, upright_size(file)))
+    if PROPOSALS in run.spec:
+        (most,) = run.spec[PROPOSALS].most
+        example[PROPOSALS] = padded(proposals_of(example["image"], most), most)
     return example
 
 

@@ -128,7 +128,7 @@ class FCOS(Network):
             truth.labels,
             truth.valid,
         )
-        weight = jnp.maximum(objects.sum(), 1).astype(logits.dtype)
+        weight = objects.sum().astype(logits.dtype)
         return {name: Term(values.sum(), weight) for name, values in losses.items()}
 
     def _outputs(

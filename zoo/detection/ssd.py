@@ -100,7 +100,7 @@ class SSD(Network):
         losses, objects = jax.vmap(lambda *of_image: self._loss(references, *of_image))(
             logits, differences, truth.boxes, truth.labels, truth.valid
         )
-        weight = jnp.maximum(objects.sum(), 1).astype(logits.dtype)
+        weight = objects.sum().astype(logits.dtype)
         return {name: Term(values.sum(), weight) for name, values in losses.items()}
 
     def _outputs(

@@ -8,6 +8,7 @@ Classes are numbered from 0 in the examples and predictions, as everywhere here;
 """
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -20,6 +21,7 @@ from jaxtyping import Array, Bool, Key, PyTree
 from train.config import LOSS, Metric, RecipeError
 from train.config.tasks.detection import Detection as Settings
 from train.data.fields import ORIGINAL_SIZE, SIZE, Facts, Kind, Spec, describe
+from train.data.proposed import NAME as PROPOSALS
 from train.data.source import Source
 from train.data.sources.objects import IGNORED
 from train.tasks.detection.judge import CocoJudge, metrics_of
@@ -53,7 +55,7 @@ KINDS = {
     "keypoints": Kind.KEYPOINTS,
 }
 """Of the fields that it reads."""
-BESIDE = (SIZE, ORIGINAL_SIZE, "area", *IGNORED)
+BESIDE = (SIZE, ORIGINAL_SIZE, "area", PROPOSALS, *IGNORED)
 """Fields that are read where the examples have them; the areas and the original size are for the judge."""
 TERMS = {
     "rpn_object": "Loss: object or background",
@@ -148,15 +150,22 @@ class Detection:
         """The model as it is, which has to be a detector.
 
         Raises:
-          RecipeError: it is none.
+          RecipeError: it is none, or the examples lack proposals for it.
         """
+        kind = type(model).__name__
         if not hasattr(model, "losses"):
-            raise RecipeError(f"expected a detector, such as fasterrcnn_resnet50_fpn, got {type(model).__name__}")
+            raise RecipeError(f"expected a detector, such as fasterrcnn_resnet50_fpn, got {kind}")
+        takes, has = PROPOSALS in inspect.signature(type(model).__call__).parameters, PROPOSALS in self.beside
+        if takes and not has:
+            raise RecipeError(f"{kind} is given proposals: expected data.proposals of at least 1, got 0")
+        if has and not takes:
+            raise RecipeError(f"{kind} makes proposals of its own, or none: expected data.proposals of 0")
         return model
 
     def inputs(self, batch: Batch) -> tuple[Any, ...]:
-        """The images, and how large they are if the examples say so."""
-        return (batch["image"], batch.get(SIZE))
+        """The images, proposals for a model that is given them, and how large images are if the examples say so."""
+        proposals = (batch[PROPOSALS],) if PROPOSALS in self.beside else ()
+        return (batch["image"], *proposals, batch.get(SIZE))
 
     def loss(self, apply: Apply, params: PyTree[Array], batch: Batch, keys: Keys) -> tuple[Ratio, Aux]:
         """See `Task`: the model's terms, each over the weight that it has on all devices."""
@@ -215,8 +224,8 @@ class Detection:
         self, apply: Apply, params: PyTree[Array], batch: Batch, key: Key[Array, ""]
     ) -> tuple[dict[str, Term], dict[str, PyTree[Array]]]:
         """The model's losses, and its other collections afterwards."""
-        images, sizes = self.inputs(batch)
-        return apply(params, images, self._truth(batch), key, sizes, method="losses")
+        *images, sizes = self.inputs(batch)
+        return apply(params, *images, self._truth(batch), key, sizes, method="losses")
 
     def _truth(self, batch: Batch) -> Truth:
         valid = batch["boxes_valid"] & batch["mask"][:, None]

@@ -154,3 +154,27 @@ def test_what_does_not_fit_is_refused_in_one_line(small, changes, said):
         assemble(dataclasses.replace(SCENES, **changes))
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_detector_that_is_given_proposals_trains_and_predicts_with_them(small, tmp_path, monkeypatch):
+    def search(image, most):
+        """A grid, in place of selective search, which needs OpenCV."""
+        corners = np.stack(np.meshgrid(np.arange(0, 48, 12), np.arange(0, 48, 12)), -1).reshape(-1, 2)
+        return np.concatenate([corners, corners + 16], axis=1)[:most].astype(np.float32)
+
+    monkeypatch.setattr("train.data.proposed.selective_search", search)
+    options = ("map='stage3'", "hidden=(8,)", "box_batch_size_per_image=8", "box_score_thresh=0.0")
+    data = dataclasses.replace(SCENES.data, proposals=20)
+    recipe = dataclasses.replace(
+        SCENES, model=Model("fast_rcnn_tiny", options=options), data=data, task=Detection(), epochs=1
+    )
+    recipe = dataclasses.replace(recipe, augment=dataclasses.replace(SCENES.augment, flip=False))
+    outcome = harness.run(recipe, tmp_path / "run")
+    assert np.isfinite(outcome.metrics["loss"])
+    assert {"class", "box"} <= outcome.metrics.keys()
+    (record,) = predict_images(tmp_path / "run", (Workdir(tmp_path / "run").example,))
+    assert record["detections"]
+    with pytest.raises(RecipeError, match=r"is given proposals: expected data.proposals of at least 1, got 0"):
+        assemble(dataclasses.replace(recipe, data=SCENES.data))
+    with pytest.raises(RecipeError, match=r"CellDetector makes proposals of its own, or none: expected"):
+        assemble(dataclasses.replace(recipe, model=Model("cells")))
