@@ -10,10 +10,32 @@ from zoo.detection.boxes import (
     iou,
     rescaled,
 )
+from zoo.detection.contract import Detections, Term, Truth
+from zoo.detection.fast_rcnn import FastRCNN
+from zoo.detection.faster_rcnn import FasterRCNN
+from zoo.detection.fcos import FCOS
+from zoo.detection.keypoint_rcnn import KeypointRCNN
+from zoo.detection.mask_rcnn import MaskRCNN
 from zoo.detection.nms import batched_nms, nms, soft_nms
+from zoo.detection.rcnn import RCNN
+from zoo.detection.retinanet import RetinaNet
 from zoo.detection.roi import fpn_levels, roi_align, roi_align_levels, roi_pool
+from zoo.detection.ssd import SSD
+from zoo.detection.ssdlite import SSDLite
 
 __all__ = [
+    "FCOS",
+    "RCNN",
+    "SSD",
+    "Detections",
+    "FastRCNN",
+    "FasterRCNN",
+    "KeypointRCNN",
+    "MaskRCNN",
+    "RetinaNet",
+    "SSDLite",
+    "Term",
+    "Truth",
     "area",
     "at_least",
     "batched_nms",

@@ -79,7 +79,7 @@ class FastRCNN(Network):
         sizes: Float[Array, "batch 2"] | None = None,
         train: bool = False,
         features: bool = False,
-    ) -> Detections | dict[str, Array]:
+    ) -> Detections | dict[str, Float[Array, "batch ..."]]:
         """What is in the proposals; with `features` the map.
 
         Args:

@@ -70,6 +70,7 @@ class FCOS(Network):
     """Whether the backbone keeps its running statistics in training: those of a few images are poor."""
 
     def setup(self) -> None:
+        """The parts; `backbone` is there already."""
         types = {**self.types, "axis_name": self.axis_name}
         self.pyramid = FeaturePyramid(self.width, "none", **types)
         self.coarser = CoarserLevels(self.width, **types)
@@ -81,7 +82,7 @@ class FCOS(Network):
         sizes: Float[Array, "batch 2"] | None = None,
         train: bool = False,
         features: bool = False,
-    ) -> Detections | Mapping[str, Array]:
+    ) -> Detections | Mapping[str, Float[Array, "batch ..."]]:
         """The detections, or with `features` the maps, "logits", "distances" and "centerness".
 
         Args:

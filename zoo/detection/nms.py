@@ -67,7 +67,7 @@ def batched_nms(
     max_outputs: int,
     valid: Bool[Array, "n"] | None = None,
 ) -> tuple[Int[Array, "max_outputs"], Bool[Array, "max_outputs"]]:
-    """`nms` in which boxes of different labels leave each other alone: classes, or levels of a pyramid.
+    """`nms` in which boxes (in pixels) of different labels leave each other alone: classes, or levels of a pyramid.
 
     The result is ranked over all labels. Coordinates are compared as they are, as in torchvision's
     `_batched_nms_vanilla`.

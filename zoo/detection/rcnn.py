@@ -72,7 +72,7 @@ class RCNN(Network):
         sizes: Float[Array, "batch 2"] | None = None,
         train: bool = False,
         features: bool = False,
-    ) -> Detections | dict[str, Array]:
+    ) -> Detections | dict[str, Float[Array, "batch ..."]]:
         """What is in the proposals; with `features` the warped regions and their vectors.
 
         A support vector machine's score is squeezed between 0 and 1, which keeps the order.

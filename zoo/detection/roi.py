@@ -124,7 +124,7 @@ def fpn_levels(
 ) -> Int[Array, "*n"]:
     """Which of the levels each box looks at, counted from 0, the finest: equation 1 of the paper.
 
-    As torchvision's `LevelMapper`; a box without an area looks at the finest.
+    As torchvision's `LevelMapper`, of boxes in pixels; one without an area looks at the finest.
 
     >>> boxes = jnp.array([[0.0, 0.0, 111.0, 111.0], [0.0, 0.0, 112.0, 112.0], [0.0, 0.0, 900.0, 900.0]])
     >>> fpn_levels(boxes, [1 / 4, 1 / 8, 1 / 16, 1 / 32]).tolist()
@@ -149,7 +149,7 @@ def roi_pool(
 
     Args:
       features: a map of each image.
-      boxes: as for `roi_align`.
+      boxes: left, top, right, bottom in pixels, as for `roi_align`.
       output_size: as for `roi_align`.
       spatial_scale: as for `roi_align`.
 

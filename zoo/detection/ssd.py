@@ -56,6 +56,7 @@ class SSD(Network):
     """How detections are chosen; the candidates are of each class."""
 
     def setup(self) -> None:
+        """The parts; `backbone` is there already."""
         per_place = tuple(self.boxes.per_place(level) for level in range(len(self.maps)))
         self.head = SSDHead(per_place, self.num_classes, **self.types)
 
@@ -65,7 +66,7 @@ class SSD(Network):
         sizes: Float[Array, "batch 2"] | None = None,
         train: bool = False,
         features: bool = False,
-    ) -> Detections | Mapping[str, Array]:
+    ) -> Detections | Mapping[str, Float[Array, "batch ..."]]:
         """The detections, or with `features` the maps, "logits" and "differences".
 
         Args:

@@ -30,9 +30,11 @@ class SSDLite(SSD):
     """`SSD` whose head filters each channel by itself before it says what is there."""
 
     boxes: DefaultBoxes = BOXES
+    """Those that stand on the maps, in pixels."""
     choice: Choice = CHOICE
 
     def setup(self) -> None:
+        """The parts; `backbone` is there already."""
         per_place = tuple(self.boxes.per_place(level) for level in range(len(self.maps)))
         self.head = SSDLiteHead(per_place, self.num_classes, axis_name=self.axis_name, **self.types)
 
