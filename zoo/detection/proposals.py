@@ -59,7 +59,7 @@ def selective_search(
 
 
 def padded(boxes: Float[np.ndarray, "n 4"], most: int) -> Float[np.ndarray, "most 4"]:
-    """The first `most` boxes, in pixels; where there are fewer, empty boxes (of zeros) fill up, which detectors pass over.
+    """The first `most` boxes, in pixels; of fewer, empty ones (zeros) fill up, which detectors pass over.
 
     >>> padded(np.array([[0.0, 0.0, 2.0, 2.0]]), 2).tolist()
     [[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 0.0, 0.0]]
