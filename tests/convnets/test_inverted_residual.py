@@ -43,7 +43,7 @@ def without_branch(variables):
 )
 def test_the_input_is_added_where_the_shape_stays(block, adds):
     module = stage(block)
-    out = jax.jit(module.apply, static_argnums=2)(without_branch(drawn(module, IMAGES, False)), IMAGES, False)
+    [out] = jax.jit(module.apply, static_argnums=2)(without_branch(drawn(module, IMAGES, False)), IMAGES, False)
     np.testing.assert_array_equal(out, IMAGES if adds else np.zeros_like(out))
     assert out.shape == (64, 4 // block.strides, 4 // block.strides, block.features)
 
@@ -86,9 +86,9 @@ def test_in_training_an_image_skips_the_branch_or_has_all_of_it_made_larger():
 
     @jax.jit
     def branches(key):
-        dropped, _ = module.apply(variables, IMAGES, True, mutable=["batch_stats"], rngs={"dropout": key})
-        whole, _ = plain.apply(variables, IMAGES, True, mutable=["batch_stats"])
-        return dropped - IMAGES, whole - IMAGES, module.apply(variables, IMAGES, False)
+        [dropped], _ = module.apply(variables, IMAGES, True, mutable=["batch_stats"], rngs={"dropout": key})
+        [whole], _ = plain.apply(variables, IMAGES, True, mutable=["batch_stats"])
+        return dropped - IMAGES, whole - IMAGES, module.apply(variables, IMAGES, False)[0]
 
     dropped, whole, evaluated = branches(jax.random.key(0))
     skipped = np.asarray(jnp.all(dropped == 0, axis=(1, 2, 3)))

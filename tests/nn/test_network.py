@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 
 import flax.linen as nn
 import jax
@@ -70,5 +71,6 @@ def test_every_network_of_the_catalog_has_this_base():
     for builder in {entry.builder for entry in CATALOG.values()}:
         module, _, name = builder.partition(":")
         network = getattr(importlib.import_module(module), name)
+        network = type(network()) if inspect.isfunction(network) else network
         assert issubclass(network, Network)
         assert {field.name for field in dataclasses.fields(network) if field.kw_only} - {"parent", "name"} == shared

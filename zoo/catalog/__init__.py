@@ -38,6 +38,10 @@ CATALOG = _table((*perceptrons.ENTRIES, *convnets.ENTRIES, *detection.ENTRIES, *
 """Every model's row, by name."""
 
 
+_HOW_IT_COMPUTES = {"dtype", "param_dtype", "axis_name", "remat"}
+"""Fields of every network, of which no row speaks."""
+
+
 def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
     """The names in the catalog that match a shell pattern, in the catalog's order.
 
@@ -93,7 +97,7 @@ def create(name: str, **overrides: Any) -> nn.Module:
     """
     entry = describe(name)
     builder = _builder(entry)
-    known = inspect.signature(builder).parameters.keys() - {"parent", "name"}
+    known = _options(builder)
     hints = typing.get_type_hints(builder) if overrides else {}
     for option, value in overrides.items():
         if option not in known:
@@ -106,6 +110,14 @@ def _builder(entry: Entry) -> Callable[..., nn.Module]:
     """The class or function that a row names."""
     module_name, _, attribute = entry.builder.partition(":")
     return getattr(importlib.import_module(module_name), attribute)
+
+
+def _options(builder: Callable[..., nn.Module]) -> set[str]:
+    """What may be set: a class's fields, or a function's parameters, of which `**shared` stands for what all have."""
+    parameters = inspect.signature(builder).parameters.values()
+    named = {each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD}
+    shared = _HOW_IT_COMPUTES if len(named) < len(parameters) else set()
+    return (named | shared) - {"parent", "name"}
 
 
 def _built(value: Any) -> Any:
@@ -124,9 +136,6 @@ def _check_type(what: str, value: Any, expected: Any) -> None:
 
 _NOT_THE_ARCHITECTURE = {"num_classes", "dropout", "drop_path", "epsilon", "momentum"}
 """Options of rows that a user changes without making another model."""
-
-_HOW_IT_COMPUTES = {"dtype", "param_dtype", "axis_name", "remat"}
-"""Fields of every network, of which no row speaks."""
 
 
 def entry_of(model: nn.Module) -> Entry:

@@ -31,8 +31,8 @@ def sample(
 
     >>> positive = jnp.array([True, True, True, False, False])
     >>> drawn, real = sample(jax.random.key(0), positive, ~positive, count=4, positive_share=0.25)
-    >>> positive[drawn].tolist(), real.tolist()
-    ([True, False, False, False], [True, True, True, False])
+    >>> positive[drawn[real]].tolist(), real.tolist()
+    ([True, False, False], [True, True, True, False])
     """
     positives = jnp.minimum(positive.sum(), int(count * positive_share))
     negatives = jnp.minimum(negative.sum(), count - positives)

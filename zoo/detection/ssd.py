@@ -145,17 +145,20 @@ class SSD(Network):
 
 
 def ssd300(
-    counts: tuple[int, ...] = (2, 2, 3, 3, 3), widths: tuple[int, ...] = (64, 128, 256, 512, 512), **options: Any
+    num_classes: int = 91,
+    counts: tuple[int, ...] = (2, 2, 3, 3, 3),
+    widths: tuple[int, ...] = (64, 128, 256, 512, 512),
+    **shared: Any,
 ) -> SSD:
     """An SSD above VGG-16, for images of 300 x 300 pixels.
 
     Args:
+      num_classes: with the background.
       counts: of `SSDVGG`.
       widths: of `SSDVGG`.
-      options: fields of `SSD`; types hold for the backbone too.
+      **shared: fields of `zoo.nn.network.Network`, of the detector and its backbone.
     """
-    types = {name: options[name] for name in ("dtype", "param_dtype") if name in options}
-    return SSD(**{"backbone": SSDVGG(counts, widths, **types), **options})
+    return SSD(SSDVGG(counts, widths, **shared), num_classes, **shared)
 
 
 class SSDHead(Network):

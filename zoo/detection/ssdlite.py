@@ -118,13 +118,13 @@ class HalvingBlock(nn.Module):
         return layer(self.features, 1, "expand")(x, train)
 
 
-def ssdlite320(size: str = "large", width: float = 1.0, **options: Any) -> SSDLite:
+def ssdlite320(num_classes: int = 91, size: str = "large", width: float = 1.0, **shared: Any) -> SSDLite:
     """An SSDlite above MobileNetV3, for images of 320 x 320 pixels with values from -1 to 1.
 
     Args:
+      num_classes: with the background.
       size: of `SSDLiteMobileNet`.
       width: of `SSDLiteMobileNet`.
-      options: fields of `SSDLite`; types and the mapped axis hold for the backbone too.
+      **shared: fields of `zoo.nn.network.Network`, of the detector and its backbone.
     """
-    shared = {name: options[name] for name in ("dtype", "param_dtype", "axis_name") if name in options}
-    return SSDLite(**{"backbone": SSDLiteMobileNet(size, width, **shared), **options})
+    return SSDLite(SSDLiteMobileNet(size, width, **shared), num_classes, **shared)
