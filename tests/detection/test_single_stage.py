@@ -36,7 +36,8 @@ def model_of(name):
     backbone = ResNet(num_classes=0, stage_sizes=(1, 1, 1, 1), bottleneck=False)
     options = {"num_classes": given.CLASSES, "width": given.WIDTH}
     if name == "ssdlite":
-        return ssdlite320(width=given.SSDLITE_WIDTH, num_classes=given.CLASSES, choice=CHOICE._replace(most=given.MOST))
+        detector = ssdlite320(width=given.SSDLITE_WIDTH, num_classes=given.CLASSES)
+        return detector.copy(choice=CHOICE._replace(most=given.MOST))
     if name == "ssd":
         body = SSDVGG(counts=(1,) * 5, widths=given.SSD_WIDTHS)
         return SSD(body, num_classes=given.CLASSES, choice=Choice(0.01, 0.45, given.MOST, 400))
