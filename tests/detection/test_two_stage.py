@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+import zoo
 from tests.convnets.goldens import numbers
 from tests.detection.goldens import two_stage as made
 from zoo.convnets.resnet import ResNet
@@ -91,6 +92,28 @@ def test_parameters_have_torchs_names_and_shapes(name):
 FIRST, *REST = made.NAMES
 some = pytest.mark.parametrize("name", [FIRST, *(pytest.param(name, marks=pytest.mark.slow) for name in REST)])
 """One by default: a program each."""
+
+
+def test_without_a_pyramid_the_papers_network_proposes_from_one_map_and_pools_from_it():
+    model = zoo.create("fasterrcnn_vgg16")
+    images = jax.ShapeDtypeStruct((1, 64, 96, 3), jnp.float32)
+    params = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
+    assert set(params) == {"backbone", "rpn", "box_head"}
+    assert params["rpn"]["conv1"]["kernel"].shape == (3, 3, 512, 512)
+    assert params["rpn"]["logits"]["kernel"].shape == (1, 1, 512, 9)  # three sizes, three proportions
+    vgg = jax.eval_shape(zoo.create("vgg16").init, jax.random.key(0), jnp.zeros((1, 224, 224, 3)))["params"]
+    for layer in ("dense1", "dense2"):
+        assert jax.tree.map(jnp.shape, params["box_head"][layer]) == jax.tree.map(jnp.shape, vgg[layer])
+    options = {"maps": ("stage3",), "width": 0, "anchor_sizes": ((8, 16, 32),), "pooling": "pool"}
+    small = zoo.create("fasterrcnn_tiny", **options)
+    images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
+    found, maps = jax.jit(lambda v: (small.apply(v, images), small.apply(v, images, features=True)))(
+        jax.jit(small.init)(jax.random.key(0), images)
+    )
+    assert {name: x.shape for name, x in maps.items()} == {"stage3": (1, 16, 16, 64)}
+    assert found.boxes.shape == (1, 8, 4)
+    with pytest.raises(ValueError, match="RoIPool takes its regions of one map, got stage1, stage2, stage3"):
+        zoo.create("fasterrcnn_tiny", pooling="pool").init(jax.random.key(0), images)
 
 
 @some

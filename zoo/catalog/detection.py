@@ -31,6 +31,20 @@ MOBILENET: dict[str, Any] = {
     "anchor_sizes": 3 * ((32, 64, 128, 256, 512),),
     "rpn_score_thresh": 0.05,
 }
+VGG16: dict[str, Any] = {
+    "backbone": Ref("vgg16", num_classes=0, maps_only=True),
+    "num_classes": 21,
+    "maps": ("stage5",),
+    "width": 0,
+    "anchor_sizes": ((128, 256, 512),),
+    "rpn_pre_nms_top_n": (12000, 6000),
+    "rpn_post_nms_top_n": (2000, 300),
+    "pooling": "pool",
+    "hidden": (4096, 4096),
+    "box_batch_size_per_image": 128,
+    "box_nms_thresh": 0.3,
+}
+"""Of the paper, section 3.3 and table 1; trained end to end, as rbgirshick/py-faster-rcnn does."""
 TINY: dict[str, Any] = {
     "backbone": Ref("cifar_resnet8", num_classes=0),
     "num_classes": 11,
@@ -113,6 +127,7 @@ ENTRIES = (
         hidden=(32,),
         **_LITTLE,
     ),
+    _faster("fasterrcnn_vgg16", 600, **VGG16),
     _faster("fasterrcnn_resnet50_fpn", 800, **RESNET50),
     _faster("fasterrcnn_resnet50_fpn_v2", 800, **SECOND),
     _faster("fasterrcnn_mobilenet_v3_large_fpn", 800, **MOBILENET),

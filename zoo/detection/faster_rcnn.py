@@ -44,7 +44,8 @@ class FasterRCNN(Network):
     """A backbone, a pyramid of its maps, proposals, and a head over what RoIAlign takes of each.
 
     Fields that choose numbers and thresholds have torchvision's names; a pair is for training and for evaluation.
-    `FasterRCNN(backbone)` is torchvision's fasterrcnn_resnet50_fpn where the backbone is ResNet-50.
+    `FasterRCNN(backbone)` is torchvision's fasterrcnn_resnet50_fpn where the backbone is ResNet-50. With one map of
+    VGG-16, no pyramid and RoIPool it is the paper's, `fasterrcnn_vgg16`.
     """
 
     backbone: nn.Module
@@ -59,7 +60,7 @@ class FasterRCNN(Network):
     mask_padding: bool = True
     """Whether what surrounds an image on its canvas is kept out, see `padding.py`. torchvision lets it in."""
     width: int = 256
-    """Channels of the pyramid."""
+    """Channels of the pyramid; 0 for none, as in the first paper: the backbone's maps are used as they are."""
     extra: str = "pool"
     """What the pyramid adds, see `zoo.detection.fpn`."""
     pyramid_norm: bool = False
@@ -110,7 +111,8 @@ class FasterRCNN(Network):
 
     def setup(self) -> None:
         """The parts; `backbone` is one already."""
-        self.pyramid = FeaturePyramid(self.width, self.extra, self.pyramid_norm, **self.shared)
+        if self.width:
+            self.pyramid = FeaturePyramid(self.width, self.extra, self.pyramid_norm, **self.shared)
         self.rpn = RegionProposals(Anchors(self.anchor_sizes, self.aspect_ratios), self.rpn_depth, **self.shared)
         self.box_head = BoxHead(self.num_classes, self.convs, self.hidden, **self.shared)
 
@@ -214,7 +216,7 @@ class FasterRCNN(Network):
         images, masked = within(images, known), known if self.mask_padding else None
         with kept_inside(masked, canvas):
             maps = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
-            maps = self.pyramid(maps, train)
+            maps = self.pyramid(maps, train) if self.width else maps
             return maps, self.rpn(maps, canvas, masked)
 
     def _decide(
