@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 
 from zoo.nn.network import Network
 
-FINEST = {"none": 0, "pool": 1, "p6p7": 2}
-"""Ways to add coarser maps, and how many each adds."""
+EXTRA = ("none", "pool")
+"""Ways to add a coarser map."""
 
 kaiming_uniform = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
 """torch's kaiming_uniform_ with a=1, which the pyramid is drawn from."""
@@ -25,15 +25,14 @@ class FeaturePyramid(Network):
     width: int = 256
     """Channels of every map."""
     extra: str = "pool"
-    """Coarser maps beside those of the backbone: "pool" takes every second place of the coarsest (Faster R-CNN), "p6p7"
-    two convolutions of stride 2 (RetinaNet), "none"."""
+    """A coarser map beside those of the backbone: "pool" takes every second place of the coarsest (Faster R-CNN)."""
     batch_norm: bool = False
     """Whether a normalisation follows each convolution, as in torchvision's second versions."""
 
     @nn.compact
     def __call__(self, maps: Mapping[str, Float[Array, "batch _ _ _"]], train: bool = False) -> dict[str, Array]:
         """The maps of the pyramid, (batch, height, width, `width`) each, from fine to coarse, by the names of the
-        backbone's; what is added is called p6 and p7.
+        backbone's; what is added is called p6.
 
         Args:
           maps: of the backbone, from fine to coarse.
@@ -42,10 +41,8 @@ class FeaturePyramid(Network):
         Raises:
           ValueError: no map, or an unknown way to add coarser ones.
         """
-        if not maps or self.extra not in FINEST:
-            raise ValueError(
-                f"expected maps, and extra one of {', '.join(FINEST)}, got {list(maps)} and {self.extra!r}"
-            )
+        if not maps or self.extra not in EXTRA:
+            raise ValueError(f"expected maps, and extra one of {', '.join(EXTRA)}, got {list(maps)} and {self.extra!r}")
         conv = self.conv_maker(use_bias=not self.batch_norm, kernel_init=kaiming_uniform)
         norm = self.norm_maker()
 
@@ -63,13 +60,6 @@ class FeaturePyramid(Network):
         *_, coarsest = pyramid.values()
         if self.extra == "pool":
             pyramid["p6"] = coarsest[:, ::2, ::2]
-        elif self.extra == "p6p7":
-            *_, last = maps.values()
-            down = self.conv_maker(strides=2, padding=1, kernel_init=kaiming_uniform)
-            pyramid["p6"] = down(self.width, (3, 3), name="p6")(
-                coarsest if last.shape[-1] == self.width else last  # as torchvision's use_P5
-            )
-            pyramid["p7"] = down(self.width, (3, 3), name="p7")(nn.relu(pyramid["p6"]))
         return pyramid
 
 

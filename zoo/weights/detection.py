@@ -22,7 +22,6 @@ PYRAMID = join(
     batch_norm("backbone.fpn.inner_blocks.{i}.1", "pyramid/inner{i+1}_norm"),
     convolution("backbone.fpn.layer_blocks.{i}.0", "pyramid/layer{i+1}"),
     batch_norm("backbone.fpn.layer_blocks.{i}.1", "pyramid/layer{i+1}_norm"),
-    convolution("backbone.fpn.extra_blocks.p{i}", "pyramid/p{i}"),
 )
 OLD_PYRAMID = join(
     convolution("backbone.fpn.inner_blocks.{i}", "pyramid/inner{i+1}"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from train.data.rle import encoded
 from train.report import Results, Run, blocks
 from train.report.blocks import section
 from train.report.curves import series
@@ -16,7 +17,6 @@ from train.report.words import grouped, percent
 from train.tasks.colours import ON_IMAGES, class_colour
 from train.tasks.detection.drawing import LARGEST, Shown, grid, objects_of, reduced
 from train.tasks.detection.precision import MATCHED, AveragePrecision, matches, without_ignored
-from train.tasks.detection.run_lengths import run_lengths
 from train.tasks.protocol import HostBatch, HostPrediction
 
 SURE = 0.5
@@ -129,7 +129,7 @@ class DetectionPage:
             said["bbox"] = [round(value, 2) for value in (left, top, right - left, bottom - top)]
             said["score"] = float(found.scores[place])
             if masks is not None:
-                said["segmentation"] = run_lengths(masks[place])
+                said["segmentation"] = encoded(masks[place])
             if found.keypoints is not None:
                 said["keypoints"] = [round(value, 2) for value in found.keypoints[place].ravel().tolist()]
             detections.append(said)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.train.tasks.detection.some_boxes import BATCH, BOXES, COUNT, MOST, NAMES, TRUTH
+from train.data.rle import area_of
 from train.report import Run
 from train.tasks.detection.drawing import covered
 from train.tasks.detection.page import DetectionPage
-from train.tasks.detection.run_lengths import run_lengths
 from zoo.detection.canvas import pasted
 
 TITLES = {"ap": "AP", "ap50": "AP at IoU 0.5", "ap_small": "AP of small objects"}
@@ -103,7 +103,7 @@ def test_record_is_as_coco_has_it_and_the_line_says_what_is_sure():
     assert second["category"] == NAMES[predicted["classes"][1]]
     np.testing.assert_allclose(second["bbox"], [left, top, right - left, bottom - top], atol=0.01)
     np.testing.assert_allclose(np.reshape(second["keypoints"], (2, 3))[:, :2].ravel(), BOXES[0, 1], atol=0.01)
-    pixels = sum(second["segmentation"]["counts"][1::2])
+    pixels = area_of(second["segmentation"])
     (expected,) = pasted(predicted["masks"][1:2], predicted["boxes"][1:2], 32, 32)
     assert pixels == expected.sum() > 20
     assert "segmentation" not in shown.record(predicted)["detections"][0]  # of an image of unknown size
@@ -116,14 +116,6 @@ def test_record_is_as_coco_has_it_and_the_line_says_what_is_sure():
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # pycocotools beside numpy 2
-def test_run_lengths_are_those_of_pycocotools():
-    tools = pytest.importorskip("pycocotools.mask", reason="expected the extra: detection")
-    random = np.random.default_rng(0)
-    masks = [random.random((height, width)) < share for height, width, share in ((5, 3, 0.5), (1, 7, 0), (4, 4, 1))]
-    for mask in masks:
-        np.testing.assert_array_equal(tools.decode(tools.frPyObjects(run_lengths(mask), *mask.shape)), mask)
-
-
 def test_the_better_mask_is_drawn_over_the_worse():
     image, masks = np.zeros((8, 8, 1), np.uint8), np.zeros((2, 8, 8), bool)
     masks[0, :4], masks[1, :6] = True, True
