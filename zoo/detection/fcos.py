@@ -18,43 +18,29 @@ from zoo.detection.anchors import Anchors
 from zoo.detection.box_coder import LinearBoxCoder
 from zoo.detection.boxes import area, generalized_iou_of_pairs
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
-from zoo.detection.fpn import FeaturePyramid
-from zoo.detection.padding import kept_inside, places_inside, within
+from zoo.detection.padding import places_inside
 from zoo.detection.single_stage import (
     NOTHING,
     PRIOR,
     Choice,
-    CoarserLevels,
+    OnPyramid,
     Tower,
-    coarser_levels,
     detections,
     focal_loss,
     of_foreground,
     per_anchor,
 )
-from zoo.nn.checks import check_images
-from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
 
 CODER = LinearBoxCoder()
 
 
-class FCOS(Network):
+class FCOS(OnPyramid):
     """A backbone, a pyramid above it, and two towers of convolutions that all levels share; no anchors.
 
     `losses` gives the terms "classification", "boxes" and "centerness", for each place that is inside an object.
     """
 
-    backbone: nn.Module
-    """A network that answers `features=True`."""
-    num_classes: int = 91
-    """Classes, the background among them."""
-    maps: tuple[str, ...] = ("stage2", "stage3", "stage4")
-    """The backbone's maps that the pyramid is made of."""
-    width: int = 256
-    """Channels of the pyramid and the towers."""
-    coarser_from: str = "pyramid"
-    """Where the two levels above the pyramid start: from its own coarsest map, or from the "backbone"'s."""
     groups: int = 32
     """Of the towers' group normalisations."""
     place_sizes: tuple[int, ...] = (8, 16, 32, 64, 128)
@@ -62,19 +48,13 @@ class FCOS(Network):
     sizes away; to the first level also nearer ones, to the last one farther ones."""
     radius: float = 1.5
     """How far from an object's centre places stand for it, in sizes of a place."""
-    mask_padding: bool = True
-    """Whether what surrounds an image on its canvas is kept out, see `padding.py`. torchvision lets it in."""
     choice: Choice = Choice(0.2, 0.6, 100, 1000)
     """How detections are chosen."""
-    frozen_norm: bool = True
-    """Whether the backbone keeps its running statistics in training: those of a few images are poor."""
 
     def setup(self) -> None:
-        """The parts; `backbone` is there already."""
-        types = {**self.types, "axis_name": self.axis_name}
-        self.pyramid = FeaturePyramid(self.width, "none", **types)
-        self.coarser = CoarserLevels(self.width, **types)
-        self.head = FCOSHead(self.num_classes, self.groups, **types)
+        """The pyramid, and the head."""
+        super().setup()
+        self.head = FCOSHead(self.num_classes, self.groups, **self.shared)
 
     def __call__(
         self,
@@ -112,7 +92,7 @@ class FCOS(Network):
         sizes: Float[Array, "batch 2"] | None = None,
         train: bool = True,
     ) -> dict[str, Term]:
-        """The terms of the loss, each a sum over places and the number of those in objects, one at least.
+        """The terms of the loss, each a sum over places and the number of those in objects.
 
         Nothing is drawn, so the key is not used.
         """
@@ -136,22 +116,11 @@ class FCOS(Network):
         self, images: Array, sizes: Array | None, train: bool
     ) -> tuple[dict[str, Array], tuple[list[Array], ...], list[Array], list[Array]]:
         """The maps by name; of each level what the head says, squares for its places, and which are inside."""
-        check_images(images, "FCOS", 32)
-        known = None if sizes is None else sizes_of(images, sizes)
-        images, masked = within(images, known), known if self.mask_padding else None
-        with kept_inside(masked, images.shape[1:3]):
-            named, levels = self._levels(images, train)
-            said = self.head(levels)
+        named, levels, said, masked = self.said(images, sizes, train)
         squares = Anchors(tuple((size,) for size in self.place_sizes), (1.0,))
         places = squares.of_maps([level.shape[1:3] for level in levels], images.shape[1:3])
         there = places_inside(masked, levels, images.shape[1:3])
-        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, said, places, there
-
-    def _levels(self, images: Array, train: bool) -> tuple[dict[str, Array], list[Array]]:
-        """The maps of the backbone, and the levels of the pyramid."""
-        named = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
-        levels = list(self.pyramid(named).values())
-        return named, levels + coarser_levels(self.coarser, self.coarser_from, named, levels)
+        return named, said, places, there
 
     def _reach(self, places: Sequence[Array]) -> Float[np.ndarray, "places 2"]:
         """From and up to which distance of its farthest side an object belongs to each place's level (section 3.2)."""

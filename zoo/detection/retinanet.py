@@ -18,23 +18,19 @@ from zoo.detection.anchors import Anchors
 from zoo.detection.box_coder import BoxCoder
 from zoo.detection.boxes import generalized_iou_of_pairs
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
-from zoo.detection.fpn import FeaturePyramid
 from zoo.detection.matching import match
-from zoo.detection.padding import kept_inside, places_inside, within
+from zoo.detection.padding import places_inside
 from zoo.detection.single_stage import (
     NOTHING,
     PRIOR,
     Choice,
-    CoarserLevels,
+    OnPyramid,
     Tower,
-    coarser_levels,
     detections,
     focal_loss,
     of_foreground,
     per_anchor,
 )
-from zoo.nn.checks import check_images
-from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
 
 SIZES = tuple(tuple(int(size * 2 ** (step / 3)) for step in range(3)) for size in (32, 64, 128, 256, 512))
@@ -42,22 +38,12 @@ SIZES = tuple(tuple(int(size * 2 ** (step / 3)) for step in range(3)) for size i
 CODER = BoxCoder()
 
 
-class RetinaNet(Network):
+class RetinaNet(OnPyramid):
     """A backbone, a pyramid above it, and two towers of convolutions that all levels share.
 
     `losses` gives the terms "classification" and "boxes"; each is the mean over the images of what torchvision gives.
     """
 
-    backbone: nn.Module
-    """A network that answers `features=True`."""
-    num_classes: int = 91
-    """Classes, the background among them."""
-    maps: tuple[str, ...] = ("stage2", "stage3", "stage4")
-    """The backbone's maps that the pyramid is made of."""
-    width: int = 256
-    """Channels of the pyramid and the towers."""
-    coarser_from: str = "pyramid"
-    """Where the two levels above the pyramid start: from its own coarsest map, or from the "backbone"'s."""
     groups: int = 0
     """Of the towers' group normalisations, or none; with them the convolutions have no bias."""
     box_loss: str = "l1"
@@ -67,19 +53,13 @@ class RetinaNet(Network):
     foreground: float = 0.5
     background: float = 0.4
     """Overlaps from and up to which an anchor stands for an object, or for none."""
-    mask_padding: bool = True
-    """Whether what surrounds an image on its canvas is kept out, see `padding.py`. torchvision lets it in."""
     choice: Choice = Choice(0.05, 0.5, 300, 1000)
     """How detections are chosen."""
-    frozen_norm: bool = True
-    """Whether the backbone keeps its running statistics in training: those of a few images are poor."""
 
     def setup(self) -> None:
-        """The parts; `backbone` is there already."""
-        types = {**self.types, "axis_name": self.axis_name}
-        self.pyramid = FeaturePyramid(self.width, "none", **types)
-        self.coarser = CoarserLevels(self.width, **types)
-        self.head = RetinaHead(self.anchors.per_place(0), self.num_classes, self.groups, **types)
+        """The pyramid, and the head."""
+        super().setup()
+        self.head = RetinaHead(self.anchors.per_place(0), self.num_classes, self.groups, **self.shared)
 
     def __call__(
         self,
@@ -128,21 +108,10 @@ class RetinaNet(Network):
         self, images: Array, sizes: Array | None, train: bool
     ) -> tuple[dict[str, Array], list[Array], list[Array], list[Array], list[Array]]:
         """The maps by name; of each level logits, differences, anchors, and which anchors are inside the images."""
-        check_images(images, "RetinaNet", 32)
-        known = None if sizes is None else sizes_of(images, sizes)
-        images, masked = within(images, known), known if self.mask_padding else None
-        with kept_inside(masked, images.shape[1:3]):
-            named, levels = self._levels(images, train)
-            said = self.head(levels)
+        named, levels, said, masked = self.said(images, sizes, train)
         anchors = self.anchors.of_maps([level.shape[1:3] for level in levels], images.shape[1:3])
         there = places_inside(masked, levels, images.shape[1:3], self.anchors.per_place(0))
-        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, *said, anchors, there
-
-    def _levels(self, images: Array, train: bool) -> tuple[dict[str, Array], list[Array]]:
-        """The maps of the backbone, and the levels of the pyramid."""
-        named = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
-        levels = list(self.pyramid(named).values())
-        return named, levels + coarser_levels(self.coarser, self.coarser_from, named, levels)
+        return named, *said, anchors, there
 
     def _loss(
         self, anchors: Array, logits: Array, differences: Array, there: Array, boxes: Array, labels: Array, valid: Array

@@ -4,8 +4,8 @@ Lin et al., 2017, Focal Loss for Dense Object Detection (RetinaNet), sections 3 
 torchvision/models/detection/retinanet.py. Rows L55, L60.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,10 +13,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from zoo.detection.boxes import clipped
-from zoo.detection.contract import Detections
-from zoo.detection.fpn import kaiming_uniform
+from zoo.detection.contract import Detections, sizes_of
+from zoo.detection.fpn import FeaturePyramid, kaiming_uniform
 from zoo.detection.losses import sigmoid_focal
 from zoo.detection.nms import batched_nms
+from zoo.detection.padding import kept_inside, within
+from zoo.nn.checks import check_images
+from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
 
 PRIOR = 0.01
@@ -128,17 +131,56 @@ class CoarserLevels(Network):
         return [p6, conv(self.width, (3, 3), name="p7")(nn.relu(p6))]
 
 
-def coarser_levels(
-    coarser: CoarserLevels, start: str, named: Mapping[str, Array], levels: Sequence[Array]
-) -> list[Float[Array, "batch height width channels"]]:
-    """The levels above a pyramid, from its own coarsest map or from the backbone's.
+class OnPyramid(Network):
+    """What RetinaNet and FCOS are: a backbone, a pyramid above it with two levels more, and a head that all share.
 
-    Raises:
-      ValueError: `start` is neither "pyramid" nor "backbone".
+    A subclass makes `head` in its `setup`, which gives lists of what it says of each level.
     """
-    if start not in ("pyramid", "backbone"):
-        raise ValueError(f"expected coarser_from to be pyramid or backbone, got {start!r}")
-    return coarser(levels[-1] if start == "pyramid" else list(named.values())[-1])
+
+    backbone: nn.Module
+    """A network that answers `features=True`."""
+    num_classes: int = 91
+    """Classes, the background among them."""
+    maps: tuple[str, ...] = ("stage2", "stage3", "stage4")
+    """The backbone's maps that the pyramid is made of."""
+    width: int = 256
+    """Channels of the pyramid and the towers."""
+    coarser_from: str = "pyramid"
+    """Where the two levels above the pyramid start: from its own coarsest map, or from the "backbone"'s."""
+    frozen_norm: bool = True
+    """Whether the backbone keeps its running statistics in training: those of a few images are poor."""
+    mask_padding: bool = True
+    """Whether what surrounds an image on its canvas is kept out, see `padding.py`. torchvision lets it in."""
+
+    def setup(self) -> None:
+        """The pyramid; `backbone` is there already."""
+        self.pyramid = FeaturePyramid(self.width, "none", **self.shared)
+        self.coarser = CoarserLevels(self.width, **self.shared)
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What its parts declare as it does."""
+        return {**self.types, "axis_name": self.axis_name}
+
+    def said(
+        self, images: Float[Array, "batch height width 3"], sizes: Float[Array, "batch 2"] | None, train: bool
+    ) -> tuple[dict[str, Array], list[Array], tuple[list[Array], ...], Float[Array, "batch 2"] | None]:
+        """The maps by name, the levels, what the head says of each, and the sizes if the surroundings are kept out.
+
+        Raises:
+          ValueError: images or sizes of the wrong shape, or `coarser_from` is neither "pyramid" nor "backbone".
+        """
+        check_images(images, type(self).__name__, 32)
+        if self.coarser_from not in ("pyramid", "backbone"):
+            raise ValueError(f"expected coarser_from to be pyramid or backbone, got {self.coarser_from!r}")
+        known = None if sizes is None else sizes_of(images, sizes)
+        images, masked = within(images, known), known if self.mask_padding else None
+        with kept_inside(masked, images.shape[1:3]):
+            named = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
+            levels = list(self.pyramid(named).values())
+            levels += self.coarser(levels[-1] if self.coarser_from == "pyramid" else list(named.values())[-1])
+            said = self.head(levels)
+        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, levels, said, masked
 
 
 class Tower(nn.Module):
