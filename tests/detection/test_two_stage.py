@@ -123,7 +123,7 @@ def test_every_part_and_every_detection_is_torchs(name):
     def parts(variables, images):
         bound = model.bind(variables)
         maps = bound(images, features=True)
-        _, said = bound._proposed(images, None, False)
+        _, said = bound._proposed(images, View(made.SIZE, None), False)
         found = bound(images)
         logits, deltas = bound._decide(maps, jnp.asarray(golden["proposals"])[None], View(made.SIZE, None), False)
         return list(maps.values()), said.logits, said.deltas, logits, deltas, found

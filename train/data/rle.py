@@ -48,6 +48,15 @@ def decoded(segmentation: Any, height: int, width: int) -> Bool[np.ndarray, "hei
     >>> decoded({"size": [2, 3], "counts": [1, 2, 3]}, 2, 3).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
     """
+    try:
+        return _decoded(segmentation, height, width)
+    except DataError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise DataError(f"expected numbers in polygons or run lengths, found {str(segmentation)[:60]}") from error
+
+
+def _decoded(segmentation: Any, height: int, width: int) -> Bool[np.ndarray, "height width"]:
     if isinstance(segmentation, list):
         segmentation = _of_polygons(segmentation, height, width)
     if not isinstance(segmentation, dict) or not isinstance(segmentation.get("counts"), list | str | bytes):

@@ -36,6 +36,7 @@ RETINANETS = {
     "retinanet_resnet50_fpn_v2": {
         "backbone": RESNET50,
         "coarser_from": "backbone",
+        "frozen_norm": False,
         "groups": 32,
         "box_loss": "giou",
     },

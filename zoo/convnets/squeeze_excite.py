@@ -4,7 +4,7 @@ Hu et al., 2018, Squeeze-and-Excitation Networks. Lecture row L48.
 """
 
 import flax.linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from zoo.convnets.conv_norm import Activation
 from zoo.nn.network import ModuleMaker
@@ -32,7 +32,8 @@ class SqueezeExcite(nn.Module):
     gate: Activation = nn.sigmoid
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        mean = x.mean(axis=(1, 2), keepdims=True)
+    def __call__(self, x: Float[Array, "b h w c"], mask: Bool[Array, "b h w"] | None = None) -> Float[Array, "b h w c"]:
+        """The gated map; the means are of the places in `mask`, by default of all."""
+        mean = x.mean(axis=(1, 2), keepdims=True, where=None if mask is None else mask[..., None])
         hidden = self.activation(self.conv(self.hidden, (1, 1), use_bias=True, name="reduce")(mean))
         return x * self.gate(self.conv(x.shape[-1], (1, 1), use_bias=True, name="expand")(hidden))

@@ -11,6 +11,7 @@ normalised and padded on the right and at the bottom, `sizes` their true heights
 
 from typing import NamedTuple
 
+import jax
 import jax.export
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -32,6 +33,12 @@ class Truth(NamedTuple):
     """Which pixels of the canvas each object has."""
     keypoints: Float[Array, "batch objects points 3"] | None = None
     """x and y in pixels of the canvas, and whether the point is seen (1 or 0)."""
+
+    def with_room(self) -> "Truth":
+        """The same with room for one object at least, so that there is something to compare with."""
+        if self.boxes.shape[1]:
+            return self
+        return jax.tree.map(lambda x: jnp.pad(x, ((0, 0), (0, 1), *[(0, 0)] * (x.ndim - 2))), self)
 
 
 class Detections(NamedTuple):

@@ -17,7 +17,7 @@ from zoo.detection.anchors import Anchors
 from zoo.detection.box_head import BoxHead, Deciding, Regions, box_losses, decided, learning_regions
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
 from zoo.detection.fpn import FeaturePyramid
-from zoo.detection.padding import kept_inside, within
+from zoo.detection.padding import kept_inside, to_whole_strides, within
 from zoo.detection.roi import roi_align_levels, roi_pool
 from zoo.detection.rpn import Proposing, RegionProposals, Said, proposal_losses, propose
 from zoo.nn.checks import check_images
@@ -168,9 +168,8 @@ class FasterRCNN(Network):
           UnknownNameError: the backbone has no map of a name.
         """
         check_images(images, type(self).__name__, 1)
-        maps, said = self._proposed(images, sizes, train)
-        view = View(images.shape[1:3], sizes)
-        sizes = sizes_of(images, sizes)
+        images, view, sizes = self._seen(images, sizes)
+        maps, said = self._proposed(images, view, train)
         proposals, valid = propose(said, sizes, self.proposing)
         logits, deltas = self._decide(maps, proposals, view, train)
         found = decided(logits, deltas, proposals, valid, sizes, self.deciding)
@@ -198,9 +197,8 @@ class FasterRCNN(Network):
           ValueError: images or sizes of the wrong shape.
         """
         check_images(images, type(self).__name__, 1)
-        maps, said = self._proposed(images, sizes, train)
-        view = View(images.shape[1:3], sizes)
-        sizes = sizes_of(images, sizes)
+        images, view, sizes = self._seen(images, sizes)
+        maps, said = self._proposed(images, view, train)
         for_anchors, for_regions = jax.random.split(key)
         terms = proposal_losses(said, truth, for_anchors, self.proposing)
         proposals, valid = propose(said, sizes, self.proposing, train=True)
@@ -209,15 +207,20 @@ class FasterRCNN(Network):
         terms |= box_losses(logits, deltas, regions, truth, self.deciding)
         return terms | self._extended_losses(maps, regions, truth, view, train)
 
-    def _proposed(self, images: Array, sizes: Array | None, train: bool) -> tuple[Maps, Said]:
+    def _seen(self, images: Array, sizes: Array | None) -> tuple[Array, View, Array]:
+        """The images on a canvas of whole strides, how they lie there, and their true heights and widths."""
+        true = sizes_of(images, sizes)
+        known = None if sizes is None else true
+        images = to_whole_strides(within(images, known))
+        return images, View(images.shape[1:3], known), true
+
+    def _proposed(self, images: Array, view: View, train: bool) -> tuple[Maps, Said]:
         """The maps of the pyramid, and what is said of their anchors; of images on a canvas, of them alone."""
-        canvas = images.shape[1:3]
-        known = None if sizes is None else sizes_of(images, sizes)
-        images, masked = within(images, known), known if self.mask_padding else None
-        with kept_inside(masked, canvas):
+        masked = view.inside(self.mask_padding)
+        with kept_inside(masked, view.canvas):
             maps = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
             maps = self.pyramid(maps, train) if self.width else maps
-            return maps, self.rpn(maps, canvas, masked)
+            return maps, self.rpn(maps, view.canvas, masked)
 
     def _decide(
         self, maps: Maps, boxes: Array, view: View, train: bool, real: Array | None = None
@@ -238,6 +241,8 @@ class FasterRCNN(Network):
             if rest:
                 raise ValueError(f"RoIPool takes its regions of one map, got {', '.join(pooled)}")
             return roi_pool(features, boxes, side, scale)
+        if self.pooling != "align":
+            raise ValueError(f"expected pooling of pool or align, got {self.pooling!r}")
         return roi_align_levels(
             list(pooled.values()), boxes, side, scales, self.sampling_ratio, sizes=view.inside(self.mask_padding)
         )

@@ -96,6 +96,7 @@ class FCOS(OnPyramid):
 
         Nothing is drawn, so the key is not used.
         """
+        truth = truth.with_room()
         _, outputs, places, there = self._outputs(images, sizes, train)
         logits, distances, centerness = (jnp.concatenate(levels, axis=1) for levels in outputs)
         reach = self._reach(places)
@@ -116,10 +117,10 @@ class FCOS(OnPyramid):
         self, images: Array, sizes: Array | None, train: bool
     ) -> tuple[dict[str, Array], tuple[list[Array], ...], list[Array], list[Array]]:
         """The maps by name; of each level what the head says, squares for its places, and which are inside."""
-        named, levels, said, masked = self.said(images, sizes, train)
+        named, levels, said, masked, canvas = self.said(images, sizes, train)
         squares = Anchors(tuple((size,) for size in self.place_sizes), (1.0,))
-        places = squares.of_maps([level.shape[1:3] for level in levels], images.shape[1:3])
-        there = places_inside(masked, levels, images.shape[1:3])
+        places = squares.of_maps([level.shape[1:3] for level in levels], canvas)
+        there = places_inside(masked, levels, canvas)
         return named, said, places, there
 
     def _reach(self, places: Sequence[Array]) -> Float[np.ndarray, "places 2"]:

@@ -128,7 +128,8 @@ def masks_in_boxes(
 
     def of_box(box: Array, number: Array) -> Array:
         rows, columns = _averages(box[1], box[3], height, side), _averages(box[0], box[2], width, side)
-        return rows @ masks[number].astype(rows.dtype) @ columns.T
+        exact = jax.lax.Precision.HIGHEST
+        return jnp.einsum("rh,hw,cw->rc", rows, masks[number].astype(rows.dtype), columns, precision=exact)
 
     return jax.lax.map(lambda pair: of_box(*pair), (boxes, objects), batch_size=min(32, len(boxes)))
 

@@ -130,7 +130,8 @@ def soft_nms(
         best = jnp.argmax(remaining)
         score = remaining[best]
         factor = DECAYS[decay](iou(boxes[best][None], boxes)[0], iou_threshold, sigma)
-        lowered = jnp.where(labels == labels[best], remaining * factor, remaining)
+        lowers = (labels == labels[best]) & (remaining > -jnp.inf)  # what is taken stays so: minus infinity times zero
+        lowered = jnp.where(lowers, remaining * factor, remaining)
         is_real = score > least_score
         return jnp.where(places == best, -jnp.inf, lowered), (jnp.where(is_real, best, 0), score, is_real)
 

@@ -14,8 +14,12 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from zoo.convnets.squeeze_excite import SqueezeExcite
 from zoo.nn import BatchNorm
 from zoo.nn.conv import Conv
+
+KNOWN = (Conv, BatchNorm, nn.GroupNorm, SqueezeExcite)
+"""Layers that see more than one place of a map, or make something of zero."""
 
 
 def inside(
@@ -36,6 +40,20 @@ def inside(
         for axis, (count, side) in enumerate(zip(places, canvas, strict=True))
     )
     return rows[:, :, None] & columns[:, None, :]
+
+
+def to_whole_strides(
+    images: Float[Array, "batch height width channels"], stride: int = 32
+) -> Float[Array, "batch _ _ channels"]:
+    """The images with zeros on the right and at the bottom, so that a network of this stride divides both sides.
+
+    Else its maps would have places of no whole stride, and anchors would not stand where the places are.
+
+    >>> to_whole_strides(jnp.ones((1, 40, 64, 3))).shape
+    (1, 64, 64, 3)
+    """
+    rows, columns = (-side % stride for side in images.shape[1:3])
+    return jnp.pad(images, ((0, 0), (0, rows), (0, columns), (0, 0))) if rows or columns else images
 
 
 def within(
@@ -61,7 +79,7 @@ def kept_inside(sizes: Float[Array, "batch 2"] | None, canvas: tuple[int, int]) 
         return nullcontext()
 
     def keep(call: Callable, arguments: tuple, options: Mapping[str, Any], context: Any) -> Any:
-        known = isinstance(context.module, Conv | BatchNorm | nn.GroupNorm) and context.method_name == "__call__"
+        known = isinstance(context.module, KNOWN) and context.method_name == "__call__"
         if not known or arguments[0].ndim != 4:
             return call(*arguments, **options)
         x, *rest = arguments

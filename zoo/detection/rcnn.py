@@ -40,7 +40,7 @@ class RCNN(Network):
     classifier: str = "svm"
     """"svm" for a linear support vector machine a class, "softmax" for one layer over all of them (appendix B)."""
     hard_negatives: int = 64
-    """Negative regions of a batch that count for each class, those that are most wrong."""
+    """Negative regions of a batch (under `pmap` of each device's part) that count for each class: the most wrong."""
     box_batch_size_per_image: int = 64
     box_positive_fraction: float = 0.25
     box_score_thresh: float = 0.05

@@ -95,6 +95,7 @@ class RetinaNet(OnPyramid):
         train: bool = True,
     ) -> dict[str, Term]:
         """The terms of the loss, each a sum over images and their number; nothing is drawn, so the key is not used."""
+        truth = truth.with_room()
         _, logits, differences, anchors, there = self._outputs(images, sizes, train)
         logits, differences = jnp.concatenate(logits, axis=1), jnp.concatenate(differences, axis=1)
         anchors = jnp.asarray(np.concatenate(anchors))
@@ -108,9 +109,9 @@ class RetinaNet(OnPyramid):
         self, images: Array, sizes: Array | None, train: bool
     ) -> tuple[dict[str, Array], list[Array], list[Array], list[Array], list[Array]]:
         """The maps by name; of each level logits, differences, anchors, and which anchors are inside the images."""
-        named, levels, said, masked = self.said(images, sizes, train)
-        anchors = self.anchors.of_maps([level.shape[1:3] for level in levels], images.shape[1:3])
-        there = places_inside(masked, levels, images.shape[1:3], self.anchors.per_place(0))
+        named, levels, said, masked, canvas = self.said(images, sizes, train)
+        anchors = self.anchors.of_maps([level.shape[1:3] for level in levels], canvas)
+        there = places_inside(masked, levels, canvas, self.anchors.per_place(0))
         return named, *said, anchors, there
 
     def _loss(

@@ -19,7 +19,7 @@ from zoo.detection.boxes import at_least, clipped
 from zoo.detection.contract import Term, Truth
 from zoo.detection.losses import smooth_l1
 from zoo.detection.matching import match
-from zoo.detection.nms import batched_nms
+from zoo.detection.nms import nms
 from zoo.detection.padding import places_inside
 from zoo.detection.sampling import sample
 from zoo.nn.network import Network
@@ -129,20 +129,21 @@ def propose(
 
     def of_image(logits: Array, deltas: Array, there: Array, size: Array) -> tuple[Array, Array]:
         logits = jnp.where(there, logits, -jnp.inf)
-        boxes, scores, levels, start = [], [], [], 0
-        for level, count in enumerate(said.levels):
-            part = slice(start, start + count)
+        boxes, scores, start = [], [], 0
+        for count in said.levels:  # boxes of different maps leave each other alone
+            part = slice(start, start := start + count)
             best, chosen = jax.lax.top_k(logits[part], min(how.before[0 if train else 1], count))
-            boxes.append(CODER.decode(deltas[part][chosen], said.anchors[part][chosen]))
-            scores.append(best)
-            levels.append(jnp.full(len(chosen), level))
-            start += count
-        found = clipped(jnp.concatenate(boxes), *size)
-        logit = jnp.concatenate(scores)
-        probability = jax.nn.sigmoid(logit)
-        valid = at_least(found, how.smallest) & (probability >= how.least_score) & (logit > -jnp.inf)
-        kept, real = batched_nms(found, probability, jnp.concatenate(levels), how.overlap, most, valid)
-        return jnp.where(real[:, None], found[kept], 0), real
+            found = clipped(CODER.decode(deltas[part][chosen], said.anchors[part][chosen]), *size)
+            probability = jax.nn.sigmoid(best)
+            valid = at_least(found, how.smallest) & (probability >= how.least_score) & (best > -jnp.inf)
+            kept, real = nms(found, probability, how.overlap, min(most, len(best)), valid)
+            boxes.append(found[kept])
+            scores.append(jnp.where(real, probability[kept], -1.0))
+        boxes, scores = jnp.concatenate(boxes), jnp.concatenate(scores)
+        best, chosen = jax.lax.top_k(scores, min(most, len(scores)))
+        found = jnp.where((best >= 0)[:, None], boxes[chosen], 0)
+        missing = most - len(best)
+        return jnp.pad(found, ((0, missing), (0, 0))), jnp.pad(best >= 0, (0, missing))
 
     return jax.vmap(of_image)(*jax.lax.stop_gradient((said.logits, said.deltas)), said.there, sizes)
 

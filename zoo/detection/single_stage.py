@@ -17,7 +17,7 @@ from zoo.detection.contract import Detections, sizes_of
 from zoo.detection.fpn import FeaturePyramid, kaiming_uniform
 from zoo.detection.losses import sigmoid_focal
 from zoo.detection.nms import batched_nms
-from zoo.detection.padding import kept_inside, within
+from zoo.detection.padding import kept_inside, to_whole_strides, within
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
@@ -164,8 +164,9 @@ class OnPyramid(Network):
 
     def said(
         self, images: Float[Array, "batch height width 3"], sizes: Float[Array, "batch 2"] | None, train: bool
-    ) -> tuple[dict[str, Array], list[Array], tuple[list[Array], ...], Float[Array, "batch 2"] | None]:
-        """The maps by name, the levels, what the head says of each, and the sizes if the surroundings are kept out.
+    ) -> tuple[dict[str, Array], list[Array], tuple[list[Array], ...], Float[Array, "batch 2"] | None, tuple[int, int]]:
+        """The maps by name, the levels, what the head says of each; the sizes if the surroundings are kept out, and the
+        height and width of the canvas.
 
         Raises:
           ValueError: images or sizes of the wrong shape, or `coarser_from` is neither "pyramid" nor "backbone".
@@ -174,13 +175,14 @@ class OnPyramid(Network):
         if self.coarser_from not in ("pyramid", "backbone"):
             raise ValueError(f"expected coarser_from to be pyramid or backbone, got {self.coarser_from!r}")
         known = None if sizes is None else sizes_of(images, sizes)
-        images, masked = within(images, known), known if self.mask_padding else None
-        with kept_inside(masked, images.shape[1:3]):
+        images, masked = to_whole_strides(within(images, known)), known if self.mask_padding else None
+        canvas = images.shape[1:3]
+        with kept_inside(masked, canvas):
             named = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
             levels = list(self.pyramid(named).values())
             levels += self.coarser(levels[-1] if self.coarser_from == "pyramid" else list(named.values())[-1])
             said = self.head(levels)
-        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, levels, said, masked
+        return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, levels, said, masked, canvas
 
 
 class Tower(nn.Module):

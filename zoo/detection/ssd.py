@@ -97,6 +97,7 @@ class SSD(Network):
 
         Nothing is drawn, so the key is not used.
         """
+        truth = truth.with_room()
         _, logits, differences, references, _ = self._outputs(images, sizes, train)
         losses, objects = jax.vmap(lambda *of_image: self._loss(references, *of_image))(
             logits, differences, truth.boxes, truth.labels, truth.valid

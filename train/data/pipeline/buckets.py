@@ -12,9 +12,9 @@ from train.data.source import generator
 def order_in_buckets(seed: int, epoch: int, buckets: bytes, batch_size: int) -> Int[np.ndarray, "steps batch"]:
     """The rows of an epoch's batches: as many as of examples without buckets, in random order, each of one bucket.
 
-    Of each bucket's random order the batches that fill are taken, and then, of the buckets with the most rows left
-    over, as many more as are missing: these are filled with the first rows of the same order, which the epoch so visits
-    twice.
+    Each bucket has the batches that its random order fills, and perhaps one more of the rows left over, filled with the
+    first rows of the same order: the more are left over, the more often. So that the number of batches stays, full ones
+    are left out instead; in the long run every row is seen about as often.
 
     Args:
       seed: of the run.
@@ -29,10 +29,11 @@ def order_in_buckets(seed: int, epoch: int, buckets: bytes, batch_size: int) -> 
     bucket = np.frombuffer(buckets, np.int8)
     random = generator(seed, epoch)
     orders = [random.permutation(np.flatnonzero(bucket == number)) for number in np.unique(bucket)]
-    steps = [len(order) // batch_size for order in orders]
-    left = [len(order) % batch_size for order in orders]
-    missing = len(bucket) // batch_size - sum(steps)
-    for number in np.argsort(left, kind="stable")[::-1][:missing]:
-        steps[number] += 1
+    full = [number for number, order in enumerate(orders) for _ in range(len(order) // batch_size)]
+    left = [len(order) % batch_size / batch_size for order in orders]
+    lucky = [number for number, share in enumerate(left) if random.random() < share]
+    others = [number for number, share in enumerate(left) if share and number not in lucky]
+    chosen = [*lucky, *random.permutation(full), *random.permutation(others)][: len(bucket) // batch_size]
+    steps = np.bincount(np.array(chosen, int), minlength=len(orders))
     batches = [np.resize(order, (count, batch_size)) for order, count in zip(orders, steps, strict=True) if count]
     return random.permutation(np.concatenate(batches)).astype(np.int32)

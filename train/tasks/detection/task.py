@@ -204,6 +204,9 @@ class Detection:
         valid = found.valid & (found.scores > self.least_score)
         said = {"boxes": found.boxes, "scores": found.scores, "classes": found.labels - 1}
         said |= {name: getattr(found, name) for name in self._asked}
+        if "keypoints" in said:  # the third number as a probability: one of zero says that a point is not there
+            x, y, logit = jnp.moveaxis(said["keypoints"], -1, 0)
+            said["keypoints"] = jnp.stack([x, y, jax.nn.sigmoid(logit)], axis=-1)
         return {**{name: jnp.where(_along(valid, value), value, 0) for name, value in said.items()}, "valid": valid}
 
     def judge(self) -> Judge:
