@@ -135,6 +135,27 @@ def test_a_detection_does_not_depend_on_the_canvas(name):
         np.testing.assert_allclose(one, other, atol=2e-3)
 
 
+@pytest.mark.parametrize("name", some_slow(FOR_A_CANVAS))
+def test_a_canvas_of_no_whole_stride_is_filled_up(name):
+    """Else anchors would stand beside the places."""
+    _, variables = made(name)
+    odd = images_of(name)[:, :45, :53]
+    sizes = np.array([[45, 53], [45, 53]], np.float32)
+    found = program(name)(variables, odd, sizes)
+    expected = program(name)(variables, np.pad(odd, ((0, 0), (0, 19), (0, 11), (0, 0))), sizes)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-3)
+
+
+@of_every_detector
+def test_there_may_be_room_for_no_object(name):
+    model, variables = made(name)
+    truth = jax.tree.map(lambda x: x[:, :0], truth_of(name, np.zeros((2, 1, 4)), np.zeros((2, 1), bool)))
+    options = {"method": "losses", "mutable": ["batch_stats"], "rngs": {"dropout": jax.random.key(1)}}
+    terms, _ = jax.eval_shape(lambda v: model.apply(v, images_of(name), truth, jax.random.key(0), **options), variables)
+    assert terms
+
+
 @of_every_detector
 @pytest.mark.parametrize(
     "boxes",

@@ -167,3 +167,11 @@ def test_wrong_input_is_refused():
         nms(boxes, scores, 0.5, 3, np.ones(2, bool))
     with pytest.raises(ValueError, match="expected a decay of gaussian, linear, got 'hard'"):
         soft_nms(boxes, scores, 3, "hard")
+
+
+def test_soft_suppression_survives_boxes_that_are_the_same():
+    boxes = jnp.array([[0.0, 0, 64, 64], [0, 0, 64, 64], [80, 80, 90, 90]])
+    for decay in ("linear", "gaussian"):
+        kept, scores, real = soft_nms(boxes, jnp.array([0.9, 0.8, 0.7]), 3, decay, valid=jnp.array([True, False, True]))
+        assert kept[real].tolist() == [0, 2]
+        assert np.isfinite(scores).all()

@@ -112,6 +112,8 @@ def test_without_a_pyramid_the_papers_network_proposes_from_one_map_and_pools_fr
     )
     assert {name: x.shape for name, x in maps.items()} == {"stage3": (1, 16, 16, 64)}
     assert found.boxes.shape == (1, 8, 4)
+    with pytest.raises(ValueError, match="expected pooling of pool or align, got 'mean'"):
+        zoo.create("fasterrcnn_tiny", pooling="mean").init(jax.random.key(0), images)
     with pytest.raises(ValueError, match="RoIPool takes its regions of one map, got stage1, stage2, stage3"):
         zoo.create("fasterrcnn_tiny", pooling="pool").init(jax.random.key(0), images)
 
