@@ -1,4 +1,4 @@
-"""What surrounds an image on its canvas is kept out of every kind of backbone: its maps are those of the image alone."""
+"""What surrounds an image on its canvas is kept out of backbones: their maps are those of the image alone."""
 
 import jax
 import jax.numpy as jnp

@@ -188,3 +188,12 @@ def test_real_people_have_the_areas_that_coco_says():
         low, high = found["boxes"][:, None, :2] - 5, found["boxes"][:, None, 2:] + 5
         inside = (found["keypoints"][..., :2] >= low) & (found["keypoints"][..., :2] <= high)
         assert inside[seen].mean() > 0.98
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [[["a", 1, 2, 3, 4, 5]], {"size": 5, "counts": [6]}, {"size": [2, 3], "counts": ["x"]}, {"counts": [6]}],
+)
+def test_a_segmentation_that_is_none_is_a_data_error(segmentation):
+    with pytest.raises(DataError, match="expected"):
+        decoded(segmentation, 2, 3)
