@@ -117,8 +117,9 @@ class DetectionPage:
     def record(self, predicted: HostPrediction) -> dict[str, Any]:
         """See `Page`: every object in the form of COCO's results, the best first, with the name of its category.
 
-        Categories are numbered from 1 in the order of the classes, not by the ids of a COCO file; a box is left, top, width and height; a mask is given where the image's "size"
-        is known, as lengths of runs; a keypoint is x, y and score.
+        Categories are numbered from 1 in the order of the classes, not by the ids of a COCO file. A box is left, top,
+        width and height; a mask is given where the image's "size" is known, as lengths of runs; a keypoint is x, y and
+        score.
         """
         found = objects_of(predicted)
         masks = None if "size" not in predicted else found.pixels(*(int(side) for side in predicted["size"]))
