@@ -15,8 +15,8 @@ from zoo.detection.contract import Detections, Truth
 ALL = [name for name in zoo.list_models(task="detection") if name.endswith("_tiny")]
 NAMES = [name for name in ALL if len(zoo.describe(name).inputs) == 1]
 """Those that are given proposals are in `test_fast_rcnn.py`."""
-QUICK = ("maskrcnn_tiny", "retinanet_tiny")
-"""Of two stages and of one; the others are slow: a program or two each."""
+QUICK = ("maskrcnn_tiny",)
+"""The others are slow: a program or two each."""
 
 
 def some_slow(names):

@@ -12,8 +12,8 @@ from zoo.detection.boxes import iou
 from zoo.detection.contract import Truth
 from zoo.detection.warp import warped, with_context
 
-NAMES = ("rcnn_tiny", "fast_rcnn_tiny")
-of_both = pytest.mark.parametrize("name", NAMES)
+of_both = pytest.mark.parametrize("name", [pytest.param("rcnn_tiny", marks=pytest.mark.slow), "fast_rcnn_tiny"])
+"""One by default: a program or two each."""
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.standard_normal((2, 64, 64, 3)).astype(np.float32)
@@ -109,6 +109,7 @@ def test_a_support_vector_machine_learns_from_objects_and_its_hardest_negatives(
     np.testing.assert_allclose(terms["class"].total, total, rtol=1e-3)
 
 
+@pytest.mark.slow  # a program or two more
 def test_with_softmax_it_learns_as_fast_rcnn_does():
     model, variables = made("rcnn_tiny", classifier="softmax")
     found = jax.jit(model.apply)(variables, IMAGES, PROPOSALS)
@@ -120,6 +121,7 @@ def test_with_softmax_it_learns_as_fast_rcnn_does():
         zoo.create("rcnn_tiny", classifier="tree").init(jax.random.key(0), IMAGES, PROPOSALS)
 
 
+@pytest.mark.slow  # a program or two more
 def test_fast_rcnn_takes_background_that_overlaps_an_object():
     few = {"box_batch_size_per_image": 64}
     far = made("fast_rcnn_tiny", box_bg_least_iou=0.0, **few)
@@ -136,6 +138,7 @@ def test_fast_rcnn_takes_background_that_overlaps_an_object():
     assert count["near"] == (real & (most >= 0.1)).sum() < real.sum()
 
 
+@pytest.mark.slow  # a program each
 @pytest.mark.parametrize("pooling", ["pool", "align"])
 def test_the_pooling_is_a_choice(pooling):
     model, variables = made("fast_rcnn_tiny", pooling=pooling)

@@ -157,6 +157,7 @@ def test_what_does_not_fit_is_refused_in_one_line(small, changes, said):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow  # a run of its own
 def test_a_detector_that_is_given_proposals_trains_and_predicts_with_them(small, tmp_path, monkeypatch):
     def search(image, most):
         """A grid, in place of selective search, which needs OpenCV."""
