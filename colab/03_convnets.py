@@ -266,12 +266,12 @@ plt.show()
 # ## Residual connections (slide "Improving ConvNets: Residual connections", L39)
 #
 # *What looks weird about the lines in the figures?* A network of 56 layers has a higher **training** error than one
-# of 20. It is not overfitting, it is harder to optimise. Here is that experiment, small enough to watch: 8 and 32
+# of 20. It is not overfitting, it is harder to optimise. Here is that experiment, small enough to watch: 8 and 20
 # layers on 320 digits (in the `full` scale 20 and 56 on part of CIFAR-10), plain ones and ones with residual
 # connections, which have exactly as many parameters. `python -m train experiment residual` is the published one.
 
 # %%
-shallow, deep = scale.pick((8, 32), (20, 56))
+shallow, deep = scale.pick((8, 20), (20, 56))
 small = train.recipe(
     "digits",
     {
