@@ -102,8 +102,8 @@ def test_every_part_and_every_detection_is_torchs(name):
 
     def parts(variables, images):
         bound = model.bind(variables)
-        maps, said = bound._proposed(images, None, False)
         view = View(made.SIZE, None)
+        maps, said = bound._proposed(images, view, False)
         decision = bound._decide(maps, jnp.asarray(golden["proposals"])[None], view, False)
         extra = None
         boxes = jnp.asarray(golden["found/boxes"])[None]
