@@ -4,6 +4,7 @@ Hu et al., 2018, Squeeze-and-Excitation Networks. Lecture row L48.
 """
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from zoo.convnets.conv_norm import Activation
@@ -34,6 +35,6 @@ class SqueezeExcite(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], mask: Bool[Array, "b h w"] | None = None) -> Float[Array, "b h w c"]:
         """The gated map; the means are of the places in `mask`, by default of all."""
-        mean = x.mean(axis=(1, 2), keepdims=True, where=None if mask is None else mask[..., None])
+        mean = jnp.mean(x, axis=(1, 2), keepdims=True, where=None if mask is None else mask[..., None])
         hidden = self.activation(self.conv(self.hidden, (1, 1), use_bias=True, name="reduce")(mean))
         return x * self.gate(self.conv(x.shape[-1], (1, 1), use_bias=True, name="expand")(hidden))
