@@ -74,37 +74,50 @@ def evaluate(arguments: Arguments) -> int:
 
 
 def predict(arguments: Arguments) -> int:
-    """Predicts images with a run's model, or a model with --weights alone."""
+    """Predicts images and videos with a run's model, or a model with --weights alone."""
 
     @dataclasses.dataclass(frozen=True)
     class Predict(_OfWeights):
-        paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE ...")] = ()
-        """A run's folder, but with --weights none; image files of any size, resized to what the model takes."""
+        paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE|VIDEO ...")] = ()
+        """A run's folder, but with --weights none; image files of any size, resized to what the model takes; videos,
+        of which every frame is predicted."""
         best: bool = False
         """The best checkpoint instead of the last."""
         ema: bool = False
         """The moving average of the parameters, of a run that keeps one."""
         output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-        """Where a picture an image and predictions.json are written; by default WORKDIR/predictions, and with --weights
-        nowhere."""
+        """Where a picture an image and predictions.json are written, and of a video NAME.mp4 and NAME.json; by default
+        WORKDIR/predictions, and with --weights nowhere."""
 
     chosen = parse(Predict, arguments, "predict", description=predict.__doc__, config=FLAGS)
     _check_of_weights(chosen, "predict", {"--model.name": chosen.model}, [])
     runs = 1 if chosen.weights is None else 0
-    run, images = chosen.paths[:runs], chosen.paths[runs:]
-    if not images:
+    run, files = chosen.paths[:runs], chosen.paths[runs:]
+    if not files:
         of = run[0] if run else "WORKDIR" if chosen.weights is None else f"--weights {chosen.weights}"
-        raise UsageError(f"predict {of}: expected one or more image files")
-    if run:
-        from train.use.predict import predict_images
+        raise UsageError(f"predict {of}: expected one or more image files, or videos")
+    from train.data.video_file import is_video
 
-        predict_images(run[0], images, chosen.best, chosen.ema, chosen.output or run[0] / "predictions")
-        return 0
+    videos = tuple(path for path in files if is_video(path))
+    images = tuple(path for path in files if path not in videos)
+    output = chosen.output or (run[0] / "predictions" if run else None)
+    if videos and output is None:
+        raise UsageError("predict: expected --output DIR with a video")
     from train.use.classifier import classifier_of
-    from train.use.predict import predict_by_classifier
+    from train.use.open_run import open_run
+    from train.use.predict import predict_files
+    from train.use.predictor import ClassifierPredictor, RunPredictor
 
-    classifier = classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std)
-    predict_by_classifier(classifier, images, chosen.output)
+    if run:
+        predictor = RunPredictor(open_run(run[0]), chosen.best, chosen.ema)
+    else:
+        predictor = ClassifierPredictor(classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std))
+    if images:
+        predict_files(predictor, images, output)
+    if videos:
+        from train.use.video import predict_videos
+
+        predict_videos(predictor, videos, output)
     return 0
 
 

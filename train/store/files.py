@@ -5,7 +5,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,16 @@ def is_text(text: str) -> bool:
     return True
 
 
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Writes a file under a temporary name, renames it once its bytes are on the disk, and returns its path."""
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file under a temporary name for as long as the block writes it, renamed when that is done.
+
+    Raises:
+      OSError: the disk refused, with the path of the file itself.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield part
         os.replace(part, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -59,6 +61,14 @@ def write_bytes(path: Path, content: bytes) -> Path:
         if isinstance(error, OSError) and error.errno and error.filename is None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Writes a file under a temporary name, renames it once its bytes are on the disk, and returns its path."""
+    with whole(path) as part, part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     return path
 
 

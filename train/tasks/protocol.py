@@ -222,7 +222,10 @@ class Page(Protocol):
         """The same in a line."""
 
     def picture(self, example: Mapping[str, np.ndarray], predicted: HostPrediction) -> np.ndarray:
-        """The example with what is predicted of it, drawn: uint8 (height, width, 3)."""
+        """The example with what is predicted of it, drawn: uint8 (height, width, 3).
+
+        Of images of one size all have one size, whatever is predicted: they make a video.
+        """
 
 
 class OneForward(abc.ABC):

@@ -11,7 +11,7 @@ from train.config import Augment, Data, Recipe, RecipeError
 from train.data import ArraySource, Facts, Field, Kind, OfFields, augment, evaluation_batches, load
 from train.data.framing import Canvas, Framed
 from train.use.open_run import FinishedRun
-from train.use.predict import _example
+from train.use.predictor import example_of
 
 FIELDS = ("image", "boxes", "masks", "keypoints", "size")
 MOST = (3,)
@@ -105,11 +105,10 @@ def test_moves_that_would_shift_the_image_on_its_canvas_are_refused(move):
         augment(Augment(**{move: 4}), source.spec, source.facts)
 
 
-def test_a_file_that_is_predicted_says_its_size_as_examples_do(tmp_path):
+def test_a_picture_that_is_predicted_says_its_size_as_examples_do(tmp_path):
     files, fields = SimpleNamespace(path=tmp_path), {"image": Field(Kind.IMAGE, (40, 40, 3), "uint8")}
-    Image.new("RGB", (20, 10)).save(tmp_path / "wide.png")
-    recipe = Recipe(data=Data(canvas=40, shorter=15))
+    picture, recipe = Image.new("RGB", (20, 10)), Recipe(data=Data(canvas=40, shorter=15))
     asks = FinishedRun(files, recipe, None, {**fields, "size": Field(Kind.PLAIN, (2,), "int32")}, Facts())
-    example = _example(asks, tmp_path / "wide.png")
+    example = example_of(asks, picture)
     assert (example["size"].tolist(), example["original_size"].tolist()) == ([15, 30], [10, 20])
-    assert _example(FinishedRun(files, recipe, None, fields, Facts()), tmp_path / "wide.png").keys() == {"image"}
+    assert example_of(FinishedRun(files, recipe, None, fields, Facts()), picture).keys() == {"image"}

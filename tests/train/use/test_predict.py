@@ -12,7 +12,7 @@ import pytest
 
 from tests.train.harness import begin, lines, recipe
 from train import cli
-from train.config import Data, DataError
+from train.config import Augment, Data, DataError
 from train.data import Facts, Field, Kind, framing_of, load, read_image
 from train.data.frame_rules import FRAME
 from train.data.framing import evaluated, unframed
@@ -24,7 +24,8 @@ from train.tasks.detection.task import Detection
 from train.tasks.regression.page import ValuePage
 from train.tasks.regression.task import Regression
 from train.tasks.segmentation.task import Segmentation
-from train.use.predict import _example, predict_images
+from train.use.predict import predict_images
+from train.use.predictor import RunPredictor, example_of
 
 QUIET = Console(quiet=True)
 
@@ -231,11 +232,14 @@ def seeing(monkeypatch):
 
     def install(task, data):
         spec = {"image": image_of(SIDE, SIDE, 3)}
-        recipe = types.SimpleNamespace(data=data, model=types.SimpleNamespace(name="eye"))
-        facts = Facts(("0", "1"), background=0)
-        run = types.SimpleNamespace(task=task, recipe=recipe, spec=spec, facts=facts, variables=lambda *_: (1, None))
+        recipe = types.SimpleNamespace(data=data, augment=Augment(), model=types.SimpleNamespace(name="eye"))
+        facts, files = Facts(("0", "1"), background=0), types.SimpleNamespace(path="here")
+        run = types.SimpleNamespace(
+            files=files, task=task, recipe=recipe, spec=spec, facts=facts, model=lambda: None,
+            variables=lambda *_: (1, None),
+        )  # fmt: skip
         monkeypatch.setattr("train.use.predict.open_run", lambda _: run)
-        monkeypatch.setattr("train.use.predict._predicted", lambda _, __, examples: [seen(each) for each in examples])
+        monkeypatch.setattr(RunPredictor, "predict", lambda _, examples, size: [seen(each) for each in examples])
 
     def seen(example):
         there = example["image"].mean(axis=-1) > 127
@@ -254,8 +258,8 @@ def corners(found):
     return [left, top, left + width, top + height]
 
 
-def test_a_file_says_how_large_it_is_on_its_canvas_where_the_runs_examples_do(tmp_path):
-    bright((256, 128))[0].save(tmp_path / "file.png")
+def test_a_picture_says_how_large_it_is_on_its_canvas_where_the_runs_examples_do():
+    picture, _ = bright((256, 128))
     sizes = {"size": Field(Kind.PLAIN, (2,), "int32")}
     for more, names in (({}, {"image"}), (sizes, {"image", "size", "original_size"})):
         run = types.SimpleNamespace(
@@ -263,7 +267,7 @@ def test_a_file_says_how_large_it_is_on_its_canvas_where_the_runs_examples_do(tm
             recipe=types.SimpleNamespace(data=Data(canvas=SIDE)),
             facts=Facts(),
         )
-        example = _example(run, tmp_path / "file.png")
+        example = example_of(run, picture)
         assert example.keys() == names
     assert (example["size"].tolist(), example["original_size"].tolist()) == ([32, 64], [128, 256])
 

@@ -89,7 +89,12 @@ class Shown(NamedTuple):
 
 
 def grid(
-    shown: Sequence[Shown], names: Sequence[str], columns: int = 4, side: float = SIDE, theme: Theme = LIGHT
+    shown: Sequence[Shown],
+    names: Sequence[str],
+    columns: int = 4,
+    side: float = SIDE,
+    theme: Theme = LIGHT,
+    legend_lines: int | None = None,
 ) -> Figure:
     """Images with their objects in rows of `columns`, each over its caption; under all, the colours of the classes.
 
@@ -99,6 +104,7 @@ def grid(
       columns: images in a row.
       side: inches of an image.
       theme: colours.
+      legend_lines: how many there are, whatever is shown; by default as many as are needed.
     """
     columns = min(columns, len(shown))
     lines = max(example.caption.count("\n") + 1 if example.caption else 0 for example in shown)
@@ -106,7 +112,9 @@ def grid(
     width = columns * step[0] + GAP
     bottom = math.ceil(len(shown) / columns) * step[1] + GAP
     entries = list(_entries(shown, names, width))
-    height = bottom + (1.5 * LINE * (1 + entries[-1][2]) if entries else 0)
+    if legend_lines is None:
+        legend_lines = 1 + entries[-1][2] if entries else 0
+    height = bottom + 1.5 * LINE * legend_lines
     figure = new_figure(width, height, theme)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left corner
@@ -117,7 +125,7 @@ def grid(
         _draw(axes, example, names, corner, side)
         below = corner[1] + side + 0.04
         axes.text(corner[0], below, example.caption, color=theme.ink, fontsize=8, va="top", parse_math=False)
-    for label, x, line in entries:
+    for label, x, line in entries[: sum(line < legend_lines for *_, line in entries)]:
         _legend_entry(axes, label, names[label], (x, bottom + 1.5 * LINE * line), theme)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     return figure

@@ -23,6 +23,9 @@ SURE = 0.5
 """The score from which on an object is drawn, said and counted; average precision takes in all."""
 SHOWN, COLUMNS = 8, 4
 """Examples of each section, and how many stand side by side."""
+LEGEND = 2
+"""Lines of the legend under a prediction, where each object also says its class: so that frames of a video, with few
+objects or many, have one size."""
 FRAMES = 8
 """Most evaluations of which the followed examples are shown."""
 KEPT = 24
@@ -150,7 +153,7 @@ class DetectionPage:
         caption = f"{len(found.boxes)} objects" if len(found.boxes) != 1 else "1 object"
         shown = Shown(example["image"], None, found, caption if len(found.boxes) else self.words(predicted))
         side = 3.6 if max(example["image"].shape[:2]) < LARGEST else 6.0
-        return pixels(grid([shown], self.class_names, side=side), dpi=150)
+        return pixels(grid([shown], self.class_names, side=side, legend_lines=LEGEND), dpi=150)
 
     def _examples(self, kept: Leading, title: str, order: str) -> tuple[str, dict[str, bytes]]:
         """The section, and the picture beside the page; without examples there is none."""

@@ -57,7 +57,12 @@ class Shown(NamedTuple):
 
 
 def panels(
-    shown: Sequence[Shown], palette: Palette, columns: int = 3, side: float = SIDE, theme: Theme = LIGHT
+    shown: Sequence[Shown],
+    palette: Palette,
+    columns: int = 3,
+    side: float = SIDE,
+    theme: Theme = LIGHT,
+    legend_lines: int | None = None,
 ) -> Figure:
     """Each example as image, truth (if known) and prediction side by side, over its caption; under all, the colours.
 
@@ -67,15 +72,16 @@ def panels(
       columns: examples in a row.
       side: inches of a panel.
       theme: colours.
+      legend_lines: how many there are, whatever is shown; by default as many as are needed.
     """
     kinds = ["image", *(["true"] if shown[0].true is not None else []), "predicted"]
     columns = min(columns, len(shown))
     step = len(kinds) * (side + GAP) + 2 * GAP, side + 1.5 * LINE
     present = _present(shown, palette)
     width = columns * step[0] + GAP
-    legend_lines = math.ceil(
-        sum(0.45 + 0.075 * len(shorten(palette.names[label])) for label in present) / (width - 2 * GAP)
-    )
+    if legend_lines is None:
+        entries = sum(0.45 + 0.075 * len(shorten(palette.names[label])) for label in present)
+        legend_lines = math.ceil(entries / (width - 2 * GAP))
     rows = math.ceil(len(shown) / columns)
     height = LINE + rows * step[1] + LINE * (legend_lines + 0.5)
     figure = new_figure(width, height, theme)

@@ -22,6 +22,8 @@ SHOWN, COLUMNS = 12, 3
 """Examples of each section, and how many stand side by side."""
 LARGEST = 160
 """Pixels a side of an example that is kept: of a larger one every second pixel, or every third, and so on."""
+LEGEND = 2
+"""Lines of the legend under a prediction: pictures of frames of a video have one size, whatever is predicted."""
 WORDS = 5
 """Classes that a line names."""
 
@@ -120,7 +122,7 @@ class LabelMapPage:
     ) -> UInt8[np.ndarray, "height width 3"]:
         """See `Page`: the image beside the label map over it."""
         shown = Shown(example["image"], example.get("label_map"), predicted["label_map"], self.words(predicted))
-        return pixels(panels([shown], self.palette, side=3.2), dpi=150)
+        return pixels(panels([shown], self.palette, side=3.2, legend_lines=LEGEND), dpi=150)
 
     def _confusion(
         self, true: Int[np.ndarray, "height width"], guess: Int[np.ndarray, "height width"]

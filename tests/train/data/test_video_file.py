@@ -1,0 +1,129 @@
+"""Video files: frames come back with their times and upright, bad files are named, PyAV may be absent."""
+
+import sys
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.config import DataError
+from train.data.video_file import SUFFIXES, Video, VideoError, VideoWriter, is_video
+
+HEIGHT, WIDTH = 48, 64
+TIMES = [Fraction(0), Fraction(1, 10), Fraction(3, 10), Fraction(1), Fraction(11, 10)]
+"""Seconds of frames that are not evenly spaced."""
+
+
+def ramp(count, height=HEIGHT, width=WIDTH):
+    """Frames of one grey each, ever brighter, whose upper left quarter is black."""
+    frames = np.empty((count, height, width, 3), np.uint8)
+    frames[:] = np.linspace(80, 230, count).astype(np.uint8)[:, None, None, None]
+    frames[:, : height // 2, : width // 2] = 0
+    return frames
+
+
+def written(path, frames, times, rate=Fraction(10)):
+    with VideoWriter(path, rate, *frames.shape[1:3]) as writer:
+        for pixels, time in zip(frames, times, strict=True):
+            writer.add(pixels, time)
+    return path
+
+
+def encoded(path, codec, pixel_format, rate, frames, rotation=0):
+    """A file as others write it, by PyAV alone."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pixel_format
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for pixels in frames:
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=pixel_format)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_frames_come_back_with_their_times(tmp_path):
+    frames = ramp(len(TIMES))
+    with Video(written(tmp_path / "clip.mp4", frames, TIMES)) as video:
+        found = list(video)
+    assert [float(frame.time) for frame in found] == pytest.approx([float(time) for time in TIMES], abs=1e-4)
+    for frame, pixels in zip(found, frames, strict=True):
+        assert np.abs(np.asarray(frame.picture, np.float64) - pixels).mean() < 6
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(15, 2)])
+def test_the_rate_of_frames_is_kept(rate, tmp_path):
+    with Video(written(tmp_path / "clip.mp4", ramp(9), [i / rate for i in range(9)], rate)) as video:
+        assert float(video.rate) == pytest.approx(float(rate), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [("a.webm", "libvpx", "yuv420p"), ("a.avi", "mpeg4", "yuv420p"), ("a.gif", "gif", "rgb8")],
+)
+def test_other_formats_are_read(name, codec, pixel_format, tmp_path):
+    path = encoded(tmp_path / name, codec, pixel_format, Fraction(10), ramp(5))
+    assert is_video(path)
+    with Video(path) as video:
+        found = list(video)
+    assert [float(frame.time) for frame in found] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4], abs=1e-2)
+    assert {frame.picture.size for frame in found} == {(WIDTH, HEIGHT)}
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_a_video_is_turned_as_its_camera_was_held(rotation, tmp_path):
+    path = encoded(tmp_path / "clip.mp4", "libx264", "yuv420p", Fraction(10), ramp(2), rotation)
+    with Video(path) as video:
+        picture = np.asarray(next(iter(video)).picture)
+    expected = np.rot90(ramp(2)[0], rotation // 90)  # against the clock, as FFmpeg's display matrix says it
+    assert picture.shape == expected.shape
+    assert np.abs(picture.astype(np.float64) - expected).mean() < 12
+
+
+def test_frames_of_a_file_with_wrong_times_follow_each_other(tmp_path, monkeypatch):
+    path = written(tmp_path / "clip.mp4", ramp(4), [Fraction(i, 10) for i in range(4)])
+    with Video(path) as video:
+        frames = list(video._container.decode(video._stream))
+        for frame, pts in zip(frames, (None, None, 0, 0), strict=True):
+            frame.pts = pts
+
+        class Container:
+            close = staticmethod(video._container.close)
+            decode = staticmethod(lambda _: iter(frames))
+
+        monkeypatch.setattr(video, "_container", Container)
+        assert [frame.time for frame in video] == [i / video.rate for i in range(4)]
+
+
+def test_a_gif_is_a_video_where_it_moves(tmp_path):
+    pictures = [Image.fromarray(pixels) for pixels in ramp(3)]
+    pictures[0].save(tmp_path / "still.gif")
+    pictures[0].save(tmp_path / "moves.gif", save_all=True, append_images=pictures[1:])
+    (tmp_path / "no.gif").write_text("text")
+    assert [is_video(tmp_path / f"{name}.gif") for name in ("still", "moves", "no")] == [False, True, False]
+    assert all(is_video(tmp_path / f"clip{suffix.upper()}") for suffix in SUFFIXES)
+
+
+def test_what_is_no_video_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"missing\.mp4: no such file"):
+        Video(tmp_path / "missing.mp4")
+    (tmp_path / "text.mp4").write_text("not a video")
+    with pytest.raises(DataError, match=r"text\.mp4: expected a readable video"):
+        Video(tmp_path / "text.mp4")
+
+
+def test_a_frame_of_another_size_is_refused(tmp_path):
+    writer = VideoWriter(tmp_path / "clip.mp4", Fraction(10), HEIGHT, WIDTH)
+    with pytest.raises(ValueError, match=r"expected a frame of shape \(48, 64, 3\), got \(50, 64, 3\)"), writer:
+        writer.add(ramp(1, 50)[0], Fraction(0))
+
+
+def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(VideoError, match=r'clip\.mp4: expected PyAV, .*pip install -e "\.\[video\]"'):
+        Video(tmp_path / "clip.mp4")
+    with pytest.raises(VideoError, match=r"expected PyAV"):
+        VideoWriter(tmp_path / "clip.mp4", Fraction(10), HEIGHT, WIDTH)

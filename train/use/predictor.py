@@ -1,0 +1,203 @@
+"""What predicts an image of any size, of a file or of a video: a run's model, or a classifier with weights alone."""
+
+import abc
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree, UInt8
+from PIL import Image
+
+from train.config import RunError
+from train.data import Kind, framing_of, preprocess
+from train.data.decode import as_held_out
+from train.data.fields import SIZE
+from train.data.frame_rules import Move
+from train.data.framing import evaluated, sizes_of, unframed
+from train.data.proposed import NAME as PROPOSALS
+from train.data.proposed import proposals_of
+from train.engine.step import make_predict
+from train.tasks.protocol import Page, Prediction
+from train.use.classifier import Classifier
+from train.use.open_run import FinishedRun
+from zoo.detection.proposals import padded
+
+LARGEST = 1024
+"""Pixels of an image's longer side on which boxes or maps are drawn; a larger one is reduced to it."""
+Example = dict[str, np.ndarray]
+Size = tuple[int, int]
+"""Width and height of an image, in pixels."""
+
+
+class PredictError(RunError):
+    """The run's model does not take what it was given."""
+
+
+class Ready(NamedTuple):
+    """A model with trained variables."""
+
+    title: str
+    """What it is called."""
+    predict: Callable[[PyTree[Array], Any], Prediction]
+    """The pure function of variables and a batch."""
+    variables: PyTree[Array]
+
+
+class Predictor(abc.ABC):
+    """A model that is ready to predict; all its batches of one size are one compiled program."""
+
+    sees: str = ""
+    """How pictures become its inputs, in words, where that is worth saying."""
+    mode: Literal["RGB", "L"] = "RGB"
+    """Pillow's mode of the pictures that it takes."""
+
+    @functools.cached_property
+    @abc.abstractmethod
+    def ready(self) -> Ready:
+        """What it is called, its program and its variables: loaded when first needed, after images were found bad."""
+
+    @functools.cached_property
+    def _compiled(self) -> Callable[[PyTree[Array], Any], Prediction]:
+        return jax.jit(self.ready.predict)
+
+    @abc.abstractmethod
+    def example(self, picture: Image.Image) -> Example:
+        """An upright picture as an example that nobody labelled."""
+
+    @abc.abstractmethod
+    def record(self, size: Size, predicted: Prediction) -> dict[str, Any]:
+        """What is predicted of a picture of this size, as json, with a "text" for people."""
+
+    @abc.abstractmethod
+    def drawn(
+        self, picture: Callable[[], Image.Image], example: Example, predicted: Prediction
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """An image with what is predicted of it.
+
+        Args:
+          picture: reads it again, in colour, where it is needed.
+          example: what was made of it.
+          predicted: what was predicted.
+        """
+
+    def predict(self, examples: Sequence[Example], size: int) -> list[Prediction]:
+        """What is predicted of each example, on the host; all batches have this size."""
+        found: list[Prediction] = []
+        for first in range(0, len(examples), size):
+            rows = [min(row, len(examples) - 1) for row in range(first, first + size)]
+            batch = {name: np.stack([examples[row][name] for row in rows]) for name in examples[0]}
+            predicted = jax.device_get(self._compiled(self.ready.variables, {**batch, "mask": np.ones(size, bool)}))
+            real = min(size, len(examples) - first)
+            found += [jax.tree.map(lambda array, i=i: array[i], predicted) for i in range(real)]
+        return found
+
+
+class RunPredictor(Predictor):
+    """A run's model. What it predicts with places, such as boxes, is given in pixels of the picture.
+
+    Args:
+      run: the run.
+      best: use the best checkpoint instead of the last.
+      ema: use the moving average of the variables.
+
+    Raises:
+      PredictError: its model takes something else than an image.
+    """
+
+    def __init__(self, run: FinishedRun, best: bool = False, ema: bool = False) -> None:
+        if "image" not in run.spec or run.spec["image"].kind is not Kind.IMAGE:
+            raise PredictError(f"{run.files.path} learned {run.recipe.task.kind}: predict reads images alone")
+        self.mode = "L" if run.spec["image"].shape[-1] == 1 else "RGB"
+        self._run, self._page, self._which = run, run.task.page(), (best, ema)
+
+    @functools.cached_property
+    def ready(self) -> Ready:
+        """See `Predictor`.
+
+        Raises:
+          CheckpointError: the run has no checkpoint, or no moving average.
+        """
+        run = self._run
+        step, variables = run.variables(*self._which)
+        predict, prepare = make_predict(run.model(), run.task), preprocess(run.recipe.augment, run.spec)
+        title = f"{run.recipe.model.name} of {run.files.path}, step {step}"
+        return Ready(title, lambda variables, batch: predict(variables, prepare(batch)), variables)
+
+    def example(self, picture: Image.Image) -> Example:
+        """See `Predictor`: framed as the held-out data was; on a canvas it says how large it is there."""
+        return example_of(self._run, picture)
+
+    def record(self, size: Size, predicted: Prediction) -> dict[str, Any]:
+        """See `Predictor`: of a task with places also the picture's "width" and "height"."""
+        told: dict[str, Any] = {}
+        if self._run.task.places:
+            told = dict(zip(("width", "height"), size, strict=True))
+            predicted = self._in_picture(predicted, self._move(size))
+        return {**told, **self._page.record(predicted), "text": self._page.words(predicted)}
+
+    def drawn(
+        self, picture: Callable[[], Image.Image], example: Example, predicted: Prediction
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """See `Predictor`: places on the picture itself, which is reduced if large; else what the model saw."""
+        if self._run.task.places:
+            shown = picture()
+            move = self._move(shown.size)
+            shown.thumbnail((LARGEST, LARGEST))
+            predicted = self._in_picture(predicted, move._replace(width=shown.width, height=shown.height))
+            example = {"image": np.asarray(shown)}
+        return self._page.picture(example, predicted)
+
+    def _move(self, size: Size) -> Move:
+        return move_of(self._run, size)
+
+    def _in_picture(self, predicted: Prediction, move: Move) -> Prediction:
+        """What is predicted in the pixels of the picture, and its "size": their height and width."""
+        places = {name: unframed(predicted[name], kind, move) for name, kind in self._run.task.places.items()}
+        return {**predicted, **places, "size": np.array([move.height, move.width])}
+
+
+class ClassifierPredictor(Predictor):
+    """A classifier with weights alone; each picture is prepared as `zoo.preprocess` does."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.sees, self._classifier = classifier.sees, classifier
+        self._page: Page = classifier.task.page()
+
+    @functools.cached_property
+    def ready(self) -> Ready:
+        """See `Predictor`."""
+        of = self._classifier
+        return Ready(of.title, make_predict(of.model, of.task), of.variables)
+
+    def example(self, picture: Image.Image) -> Example:
+        """See `Predictor`."""
+        return {"image": self._classifier.prepare(picture)}
+
+    def record(self, size: Size, predicted: Prediction) -> dict[str, Any]:
+        """See `Predictor`."""
+        return {**self._page.record(predicted), "text": self._page.words(predicted)}
+
+    def drawn(
+        self, picture: Callable[[], Image.Image], example: Example, predicted: Prediction
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """See `Predictor`: what the model saw."""
+        seen = np.rint(255 * self._classifier.visible(example["image"])).astype(np.uint8)
+        return self._page.picture({"image": seen}, predicted)
+
+
+def example_of(run: FinishedRun, picture: Image.Image) -> Example:
+    """An upright picture as a run's held-out examples are, without labels."""
+    example = {"image": as_held_out(picture, run.spec["image"], framing_of(run.recipe.data, "test"))}
+    if SIZE in run.spec:
+        example |= sizes_of(move_of(run, picture.size))
+    if PROPOSALS in run.spec:
+        (most,) = run.spec[PROPOSALS].most
+        example[PROPOSALS] = padded(proposals_of(example["image"], most), most)
+    return example
+
+
+def move_of(run: FinishedRun, size: Size) -> Move:
+    """What happened to a picture of this size before the model saw it."""
+    return evaluated(framing_of(run.recipe.data, "test"), run.spec["image"], size, run.facts)
