@@ -130,6 +130,14 @@ def test_the_install_cell_works_from_a_clone_and_installs_nothing_where_all_is_t
 
 
 @every_notebook
+def test_packages_that_a_notebook_installs_itself_are_those_of_an_extra(name):
+    extras = {package for some in make.PROJECT["optional-dependencies"].values() for package in some}
+    for cell in NOTEBOOKS[name].cells:
+        if "subprocess.run" in cell.source and "install" not in cell.metadata.get("tags", ()):
+            assert set(re.findall(r'"([\w-]+>=[\w.]+)"', cell.source)) <= extras
+
+
+@every_notebook
 def test_a_notebook_is_kept_without_outputs_and_what_changes_by_itself(name):
     for cell in NOTEBOOKS[name].cells:
         assert cell.metadata.keys() <= {"tags", "cellView", "jupyter"}

@@ -102,13 +102,14 @@ def grid(
       shown: at least one.
       names: of the classes.
       columns: images in a row.
-      side: inches of an image.
+      side: inches of an image's longer side.
       theme: colours.
       legend_lines: how many there are, whatever is shown; by default as many as are needed.
     """
     columns = min(columns, len(shown))
     lines = max(example.caption.count("\n") + 1 if example.caption else 0 for example in shown)
-    step = side + GAP, side + GAP + (lines + 0.5) * LINE
+    tall = side * max(example.image.shape[0] / max(example.image.shape[:2]) for example in shown)
+    step = side + GAP, tall + GAP + (lines + 0.5) * LINE
     width = columns * step[0] + GAP
     bottom = math.ceil(len(shown) / columns) * step[1] + GAP
     entries = list(_entries(shown, names, width))
@@ -123,7 +124,7 @@ def grid(
         row, column = divmod(index, columns)
         corner = np.array([GAP + column * step[0], GAP + row * step[1]])
         _draw(axes, example, names, corner, side)
-        below = corner[1] + side + 0.04
+        below = corner[1] + tall + 0.04
         axes.text(corner[0], below, example.caption, color=theme.ink, fontsize=8, va="top", parse_math=False)
     for label, x, line in entries[: sum(line < legend_lines for *_, line in entries)]:
         _legend_entry(axes, label, names[label], (x, bottom + 1.5 * LINE * line), theme)
