@@ -568,7 +568,7 @@ for row in range(6, 10):
 records = predict_images(outcome.workdir, tuple(files), output=runs / "predictions")
 print({name: value for name, value in records[0]["detections"][0].items() if name != "segmentation"})
 
-# %% tags=["picture"]
+# %%
 figure, axes = plt.subplots(1, len(files), figsize=(3 * len(files), 3.4), layout="constrained")
 for cell, file in zip(axes, files, strict=True):
     cell.imshow(Image.open(runs / "predictions" / file.name))
@@ -586,7 +586,7 @@ plt.show()
 # %%
 MY_PHOTO = None  # or a file, such as "/content/drive/MyDrive/street.jpg"
 
-# %%
+# %% tags=["picture"]
 from zoo.detection.canvas import in_original, on_canvas
 
 DETECTOR, WEIGHTS = "maskrcnn_resnet50_fpn", "COCO_V1"

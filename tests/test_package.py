@@ -35,7 +35,20 @@ def test_every_locked_version_has_its_hashes_and_the_lock_names_no_index():
 
 def test_the_extras_are_there():
     extras = set(PROJECT["optional-dependencies"])
-    assert extras == {"prepare", "torch", "hub", "detection", "sweep", "colab", "docs", "cuda", "cuda12", "tpu", "test"}
+    assert extras == {
+        "prepare",
+        "torch",
+        "hub",
+        "detection",
+        "sweep",
+        "colab",
+        "docs",
+        "cuda",
+        "cuda12",
+        "tpu",
+        "video",
+        "test",
+    }
 
 
 def test_the_commands_are_those_of_python_m():
