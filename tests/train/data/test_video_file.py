@@ -1,6 +1,7 @@
 """Video files: frames come back with their times and upright, bad files are named, PyAV may be absent."""
 
 import sys
+import types
 from fractions import Fraction
 
 import av
@@ -83,19 +84,21 @@ def test_a_video_is_turned_as_its_camera_was_held(rotation, tmp_path):
     assert np.abs(picture.astype(np.float64) - expected).mean() < 12
 
 
-def test_frames_of_a_file_with_wrong_times_follow_each_other(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [((None, None, None, None), (0, 1, 2, 3)), ((0, 3, 2, 9), (0, 3, 4, 9)), ((5, 5, 5, 7), (0, 1, 2, 3))],
+    ids=["none", "exchanged", "the same"],
+)
+def test_frames_of_a_file_with_wrong_times_follow_each_other(told, expected, tmp_path, monkeypatch):
+    """`told` and `expected` in tenths of a second; packed AVI files exchange some."""
     path = written(tmp_path / "clip.mp4", ramp(4), [Fraction(i, 10) for i in range(4)])
     with Video(path) as video:
         frames = list(video._container.decode(video._stream))
-        for frame, pts in zip(frames, (None, None, 0, 0), strict=True):
-            frame.pts = pts
-
-        class Container:
-            close = staticmethod(video._container.close)
-            decode = staticmethod(lambda _: iter(frames))
-
-        monkeypatch.setattr(video, "_container", Container)
-        assert [frame.time for frame in video] == [i / video.rate for i in range(4)]
+        for frame, time in zip(frames, told, strict=True):
+            frame.pts = None if time is None else round(time / (10 * frame.time_base))
+        given = types.SimpleNamespace(decode=lambda _: iter(frames), close=video._container.close)
+        monkeypatch.setattr(video, "_container", given)
+        assert [float(frame.time) for frame in video] == pytest.approx([time / 10 for time in expected], abs=1e-4)
 
 
 def test_a_gif_is_a_video_where_it_moves(tmp_path):
