@@ -153,9 +153,9 @@ grid([Shown(scenes["image"][row], None, true_objects(row), "") for row in range(
 # ## Windows at every place (slide "R-CNN", L55)
 #
 # The simplest detector is a classifier that looks through a window at every place, at every size, at every
-# proportion. How many windows are that? With steps of a quarter of the window, as below, some thousands for a
-# photograph, and still few of them fit an object well. With steps of a pixel it would be millions. So the first
-# question is *where to look*.
+# proportion. How many windows are that? With steps of a quarter of the window more than ten thousand in a photograph,
+# and few of them fit an object well. With steps of a pixel it would be millions. So the first question is *where to
+# look*.
 
 
 # %%
@@ -306,7 +306,7 @@ for name, proposals in found.items():
 right.set(xscale="log", xlabel="boxes an image", ylabel="objects found (%) at IoU 0.5", ylim=(0, 103))
 right.set(xticks=counts, xticklabels=counts)
 right.minorticks_off()
-right.legend()
+right.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -527,7 +527,7 @@ TERMS = {
 for name, title in TERMS.items():
     left.plot([line["step"] for line in lines], [line[name] for line in lines], label=title)
 left.set(xlabel="step", ylabel="terms of the training loss", yscale="log")
-left.legend(fontsize=8)
+left.legend(fontsize=8, loc="lower left")
 for name, title in {"ap50": "boxes, IoU 0.5", "ap": "boxes", "mask_ap50": "masks, IoU 0.5", "mask_ap": "masks"}.items():
     right.plot([line["step"] for line in judged], [100 * line[name] for line in judged], "o-", label=title)
 right.set(xlabel="step", ylabel="average precision (%)", ylim=(0, 103))
