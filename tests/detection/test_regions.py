@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.detection.drawn import drawn
 from zoo.convnets.resnet import ResNet
+from zoo.detection.contract import Truth
 from zoo.detection.faster_rcnn import View
 from zoo.detection.regions import maps_below, through_stages
 
@@ -133,3 +135,40 @@ def test_what_cannot_be_a_head_is_refused():
     with pytest.raises(zoo.UnknownNameError, match="no stage 'stage9'; nearest: stage"):
         small().init(jax.random.key(0), np.zeros((1, 32, 32, 3)), method=lambda m, x: m.maps_before("stage9", x))
     assert set(made(backbone=small())["params"]["backbone"]) == {"stem", "stage1", "stage2", "stage3", "stage4"}
+
+
+@pytest.mark.slow  # two programs
+def test_of_c4_canvas_images_without_objects_and_narrow_types():
+    """As every detector of the catalog, see `test_detectors.py`; here with statistics of the regions."""
+    options = {"width": 0, "maps": ("stage3",), "anchor_sizes": ((8, 16, 32),), "region_stages": ("stage4",)}
+    options |= {"hidden": (), "region": 6, "mask_region": 6, "mask_convs": (), "mask_width": 8, "frozen_norm": False}
+    model, random = zoo.create("maskrcnn_tiny", backbone=small(), **options), np.random.default_rng(0)
+    images, sizes = random.standard_normal((2, 64, 64, 3)).astype(np.float32), np.array([[32.0, 48.0], [32.0, 48.0]])
+    variables = drawn(model, images)
+    detect = jax.jit(model.apply)
+    found, alone = detect(variables, images, sizes), detect(variables, images[:, :32], sizes)
+    assert found.valid.sum() > 3
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-3)
+
+    @jax.jit
+    def step(params, truth):
+        def loss(params):
+            state = {**variables, "params": params}
+            how = {"method": "losses", "mutable": ["batch_stats"]}
+            terms, after = model.apply(state, images, truth, jax.random.key(0), sizes, **how)
+            return sum(term.value() for term in terms.values()), (terms, after)
+
+        return jax.value_and_grad(loss, has_aux=True)(params)
+
+    boxes = np.tile(np.float32([4, 6, 30, 28]), (2, 3, 1))
+    masks, labels = np.ones((2, 3, 64, 64), bool), np.ones((2, 3), np.int32)
+    for valid in (np.zeros((2, 3), bool), np.ones((2, 3), bool)):
+        (value, (terms, after)), gradients = step(
+            variables["params"], Truth(boxes * valid[..., None], labels * valid, valid, masks)
+        )
+        assert value > 0
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((terms, after, gradients)))
+        assert (terms["mask"].weight > 0) == valid.any()
+    half = jax.eval_shape(model.copy(dtype=jnp.bfloat16).apply, variables, images)
+    assert half.scores.dtype == jnp.float32

@@ -133,6 +133,9 @@ def test_without_a_pyramid_the_papers_network_proposes_from_one_map_and_pools_fr
     assert found.boxes.shape == (1, 8, 4)
     with pytest.raises(ValueError, match="expected pooling of pool or align, got 'mean'"):
         zoo.create("fasterrcnn_tiny", pooling="mean").init(jax.random.key(0), images)
+    of_pyramid = zoo.create("fasterrcnn_tiny", pooling="pool")
+    found, _ = jax.eval_shape(of_pyramid.init_with_output, jax.random.key(0), images)
+    assert found.boxes.shape == (1, 8, 4)
 
 
 @some
