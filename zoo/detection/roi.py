@@ -148,7 +148,7 @@ def roi_pool_levels(
 
     Args:
       features: as for `roi_align_levels`.
-      boxes: as for `roi_align`.
+      boxes: left, top, right, bottom in pixels, as for `roi_align`.
       output_size: as for `roi_align`.
       spatial_scales: of each level: 1/4, 1/8, 1/16, 1/32.
       canonical_size: as for `roi_align_levels`.
