@@ -147,6 +147,29 @@ def balanced_subset(source: Source, limit: int, seed: int = 0) -> Source:
     return Subset(source, np.sort(rows))
 
 
+TEST_FRACTION = 0.2
+"""Held out where nobody says how many."""
+
+
+def held_out_count(count: int, asked: int, name: str) -> int:
+    """How many of so many examples are the test: as many as asked, of 0 a fifth.
+
+    Args:
+      count: of all examples.
+      asked: what the recipe says.
+      name: of the source, for messages.
+
+    Raises:
+      DataError: none would be left to learn from.
+
+    >>> held_out_count(107, 0, "some"), held_out_count(107, 50, "some")
+    (21, 50)
+    """
+    if asked and asked >= count:
+        raise DataError(f"data.held_out: expected fewer than the {count} examples of {name}, got {asked}")
+    return asked or round(count * TEST_FRACTION)
+
+
 def stratified_split(
     labels: Int[np.ndarray, "rows"], held_out: int, seed: int = 0
 ) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:
