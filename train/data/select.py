@@ -74,7 +74,8 @@ class OfClasses(Subset):
         labels = np.array([number.get(int(label), -1) for label in labels_of(source)], np.int32)
         rows = np.flatnonzero(labels >= 0)
         super().__init__(source, rows)
-        self.facts = source.facts._replace(classes=tuple(class_names))
+        ids = source.facts.ids and tuple(source.facts.ids[known.index(name)] for name in class_names)
+        self.facts = source.facts._replace(classes=tuple(class_names), ids=ids)
         self._labels = labels[rows]
 
     def change(self, example: Example, row: int) -> Example:

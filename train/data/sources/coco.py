@@ -185,7 +185,11 @@ def read(file: Path, folder: Path | None = None) -> Annotations:
         _keypoints(file, objects, len(names)) if has_points else None,
         [json.dumps(each.get("segmentation") or []).encode() for each in objects] if has_masks else None,
         [each.get("id") for each in objects],
-        Facts(tuple(str(category["name"]) for category in categories), mirror=mirrored(names) if has_points else ()),
+        Facts(
+            tuple(str(category["name"]) for category in categories),
+            mirror=mirrored(names) if has_points else (),
+            ids=tuple(category["id"] for category in categories),
+        ),
     )
 
 

@@ -89,6 +89,8 @@ class Detection:
     flips: bool = False
     mirror: tuple[tuple[int, int], ...] = ()
     """Keypoints that change places in a mirror image."""
+    ids: tuple[int, ...] = ()
+    """Of the classes in COCO's form of what is predicted; counted from 1 where the source has none."""
     beside: tuple[str, ...] = ()
     """Those of `BESIDE` that the examples have."""
 
@@ -97,8 +99,8 @@ class Detection:
         """See `Task`: the names of the classes."""
         beside = tuple(name for name in BESIDE if name in source.spec)
         values = dataclasses.asdict(settings)
-        judged_by, mirror = values.pop("judge"), source.facts.mirror
-        return cls(source.facts.classes, judged_by=judged_by, mirror=mirror, beside=beside, **values)
+        values |= {"judged_by": values.pop("judge"), "mirror": source.facts.mirror, "ids": source.facts.ids}
+        return cls(source.facts.classes, beside=beside, **values)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -225,7 +227,7 @@ class Detection:
         """See `Task`."""
         from train.tasks.detection.page import DetectionPage
 
-        return DetectionPage(self.class_names, {each.name: each.title for each in self._judged})
+        return DetectionPage(self.class_names, {each.name: each.title for each in self._judged}, self.ids)
 
     def remember(self, batch: HostBatch, predicted: HostPrediction) -> Mapping[str, np.ndarray]:
         """The best boxes."""
