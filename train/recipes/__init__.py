@@ -16,7 +16,7 @@ _CHAPTERS = (
     "scenes",
     "detection",
     "penn_fudan",
-    "coco",
+    "photographs",
 )
 
 

@@ -14,8 +14,8 @@ photographs, which takes minutes on a CPU.
 
 from train.config import Data, Model, Optimizer, Recipe, Schedule
 from train.config.tasks.detection import Detection
-from train.recipes.coco import STAYS
 from train.recipes.imagenet import AUGMENT
+from train.recipes.photographs import STAYS
 
 TUTORIAL = Recipe(
     name="penn_fudan",
