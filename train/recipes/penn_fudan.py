@@ -4,12 +4,24 @@ python -m train fit penn_fudan --data.source masks:PennFudanPed
 python -m train fit penn_fudan_squeezenet --data.source masks:PennFudanPed
 
 The folder is what https://www.cis.upenn.edu/~jshi/ped_html/PennFudanPed.zip holds: 170 photographs (Wang, Shi, Song and
-Shen, 2007, Object Detection Combining Recognition and Segmentation), of which 50 are held out. Published weights are
-fetched once; `--weights FILE` takes others.
+Shen, 2007, Object Detection Combining Recognition and Segmentation). Published weights are fetched once;
+`--weights FILE` takes others.
 
-`penn_fudan` is torchvision's tutorial on fine-tuning: Mask R-CNN that knows COCO, with heads for a single class. It was
-not trained here. `penn_fudan_squeezenet` knows of ImageNet what SqueezeNet does, and learns to detect from 120
-photographs, which takes minutes on a CPU.
+`penn_fudan` is torchvision's tutorial on fine-tuning: Mask R-CNN that knows COCO, with heads for a single class; 50
+photographs are held out. It was not trained here. `penn_fudan_squeezenet` knows of ImageNet what SqueezeNet does, and
+learns to detect from the photographs alone, of which it holds 36 out. Measured with 107 of the 170, so with 71 to learn
+from, with DeepScale's weights as the package ndf 0.1.4 has them, seed 0, on 2 cores of a CPU that others used too:
+
+| of what | AP | AP50 | AP75 |
+|---|--:|--:|--:|
+| boxes | 51.1 % | 78.7 % | 56.6 % |
+| masks | 40.3 % | 77.3 % | 45.3 % |
+| boxes, `evaluate --flips` | 52.4 % | 81.5 % | 58.3 % |
+| masks, `evaluate --flips` | 40.8 % | 77.9 % | 45.9 % |
+
+It took 1180 s, and 401 s of CPU time. What it misses are people far away, for whom it has no anchors, and people behind
+others. Without normalisations in the pyramid, and at half the rate, AP50 was 64.9 %: values of SqueezeNet's maps go to
+several hundred.
 """
 
 from train.config import Data, Model, Optimizer, Recipe, Schedule
@@ -63,9 +75,9 @@ SQUEEZENET = Recipe(
     weights="IMAGENET1K_V1",
     weights_into="backbone",
     freeze=("backbone/stem/*", "backbone/stage1/*"),
-    epochs=30,
-    eval_every=10,
-    log_every=30,
+    epochs=24,
+    eval_every=8,
+    log_every=35,
 )
 
 RECIPES = (TUTORIAL, SQUEEZENET)
