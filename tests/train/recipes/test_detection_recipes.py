@@ -13,8 +13,9 @@ import zoo
 import zoo.catalog
 from tests.train import harness
 from tests.train.recipes import photographs
-from train.config import Model, RecipeError
+from train.config import Model, RecipeError, Schedule
 from train.config.tasks.detection import Detection
+from train.data import preprocess
 from train.engine.assemble import assemble
 from train.engine.optim import make_schedule
 from train.engine.transfer import is_frozen
@@ -173,14 +174,24 @@ def test_predictions_have_the_ids_of_the_annotation_file(first_steps, tmp_path):
 
 
 @pytest.mark.slow  # compiles ResNet-50 with its gradient
-def test_first_step_with_the_network_of_the_recipe(sources, tmp_path, engine):
-    recipe = small(get("coco_maskrcnn_resnet50_fpn"), sources, steps=1)  # of one canvas: one program
+def test_a_step_with_the_network_of_the_recipe(sources):
+    """What is frozen stays as it is, and the rest moves."""
+    recipe = small(get("coco_maskrcnn_resnet50_fpn"), sources)
     model = dataclasses.replace(recipe.model, options=(*LITTLE, "mask_convs=(8,)"))
-    with engine():
-        harness.run(dataclasses.replace(recipe, model=model), tmp_path / "run")
-    (line,) = harness.lines(tmp_path / "run", "train")
-    assert np.isfinite(line["loss"])
-    assert {"rpn_object", "rpn_box", "class", "box", "mask"} <= line.keys()
+    assembly = assemble(dataclasses.replace(recipe, model=model, schedule=Schedule("constant")))
+    batch = {**assembly.train.read([0, 2]), "index": np.arange(2), "mask": np.ones(2, bool)}
+    before = jax.jit(assembly.make_state)()
+    prepared = preprocess(recipe.augment, assembly.train.spec)(batch)
+    after, sums = jax.jit(assembly.make_update())(before, prepared)
+    assert float(sums.finite) == 1
+    assert sums.totals.keys() == {"rpn_object", "rpn_box", "class", "box", "mask"}
+    moved = {
+        name
+        for (name, old), (_, new) in zip(*map(_named, (before.params, after.params)), strict=True)
+        if np.any(old != new)
+    }
+    assert not [name for name in moved if is_frozen(name, recipe.freeze)]
+    assert {name.split("/")[1] for name in moved if name.startswith("backbone/")} == {"stage2", "stage3", "stage4"}
 
 
 @pytest.fixture(scope="module")
