@@ -42,6 +42,7 @@ def predict_images(
     ema: bool = False,
     output: Path | None = None,
     console: Console | None = None,
+    flips: bool = False,
 ) -> list[dict[str, Any]]:
     """Predicts image files with a run's model; prints a table and returns a record an image.
 
@@ -59,14 +60,16 @@ def predict_images(
       ema: use the moving average of the variables.
       output: a folder for `predictions.json` and a picture an image; by default nothing is written.
       console: where the table is printed.
+      flips: predict mirror images too, whatever the recipe says.
 
     Raises:
       DataError: a file is not an image.
       WorkdirError: there is no run here.
+      RunError: its task does not predict mirror images too.
       CheckpointError: the run has no checkpoint, or no moving average.
       PredictError: its model takes something else than an image.
     """
-    run = open_run(path)
+    run = open_run(path, flips)
     examples = [_example(run, image) for image in images]
     step, variables = run.variables(best, ema)
     predictions = _predicted(run, variables, examples)

@@ -234,7 +234,7 @@ def seeing(monkeypatch):
         recipe = types.SimpleNamespace(data=data, model=types.SimpleNamespace(name="eye"))
         facts = Facts(("0", "1"), background=0)
         run = types.SimpleNamespace(task=task, recipe=recipe, spec=spec, facts=facts, variables=lambda *_: (1, None))
-        monkeypatch.setattr("train.use.predict.open_run", lambda _: run)
+        monkeypatch.setattr("train.use.predict.open_run", lambda *_: run)
         monkeypatch.setattr("train.use.predict._predicted", lambda _, __, examples: [seen(each) for each in examples])
 
     def seen(example):
