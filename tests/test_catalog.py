@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import pytest
 
 import zoo
-from tests.convnets.families import SMALL
+from tests.convnets.families import SMALL, marks
 from zoo import catalog
 from zoo.catalog import CATALOG, Entry, Ref, entry_of
 from zoo.catalog.inputs import batch_of
@@ -27,7 +27,7 @@ QUICK = re.compile(r"mlp|lenet5|cifar_(resnet|plain)(8|20|32)|.*_tiny")  # other
 
 def traced(name):
     """The model as a test's parameter; the deep ones are slow."""
-    return pytest.param(name, marks=[] if QUICK.fullmatch(name) else [pytest.mark.slow])
+    return pytest.param(name, marks=marks(name, quick=bool(QUICK.fullmatch(name))))
 
 
 def traced_once(name, **overrides):

@@ -22,9 +22,9 @@ def test_a_reference_in_a_row_is_built_however_deep_it_lies():
     assert shapes["params"]["backbone"]["backbone"]["stage3"]["block1"]["conv2"]["kernel"].shape == (3, 3, 128, 128)
 
 
-def test_a_user_gives_any_module_or_another_reference():
+def test_a_user_gives_any_module_another_reference_or_a_name():
     own = zoo.create("cifar_densenet_tiny", num_classes=0)
-    for given in (own, Ref("cifar_densenet_tiny", num_classes=0)):
+    for given in (own, Ref("cifar_densenet_tiny", num_classes=0), "cifar_densenet_tiny"):
         model = zoo.create("on_resnet8", backbone=given, num_classes=2)
         assert model.backbone == own
         variables = jax.eval_shape(lambda model=model: zoo.init(model, jax.random.key(0), (32, 32, 3)))
@@ -33,6 +33,13 @@ def test_a_user_gives_any_module_or_another_reference():
         zoo.create("on_resnet8", backbone=Ref("cifar_resnet9"))
     with pytest.raises(zoo.UnknownNameError, match="no option of cifar_resnet8 'classes'"):
         zoo.create("on_resnet8", backbone=Ref("cifar_resnet8", classes=1))
+
+
+def test_a_model_that_goes_by_its_name_is_there_for_its_maps():
+    backbone = zoo.create("on_resnet8", backbone="vgg_tiny").backbone
+    assert (backbone.num_classes, backbone.maps_only) == (0, True)
+    with pytest.raises(zoo.UnknownNameError, match="no model 'cifar_resnet9'; nearest: cifar_resnet8"):
+        zoo.create("on_resnet8", backbone="cifar_resnet9")
 
 
 def test_references_are_values():

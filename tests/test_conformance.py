@@ -58,6 +58,14 @@ compiled_of_every_model = pytest.mark.parametrize(
     [pytest.param(name, marks=[pytest.mark.slow] if name in LONG_TO_COMPILE else []) for name in NAMES],
     scope="module",
 )
+slow_of_every_model = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.exhaustive if name in LONG_TO_COMPILE else pytest.mark.slow])
+        for name in NAMES
+    ],
+    scope="module",
+)
 
 
 def shape_of(name):
@@ -267,8 +275,7 @@ def test_other_shapes_integers_and_a_negative_number_of_classes_are_refused(name
     refused(ValueError, "num_classes: expected a positive integer, or 0 .*, got -1", SIZE, *shape, model=negative)
 
 
-@pytest.mark.slow  # a program a model, and two for the gradients
-@of_every_model
+@slow_of_every_model  # a program a model, and two for the gradients
 def test_remat_changes_no_gradient_and_all_are_finite(name):
     (value, state), gradients = trained(name, False)
     assert np.isfinite(value)
@@ -282,8 +289,7 @@ def test_remat_changes_no_gradient_and_all_are_finite(name):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * largest)
 
 
-@pytest.mark.slow  # every operation is compiled by itself
-@of_every_model
+@slow_of_every_model  # every operation is compiled by itself
 def test_without_jit_the_numbers_are_the_same(name):
     close(zoo.create(name).apply(variables_of(name), images_of(name)), evaluated(name)["output"])
 

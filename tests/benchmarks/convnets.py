@@ -18,6 +18,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from tests.benchmarks.layers import Busy
@@ -59,20 +60,20 @@ def compare(name: str, chosen: argparse.Namespace) -> None:
     print(f"{line} | {' / '.join(f'{peak:.0f}' for peak in peaks)} | {busy:.2f} | {load:.1f} |", flush=True)
 
 
-def main() -> None:
+def main(program: str = "convnets", models: Sequence[str] = tuple(MODELS), batch: int = 8, side: int = 224) -> None:
     """Prints the table of the models that were asked for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.convnets", description="Ours beside torch's.")
+    parser = argparse.ArgumentParser(prog=f"python -m tests.benchmarks.{program}", description="Ours beside torch's.")
     parser.add_argument("patterns", nargs="*", default=["*"], help='names or shell patterns, such as "res*"')
-    parser.add_argument("--side", type=int, default=224, help="pixels a side (%(default)s)")
-    parser.add_argument("--batch", type=int, default=8, help="images a call (%(default)s)")
+    parser.add_argument("--side", type=int, default=side, help="pixels a side (%(default)s)")
+    parser.add_argument("--batch", type=int, default=batch, help="images a call (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="in each process (%(default)s)")
     parser.add_argument("--turns", type=int, default=2, help="processes of each side (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="processors and threads (%(default)s)")
     parser.add_argument("--small-pages", action="store_true", help="memory in pages of 4 KiB")
     chosen = parser.parse_args()
-    names = [name for name in MODELS if any(fnmatch.fnmatchcase(name, pattern) for pattern in chosen.patterns)]
+    names = [name for name in models if any(fnmatch.fnmatchcase(name, pattern) for pattern in chosen.patterns)]
     if not names:
-        parser.error(f"no model matches; known: {', '.join(MODELS)}")
+        parser.error(f"no model matches; known: {', '.join(models)}")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])  # the children inherit it
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "torch"))
     print(

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.sides ours resnet18 8 224 9        name, batch, pixels a side, rounds
     python -m tests.benchmarks.sides channels_last resnet18 8 224 9
 
-`tests/benchmarks/convnets.py` starts these. A training step is forward and backward pass and SGD with momentum, in
-float32, and includes dropout.
+`tests/benchmarks/convnets.py` and `detectors.py` start these. A training step is forward and backward pass and SGD with
+momentum, in float32, and includes dropout.
 """
 
 import json
@@ -163,12 +163,19 @@ def times(call: Callable[[], Any], rounds: int) -> list[float]:
 def main() -> None:
     side, name, *numbers = sys.argv[1:]
     batch, pixels, rounds = map(int, numbers)
-    random, (shape, classes) = np.random.default_rng(0), shapes(name, batch, pixels)
-    images, labels = random.standard_normal(shape).astype(np.float32), random.integers(0, classes, batch)
-    if side == "ours":
-        inference, training, compiled = ours(name, images, labels)
+    if name in MODELS:
+        random, (shape, classes) = np.random.default_rng(0), shapes(name, batch, pixels)
+        given = random.standard_normal(shape).astype(np.float32), random.integers(0, classes, batch)
+        of_ours, of_torchs = ours, torchs
     else:
-        (inference, training), compiled = torchs(name, images, labels, side), (0.0, 0.0)
+        from tests.benchmarks import detector_sides
+
+        given = detector_sides.examples(batch, pixels)
+        of_ours, of_torchs = detector_sides.ours, detector_sides.torchs
+    if side == "ours":
+        inference, training, compiled = of_ours(name, *given)
+    else:
+        (inference, training), compiled = of_torchs(name, *given, side), (0.0, 0.0)
     report = {"inference": times(inference, rounds), "training": times(training, rounds), "compiled": compiled}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     print(json.dumps({**report, "peak_mib": peak}))

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import zoo
@@ -19,6 +20,20 @@ from zoo.weights.rules import to_ours, to_theirs
 
 SMALL = re.compile(r"mlp|lenet5|cifar_resnet8|(?!convnext).*_tiny|.*_mini")
 """Names of the variants for tests: one of every class, and more where an architecture is two."""
+
+SIBLINGS = re.compile(
+    r"vgg(13|16_bn|19)|resnet101|resnext101_.*|resnet101_1x100d|se_resnet(34|152)|wide_resnet101_2|cifar_resnet1202"
+    r"|cifar_preact_resnet1001|cifar_densenet_bc_250_24|densenet(169|201)|convnext_(small|large)|efficientnet_b[1-6]"
+    r"|efficientnet_v2_[ml]|mnasnet(0_75|1_3)|regnet_[xy]_(800mf|1_6gf|3_2gf|8gf|16gf|32gf)|shufflenet_v2_x1_5|swin_s"
+)
+"""Networks that differ in numbers alone from others that are tested: of each family the ends of the row remain."""
+
+
+def marks(name, quick):
+    """When a network's test is run: by default, with the slow ones, or with all."""
+    if quick:
+        return []
+    return [pytest.mark.exhaustive if SIBLINGS.fullmatch(name) else pytest.mark.slow]
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import zoo
+from tests.convnets.families import marks
 from tests.convnets.goldens import numbers
 from zoo.weights import family_of
 from zoo.weights.rules import to_ours, to_theirs
@@ -59,7 +60,7 @@ def named_by_torch(family, flat):
 
 
 def some_slow(architectures):
-    return [pytest.param(a, marks=[] if a in QUICK else [pytest.mark.slow]) for a in architectures]
+    return [pytest.param(a, marks=marks(a, quick=a in QUICK)) for a in architectures]
 
 
 @pytest.mark.parametrize("architecture", some_slow(ARCHITECTURES))

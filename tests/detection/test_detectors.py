@@ -1,15 +1,14 @@
 """What every detector of the catalog promises, held by its small variant: fixed sizes, and nothing but numbers."""
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax.traverse_util import flatten_dict, unflatten_dict
 
 import zoo
+from tests.detection.drawn import drawn
 from zoo.detection.contract import Detections, Truth
 
 ALL = [name for name in zoo.list_models(task="detection") if name.endswith("_tiny")]
@@ -37,20 +36,9 @@ def images_of(name):
 
 @functools.cache
 def made(name):
-    """A detector that says something of noise, and its variables, drawn without a program to compile."""
+    """A detector, and variables with which it says something of noise."""
     model = zoo.create(name)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), images_of(name))
-    random, drawn = np.random.default_rng(1), {}
-    for path, leaf in flatten_dict(shapes, sep="/").items():
-        values = random.standard_normal(leaf.shape)
-        if path.endswith("kernel"):
-            values *= math.sqrt(2 / math.prod(leaf.shape[:-1]))
-        elif path.endswith(("scale", "var")):
-            values = random.uniform(0.5, 1.5, leaf.shape)
-        else:
-            values *= 0.1
-        drawn[path] = (0.3 * values if "deltas" in path else values).astype(leaf.dtype)
-    return model, unflatten_dict(drawn, sep="/")
+    return model, drawn(model, images_of(name))
 
 
 @functools.cache

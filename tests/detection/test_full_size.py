@@ -108,9 +108,9 @@ def test_every_part_and_every_detection_is_torchs(name):
         extra = None
         boxes = jnp.asarray(golden["found/boxes"])[None]
         if hasattr(bound, "mask_head"):
-            extra = bound.mask_head(bound._regions(maps, boxes, model.mask_region, view)[0])
+            extra = bound.mask_head(bound._regions(maps, boxes, model.mask_region, view, False))
         if hasattr(bound, "keypoint_head"):
-            extra = bound.keypoint_head(bound._regions(maps, boxes, model.keypoint_region, view)[0])
+            extra = bound.keypoint_head(bound._regions(maps, boxes, model.keypoint_region, view, False))
         return list(maps.values()), (said.logits, said.deltas), decision, extra, bound(images)
 
     images = made.image()[None].transpose(0, 2, 3, 1)

@@ -9,7 +9,7 @@ import pytest
 from jax.test_util import check_grads
 
 from tests.detection.goldens import inputs
-from zoo.detection import fpn_levels, roi_align, roi_align_levels, roi_pool
+from zoo.detection import fpn_levels, roi_align, roi_align_levels, roi_pool, roi_pool_levels
 
 GOLDEN = np.load(Path(__file__).parent / "goldens" / "operations.npz")
 
@@ -67,6 +67,44 @@ def test_levels_equal_torchvisions_multi_scale_roi_align_and_its_gradient():
     found = np.concatenate([np.ravel(each) for each in gradient])[::7]
     np.testing.assert_allclose(found, GOLDEN["levels/gradient"], atol=1e-5)
     assert len(np.unique(fpn_levels(boxes, SCALES))) == 4
+
+
+def test_levels_of_roi_pool_equal_the_pooling_of_each_level_and_its_gradient():
+    """`roi_pool` equals torchvision's kernel, see above; `fpn_levels` says which level is whose."""
+    maps, boxes = inputs.pyramid(), inputs.pyramid_boxes()
+    level = fpn_levels(boxes, SCALES)
+
+    def one_by_one(maps):
+        each = jnp.stack([roi_pool(x, boxes, 3, scale) for x, scale in zip(maps, SCALES, strict=True)])
+        return jnp.take_along_axis(each, level[None, ..., None, None, None], axis=0)[0]
+
+    def at_once(maps):
+        return roi_pool_levels(maps, boxes, 3, SCALES)
+
+    @jax.jit
+    def both(maps, slopes):
+        return [(out, back(slopes)[0]) for out, back in (jax.vjp(pool, maps) for pool in (at_once, one_by_one))]
+
+    found, expected = both(maps, inputs.slopes("pool", (*boxes.shape[:2], 3, 3, maps[0].shape[-1])))
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-5), found, expected)
+    assert all(np.any(gradient) for gradient in found[1])
+
+
+def test_what_surrounds_an_image_is_pooled_into_no_region():
+    """A map of less than zero, on a canvas of zeros, and boxes that end with the image."""
+    random = np.random.default_rng(0)
+    whole = [-1 - random.random((1, *places, 3)).astype(np.float32) for places in ((12, 14), (6, 7))]
+    canvas = [np.pad(x, ((0, 0), (0, 4), (0, 6), (0, 0))) for x in whole]
+    boxes = np.array([[[0, 0, 56, 48], [30, 20, 56, 48], [40, 40, 56, 48]]], np.float32)
+    options = {"output_size": 3, "spatial_scales": [1 / 4, 1 / 8], "canonical_size": 40, "canonical_level": 3}
+
+    @jax.jit
+    def pooled(maps, sizes):
+        return roi_pool_levels(maps, boxes, sizes=sizes, **options)
+
+    alone = pooled(whole, None)
+    np.testing.assert_array_equal(pooled(canvas, np.array([[48.0, 56.0]])), alone)
+    assert (np.asarray(pooled(canvas, None)) != alone).any()
 
 
 def test_aligned_and_legacy_samples_of_the_five_by_five_map_are_detectron2s():
@@ -142,3 +180,5 @@ def test_wrong_input_is_refused():
         roi_pool(features, boxes[0], 7, 0.25)
     with pytest.raises(ValueError, match="expected a scale for each level, got 1 for 2"):
         roi_align_levels([features, features], boxes, 7, [0.25])
+    with pytest.raises(ValueError, match="expected a scale for each level, got 1 for 2"):
+        roi_pool_levels([features, features], boxes, 7, [0.25])

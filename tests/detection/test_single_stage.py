@@ -19,9 +19,10 @@ from zoo.convnets.resnet import ResNet
 from zoo.detection.contract import Truth
 from zoo.detection.fcos import FCOS
 from zoo.detection.retinanet import RetinaNet
-from zoo.detection.single_stage import Choice
+from zoo.detection.single_stage import Choice, Tower
 from zoo.detection.ssd import SSD, SSDVGG
 from zoo.detection.ssdlite import CHOICE, SSDLite, ssdlite320
+from zoo.nn.conv import Conv
 from zoo.weights import single_stage as weights
 from zoo.weights.rules import to_ours, to_theirs
 
@@ -211,3 +212,25 @@ def made(entry):
         for key, value in entry.options.items()
     }
     return getattr(importlib.import_module(package), name)(**options)
+
+
+@pytest.mark.parametrize("groups", [0, 4])
+def test_towers_compute_and_store_in_the_types_of_the_detector(groups):
+    """Also where normalisations of groups stand between the convolutions, which would widen what they see."""
+    half = {"dtype": jnp.bfloat16, "param_dtype": jnp.bfloat16}
+    conv = functools.partial(Conv, **half)
+    tower, maps = Tower(2, groups, True, conv, **half), [jnp.ones((1, 4, 4, 8), jnp.bfloat16)]
+    variables = jax.eval_shape(tower.init, jax.random.key(0), maps)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.bfloat16)}
+    apply = functools.partial(tower.apply, capture_intermediates=True)
+    found, state = jax.eval_shape(apply, variables, maps)
+    assert {leaf.dtype for leaf in jax.tree.leaves((found, state))} == {jnp.dtype(jnp.bfloat16)}
+    assert ("norm1" in state["intermediates"]) == bool(groups)
+
+
+@pytest.mark.parametrize("build", [RetinaNet, FCOS])
+def test_heads_with_group_normalisations_are_stored_in_one_type(build):
+    backbone = ResNet(num_classes=0, stage_sizes=(1, 1, 1, 1), bottleneck=False, width=4, param_dtype=jnp.bfloat16)
+    model = build(backbone, num_classes=3, width=8, groups=4, dtype=jnp.bfloat16, param_dtype=jnp.bfloat16)
+    variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables["params"]["head"])} == {jnp.dtype(jnp.bfloat16)}

@@ -14,6 +14,8 @@ from tests.shared import shared
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR10 = tuple(v / 255 for v in (125.3, 123.0, 113.9)), tuple(v / 255 for v in (63.0, 62.1, 66.7))
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 @functools.cache
 def test_set():

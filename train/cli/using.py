@@ -31,7 +31,9 @@ def _check_of_weights(chosen: Any, command: str, by_name: dict[str, Any], run: S
         if given := [name for name, value in options.items() if value]:
             raise UsageError(f"{command}: {given[0]} goes with --weights; a run has its own")
         return
-    of_run = {str(path): True for path in run} | {f"--{name}": getattr(chosen, name, False) for name in ("best", "ema")}
+    of_run = {str(path): True for path in run} | {
+        f"--{name}": getattr(chosen, name, False) for name in ("best", "ema", "flips")
+    }
     if given := [name for name, value in of_run.items() if value]:
         raise UsageError(f"{command}: {given[0]} is of a run, --weights of none: leave out one of them")
     if missing := [name for name, value in by_name.items() if value is None]:
@@ -47,6 +49,8 @@ def evaluate(arguments: Arguments) -> int:
         """A run's folder; none with --weights."""
         best: bool = False
         """Of a run, the best checkpoint instead of the last."""
+        flips: bool = False
+        """Of a run that detects, predict mirror images too, and take the best of both."""
         source: Annotated[str | None, tyro.conf.arg(name="data.source", metavar="SOURCE")] = None
         """With --weights: folder:PATH, tfds:NAME, npz:PATH or digits; its test split is measured on."""
         data_dir: Annotated[str | None, tyro.conf.arg(name="data.data-dir", metavar="DIR")] = None
@@ -62,7 +66,7 @@ def evaluate(arguments: Arguments) -> int:
     if chosen.weights is None:
         from train.use.evaluate import evaluate_run
 
-        evaluate_run(chosen.workdir, chosen.best)
+        evaluate_run(chosen.workdir, chosen.best, flips=chosen.flips)
         return 0
     from train.config import Data
     from train.use.classifier import classifier_of
@@ -85,6 +89,8 @@ def predict(arguments: Arguments) -> int:
         """The best checkpoint instead of the last."""
         ema: bool = False
         """The moving average of the parameters, of a run that keeps one."""
+        flips: bool = False
+        """Of a run that detects, predict mirror images too, and take the best of both."""
         output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
         """Where a picture an image and predictions.json are written, and of a video NAME.mp4 and NAME.json; by default
         WORKDIR/predictions, and with --weights nowhere."""
@@ -109,7 +115,7 @@ def predict(arguments: Arguments) -> int:
     from train.use.predictor import ClassifierPredictor, RunPredictor
 
     if run:
-        predictor = RunPredictor(open_run(run[0]), chosen.best, chosen.ema)
+        predictor = RunPredictor(open_run(run[0], chosen.flips), chosen.best, chosen.ema)
     else:
         predictor = ClassifierPredictor(classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std))
     if images:

@@ -20,6 +20,7 @@ class Data(Config):
             "batch_size": 2**16,
             "eval_batch_size": 2**16,
             "proposals": 2**16,
+            "held_out": 2**31,
             **dict.fromkeys(("crop", "resize", "eval_crop", "canvas", "shorter"), 2**13),
         }
     )
@@ -28,6 +29,8 @@ class Data(Config):
     """digits, rotated_digits, scenes, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH or masks:PATH."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are; by default TFDS's own folder."""
+    held_out: int = 0
+    """Examples of the test where the source does not say which they are; 0: a fifth."""
     limit: int | None = None
     """Train on this many examples only, drawn evenly from the classes; on all where there are no more."""
     classes: tuple[str, ...] = ()
@@ -72,6 +75,7 @@ class Data(Config):
             "batch_size": self.batch_size >= 1,
             "eval_batch_size": self.eval_batch_size >= 1,
             "workers": self.workers >= 0,
+            "held_out": self.held_out >= 0,
             "limit": self.limit is None or self.limit >= 1,
             "classes": len(self.classes) != 1,
             "per_class": not self.per_class

@@ -37,6 +37,9 @@ class Recipe(Config):
     """Where to start instead of random numbers: a file, such as another run's model.safetensors; the name of published
     weights, such as IMAGENET1K_V1; or hub:OWNER/REPOSITORY. A head for other classes is drawn
     anew, and so is what a task has on top of the network where the file holds the network alone."""
+    weights_into: str = ""
+    """The part of the model that the weights are of, such as backbone; by default all of it. Published weights are
+    then that part's, and what is beside it is drawn."""
     freeze: tuple[str, ...] = ()
     """Parameters that stay as they are, as shell patterns of their paths, with the statistics beside them; the last
     pattern that fits decides, and ! lets move: "*" "!head/*" trains the head alone."""

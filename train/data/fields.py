@@ -92,6 +92,8 @@ class Facts(NamedTuple):
     """The label of pixels that have none."""
     background: int | None = None
     """The label of pixels that belong to no object, of label maps that have one."""
+    ids: tuple[int, ...] = ()
+    """The number that each class has in the source's files, where it has another there, as in COCO's; else empty."""
 
 
 NO_FACTS = Facts()

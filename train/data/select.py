@@ -74,7 +74,8 @@ class OfClasses(Subset):
         labels = np.array([number.get(int(label), -1) for label in labels_of(source)], np.int32)
         rows = np.flatnonzero(labels >= 0)
         super().__init__(source, rows)
-        self.facts = source.facts._replace(classes=tuple(class_names))
+        ids = source.facts.ids and tuple(source.facts.ids[known.index(name)] for name in class_names)
+        self.facts = source.facts._replace(classes=tuple(class_names), ids=ids)
         self._labels = labels[rows]
 
     def change(self, example: Example, row: int) -> Example:
@@ -145,6 +146,29 @@ def balanced_subset(source: Source, limit: int, seed: int = 0) -> Source:
         open_places[label] -= 1
     rows = np.array(chosen + passed[: limit - len(chosen)])
     return Subset(source, np.sort(rows))
+
+
+TEST_FRACTION = 0.2
+"""Held out where nobody says how many."""
+
+
+def held_out_count(count: int, asked: int, name: str) -> int:
+    """How many of so many examples are the test: as many as asked, of 0 a fifth.
+
+    Args:
+      count: of all examples.
+      asked: what the recipe says.
+      name: of the source, for messages.
+
+    Raises:
+      DataError: none would be left to learn from.
+
+    >>> held_out_count(107, 0, "some"), held_out_count(107, 50, "some")
+    (21, 50)
+    """
+    if asked and asked >= count:
+        raise DataError(f"data.held_out: expected fewer than the {count} examples of {name}, got {asked}")
+    return asked or round(count * TEST_FRACTION)
 
 
 def stratified_split(

@@ -90,10 +90,11 @@ class Assembly:
         recipe = self.recipe
         if recipe.weights is None:
             return None
+        into = "/".join(filter(None, (self.part, recipe.weights_into)))
         try:
-            file = transfer.weights_file(recipe.model.name, recipe.weights)
+            file = transfer.weights_file(recipe)
             examples = [jax.ShapeDtypeStruct(each.shape[1:], each.dtype) for each in self.inputs]
-            loaded = zoo.load_weights(self.model, file, examples, self.init_key, into=self.part)
+            loaded = zoo.load_weights(self.model, file, examples, self.init_key, into=into)
         except (ValueError, ImportError, OSError) as error:
             raise RecipeError(f"weights: {error}") from error
         return jax.device_get(loaded)
@@ -115,7 +116,7 @@ class Assembly:
         """
         if self.weights is None:
             return {}
-        file = transfer.weights_file(self.recipe.model.name, self.recipe.weights)
+        file = transfer.weights_file(self.recipe)
         return {"weights": {"sha256": transfer.digest(file)}}
 
     @functools.cached_property

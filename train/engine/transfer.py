@@ -19,19 +19,24 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import Array, PyTree
 
 import zoo
-from train.config import Recipe, RecipeError
+from train.config import Recipe, RecipeError, model_options
 from zoo.nn import BatchNorm
+from zoo.weights import part_of
 from zoo.weights.source import locate
 
 
-def weights_file(model_name: str, source: str) -> Path:
-    """The file that holds a model's weights; see `zoo.load_weights` for what a source is.
+def weights_file(recipe: Recipe) -> Path:
+    """The file that holds the weights of a recipe that names some; see `zoo.load_weights` for what it may name.
 
     Raises:
       FileNotFoundError: there is none.
-      ValueError, ImportError, OSError: it cannot be fetched.
+      ValueError, TypeError, ImportError, OSError: the model has no such part, or the file cannot be fetched.
     """
-    path = locate(zoo.describe(model_name), source)
+    entry = zoo.describe(recipe.model.name)
+    if recipe.weights_into:
+        model = zoo.create(recipe.model.name, **model_options(recipe.model))
+        entry = zoo.catalog.entry_of(part_of(model, recipe.weights_into))
+    path = locate(entry, recipe.weights)
     if not path.is_file():
         raise FileNotFoundError(f"expected a file of weights, found {'a folder' if path.exists() else 'none'}: {path}")
     return path
@@ -46,8 +51,8 @@ def check_origin(recipe: Recipe, card: Mapping[str, Any]) -> None:
     if recipe.weights is None:
         return
     try:
-        found = digest(weights_file(recipe.model.name, recipe.weights))
-    except (ValueError, ImportError, OSError) as error:
+        found = digest(weights_file(recipe))
+    except (ValueError, TypeError, ImportError, OSError) as error:
         raise RecipeError(f"weights: {error}") from error
     known = card.get("weights", {}).get("sha256")
     if known != found:

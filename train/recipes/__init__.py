@@ -5,7 +5,19 @@ import importlib
 from train.config import Recipe
 from zoo.names import unknown
 
-_CHAPTERS = ("digits", "mnist", "cifar10", "cifar", "imagenet", "transfer", "sphere", "scenes", "detection")
+_CHAPTERS = (
+    "digits",
+    "mnist",
+    "cifar10",
+    "cifar",
+    "imagenet",
+    "transfer",
+    "sphere",
+    "scenes",
+    "detection",
+    "penn_fudan",
+    "photographs",
+)
 
 
 def all_recipes() -> dict[str, Recipe]:

@@ -17,18 +17,28 @@ from train.engine.evaluator import Evaluator
 from train.engine.step import make_evaluate
 from train.store.workdir import Workdir
 from train.use.classifier import Classifier, WeightsAloneError
-from train.use.open_run import load_variables
+from train.use.open_run import flipping, load_variables
 
 
-def evaluate_run(path: Path, best: bool = False, console: Console | None = None) -> dict[str, float]:
+def evaluate_run(
+    path: Path, best: bool = False, console: Console | None = None, flips: bool = False
+) -> dict[str, float]:
     """The metrics of a run's last (or best) checkpoint on the whole held-out split; also prints them.
+
+    Args:
+      path: the run's folder.
+      best: use the best checkpoint instead of the last.
+      console: where the metrics are printed.
+      flips: predict mirror images too, whatever the recipe says.
 
     Raises:
       WorkdirError: there is no run here.
+      RunError: its task does not predict mirror images too.
       CheckpointError: it has no checkpoint, or none that can be read.
     """
     files, console = Workdir(path), console or Console()
-    assembly = assemble(files.read_recipe(), files.read_fitted())
+    recipe, learned = files.read_recipe(), files.read_fitted()
+    assembly = assemble(recipe, flipping(recipe, learned) if flips else learned)
     console.learn(assembly.task.metrics)
     step, variables, ema = load_variables(files, assembly.task, best)
     replicate = assembly.placement.replicate

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from train.config import Recipe
+from train.config import Recipe, RunError
 from train.config.codec import as_tuples
 from train.data.fields import Facts, Field, Kind, Spec
 from train.engine.network import make_network
@@ -49,16 +50,22 @@ class FinishedRun:
         return step, average if ema else variables
 
 
-def open_run(path: Path) -> FinishedRun:
+def open_run(path: Path, flips: bool = False) -> FinishedRun:
     """The run in a folder.
+
+    Args:
+      path: the folder.
+      flips: predict mirror images too, whatever the recipe says.
 
     Raises:
       WorkdirError: there is none, or the folder does not say what it learned.
+      RunError: its task does not predict mirror images too.
     """
     files = Workdir(path)
     recipe, card, learned = files.read_recipe(), files.read_card(), files.read_fitted()
     if learned is None:
         raise WorkdirError(f"{files.card} does not say what the run learned: it never came to training")
+    learned = flipping(recipe, learned) if flips else learned
     try:
         task = restore_task(recipe.task, learned)
         spec = {name: _field(values) for name, values in card["data"]["fields"].items()}
@@ -66,6 +73,17 @@ def open_run(path: Path) -> FinishedRun:
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise WorkdirError(f"{files.card} does not say what the run learned: {error!r}") from error
     return FinishedRun(files, recipe, task, spec, facts)
+
+
+def flipping(recipe: Recipe, learned: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a run's task was fitted to, of a task that predicts mirror images too from now on.
+
+    Raises:
+      RunError: its task has no such setting.
+    """
+    if "flips" not in (learned or {}):
+        raise RunError(f"--flips: {recipe.task.kind} does not predict mirror images too")
+    return {**learned, "flips": True}
 
 
 def load_variables(files: Workdir, task: Task, best: bool = False) -> tuple[int, PyTree[Array], PyTree[Array] | None]:

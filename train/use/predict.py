@@ -25,6 +25,7 @@ def predict_images(
     ema: bool = False,
     output: Path | None = None,
     console: Console | None = None,
+    flips: bool = False,
 ) -> list[dict[str, Any]]:
     """Predicts image files with a run's model; prints a table and returns a record an image.
 
@@ -42,14 +43,16 @@ def predict_images(
       ema: use the moving average of the variables.
       output: a folder for `predictions.json` and a picture an image; by default nothing is written.
       console: where the table is printed.
+      flips: predict mirror images too, whatever the recipe says.
 
     Raises:
       DataError: a file is not an image.
       WorkdirError: there is no run here.
+      RunError: its task does not predict mirror images too.
       CheckpointError: the run has no checkpoint, or no moving average.
       PredictError: its model takes something else than an image.
     """
-    return predict_files(RunPredictor(open_run(path), best, ema), images, output, console)
+    return predict_files(RunPredictor(open_run(path, flips), best, ema), images, output, console)
 
 
 def predict_by_classifier(

@@ -86,7 +86,8 @@ def create(name: str, **overrides: Any) -> nn.Module:
     Args:
       name: a name of `zoo.list_models()`.
       **overrides: options of its builder to set, such as `num_classes=100` or `dtype=jnp.bfloat16`. Where the model is
-        made of others, such as `backbone`, any module, or a `Ref` to a model of the catalog.
+        made of others, such as `backbone`, any module, a `Ref` to a model of the catalog, or such a model's name, which
+        stands for it without a head: Ref(name, num_classes=0).
 
     Raises:
       UnknownNameError: no such model, or it has no such option; the message names the nearest.
@@ -103,7 +104,8 @@ def create(name: str, **overrides: Any) -> nn.Module:
         if option not in known:
             raise unknown(f"option of {name}", option, known)
         _check_type(f"option {option} of {name}", value, hints.get(option))
-    return builder(**{option: _built(value) for option, value in {**entry.options, **overrides}.items()})
+    parts = {option: _named(value) for option, value in overrides.items() if hints.get(option) is nn.Module}
+    return builder(**{option: _built(value) for option, value in {**entry.options, **overrides, **parts}.items()})
 
 
 def _builder(entry: Entry) -> Callable[..., nn.Module]:
@@ -118,6 +120,14 @@ def _options(builder: Callable[..., nn.Module]) -> set[str]:
     named = {each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD}
     shared = _HOW_IT_COMPUTES if len(named) < len(parameters) else set()
     return (named | shared) - {"parent", "name"}
+
+
+def _named(value: Any) -> Any:
+    """What makes maps for another model, where that goes by its name alone."""
+    if not isinstance(value, str):
+        return value
+    maps = {"maps_only": True} if "maps_only" in _options(_builder(describe(value))) else {}
+    return Ref(value, num_classes=0, **maps)
 
 
 def _built(value: Any) -> Any:

@@ -45,6 +45,20 @@ VGG16: dict[str, Any] = {
     "box_nms_thresh": 0.3,
 }
 """Of the paper, section 3.3 and table 1; trained end to end, as rbgirshick/py-faster-rcnn does."""
+ONE_MAP: dict[str, Any] = {
+    **RESNET50,
+    "num_classes": 81,
+    "width": 0,
+    "anchor_sizes": ((32, 64, 128, 256, 512),),
+    "rpn_pre_nms_top_n": (12000, 6000),
+    "rpn_post_nms_top_n": (2000, 300),
+    "box_batch_size_per_image": 64,
+}
+"""Of Mask R-CNN, section 3.1, for COCO's 80 classes: networks without a pyramid."""
+C4: dict[str, Any] = {**ONE_MAP, "maps": ("stage3",), "region": 14, "region_stages": ("stage4",), "hidden": ()}
+"""Regions of 14 x 14 places, which the fifth stage halves (He et al., 2016, appendix A, and Detectron)."""
+C5: dict[str, Any] = {**ONE_MAP, "maps": ("stage4",)}
+"""Of stride 32, with the heads of the pyramid's networks, "as the res5 head is not applicable" (section 4.2)."""
 TINY: dict[str, Any] = {
     "backbone": Ref("cifar_resnet8", num_classes=0),
     "num_classes": 11,
@@ -66,21 +80,19 @@ BOX_HEADS = ("box_head/logits", "box_head/deltas")
 MASK_HEADS = (*BOX_HEADS, "mask_head/logits")
 
 
-def _row(name: str, kind: str, paper: str, lecture: str, heads: tuple[str, ...], size: int, **options: Any) -> Entry:
-    builder = f"zoo.detection.{kind}"
-    return Entry(name, builder, "detection", (size, size, 3), paper, lecture, options, LAYOUT, heads)
+def _faster(name: str, size: int, layouts: tuple[str, ...] = LAYOUT, **options: Any) -> Entry:
+    builder, shape = "zoo.detection.faster_rcnn:FasterRCNN", (size, size, 3)
+    return Entry(name, builder, "detection", shape, REN_2015, "L59, L60", options, layouts, BOX_HEADS)
 
 
-def _faster(name: str, size: int, **options: Any) -> Entry:
-    return _row(name, "faster_rcnn:FasterRCNN", REN_2015, "L59, L60", BOX_HEADS, size, **options)
-
-
-def _mask(name: str, size: int, **options: Any) -> Entry:
-    return _row(name, "mask_rcnn:MaskRCNN", HE_2017, "L67-L69", MASK_HEADS, size, **options)
+def _mask(name: str, size: int, layouts: tuple[str, ...] = LAYOUT, **options: Any) -> Entry:
+    builder, shape = "zoo.detection.mask_rcnn:MaskRCNN", (size, size, 3)
+    return Entry(name, builder, "detection", shape, HE_2017, "L67-L69", options, layouts, MASK_HEADS)
 
 
 def _keypoint(name: str, size: int, **options: Any) -> Entry:
-    return _row(name, "keypoint_rcnn:KeypointRCNN", HE_2017, "L70", BOX_HEADS, size, **options)
+    builder, shape = "zoo.detection.keypoint_rcnn:KeypointRCNN", (size, size, 3)
+    return Entry(name, builder, "detection", shape, HE_2017, "L70", options, LAYOUT, BOX_HEADS)
 
 
 def _of_proposals(name: str, kind: str, paper: str, lecture: str, heads: tuple[str, ...], **options: Any) -> Entry:
@@ -128,11 +140,14 @@ ENTRIES = (
         **_LITTLE,
     ),
     _faster("fasterrcnn_vgg16", 600, **VGG16),
+    _faster("fasterrcnn_resnet50_c4", 800, (), **C4),
     _faster("fasterrcnn_resnet50_fpn", 800, **RESNET50),
     _faster("fasterrcnn_resnet50_fpn_v2", 800, **SECOND),
     _faster("fasterrcnn_mobilenet_v3_large_fpn", 800, **MOBILENET),
     _faster("fasterrcnn_mobilenet_v3_large_320_fpn", 320, **MOBILENET, **_FEW),
     _faster("fasterrcnn_tiny", 64, **TINY),
+    _mask("maskrcnn_resnet50_c4", 800, (), **C4, mask_convs=(), mask_width=256),
+    _mask("maskrcnn_resnet50_c5", 800, (), **C5),
     _mask("maskrcnn_resnet50_fpn", 800, **RESNET50),
     _mask("maskrcnn_resnet50_fpn_v2", 800, **SECOND, mask_norm=True),
     _mask("maskrcnn_tiny", 64, **TINY, mask_region=7, mask_convs=(16,)),

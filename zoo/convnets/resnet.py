@@ -26,6 +26,7 @@ from zoo.convnets.residual_units import (
     without_strides,
 )
 from zoo.convnets.torch_layers import bias_uniform
+from zoo.names import unknown
 from zoo.nn import kaiming_fan_out, linear_uniform, max_pool
 from zoo.nn.checks import check_images
 from zoo.nn.network import Network
@@ -65,6 +66,25 @@ class ResNet(Network):
     zero_init_residual: bool = False
     """Whether every unit begins as the identity: the last scale of its branch is zero."""
 
+    def setup(self) -> None:
+        """The stem and the stages, by name; what follows them is made where it is called."""
+        check_unit(self.unit, self.shortcut)
+        conv, norm = self.conv_maker(use_bias=False, kernel_init=kaiming_fan_out), self.norm_maker()
+        self.stem = ConvNorm(ConvSpec(self.width, 7, 2), stem_order(self.unit), conv, norm)
+        for i, branches in enumerate(self._branches(), start=1):
+            stage = Stage(
+                branches,
+                conv,
+                norm,
+                self.unit,
+                self.shortcut,
+                opens_network=i == 1,
+                squeeze=self.squeeze,
+                zero_init=self.zero_init_residual,
+                remat=self.remat,
+            )
+            setattr(self, f"stage{i}", stage)
+
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
@@ -78,35 +98,61 @@ class ResNet(Network):
             dilation for each stage but the first.
           UnknownNameError: there is no such unit or shortcut.
         """
-        check_unit(self.unit, self.shortcut)
-        stages = self._stages()
-        check_images(images, "ResNet", SMALLEST_IMAGE)
-        conv = self.conv_maker(use_bias=False, kernel_init=kaiming_fan_out)
-        norm = self.norm_maker()
-
-        stem = ConvNorm(ConvSpec(self.width, 7, 2), stem_order(self.unit), conv, norm, name="stem")
-        named = {"stem": (x := stem(images, train))}
-        x = max_pool(x, 3, 2, padding=1)
-        for i, branches in enumerate(stages, start=1):
-            stage = Stage(
-                branches,
-                conv,
-                norm,
-                self.unit,
-                self.shortcut,
-                opens_network=i == 1,
-                squeeze=self.squeeze,
-                zero_init=self.zero_init_residual,
-                remat=self.remat,
-                name=f"stage{i}",
-            )
-            named[f"stage{i}"] = x = stage(x, train)
-        x = activate(final_order(self.unit), x, lambda x: norm(name="final_norm")(x, not train))
+        named = self.maps_before(None, images, train)
+        *_, x = named.values()
+        x = activate(final_order(self.unit), x, lambda x: self.norm_maker()(name="final_norm")(x, not train))
         inits = {"kernel_init": linear_uniform, "bias_init": bias_uniform(x.shape[-1])}
         x = classify(named, x, self.num_classes, **inits, **self.types)
         return named if features else x
 
-    def _stages(self) -> list[tuple[Branch, ...]]:
+    def maps_before(
+        self, stage: str | None, images: Float[Array, "batch height width channels"], train: bool = False
+    ) -> dict[str, Float[Array, "batch _ _ _"]]:
+        """The maps of the stem and of the stages before one, or of all; nothing of the others is computed.
+
+        Args:
+          stage: the first that is left out, such as "stage4"; None for no stage.
+          images: as for a call.
+          train: as for a call.
+
+        Raises:
+          ValueError: as for a call.
+          UnknownNameError: there is no such stage.
+        """
+        check_images(images, "ResNet", SMALLEST_IMAGE)
+        stages = self.stage_names[: None if stage is None else self._number(stage)]
+        named = {"stem": self.stem(images, train)}
+        x = max_pool(named["stem"], 3, 2, padding=1)
+        for name in stages:
+            named[name] = x = getattr(self, name)(x, train)
+        return named
+
+    def through(
+        self, stage: str, x: Float[Array, "n rows columns channels"], train: bool = False
+    ) -> Float[Array, "n _ _ _"]:
+        """What one stage makes of maps, such as regions of the map before it: the head of Faster R-CNN C4.
+
+        Args:
+          stage: such as "stage4".
+          x: maps with the channels that the stage before has.
+          train: as for a call.
+
+        Raises:
+          UnknownNameError: there is no such stage.
+        """
+        return getattr(self, self.stage_names[self._number(stage)])(x, train)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Of the stages, in order."""
+        return tuple(f"stage{i}" for i in range(1, len(self.stage_sizes) + 1))
+
+    def _number(self, stage: str) -> int:
+        if stage not in self.stage_names:
+            raise unknown("stage", stage, self.stage_names)
+        return self.stage_names.index(stage)
+
+    def _branches(self) -> list[tuple[Branch, ...]]:
         """The branches of each stage's units."""
         flags = self.replace_stride_with_dilation
         expected = len(self.stage_sizes) - 1

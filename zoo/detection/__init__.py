@@ -15,11 +15,12 @@ from zoo.detection.fast_rcnn import FastRCNN
 from zoo.detection.faster_rcnn import FasterRCNN
 from zoo.detection.fcos import FCOS
 from zoo.detection.keypoint_rcnn import KeypointRCNN
+from zoo.detection.levels import fpn_levels
 from zoo.detection.mask_rcnn import MaskRCNN
 from zoo.detection.nms import batched_nms, nms, soft_nms
 from zoo.detection.rcnn import RCNN
 from zoo.detection.retinanet import RetinaNet
-from zoo.detection.roi import fpn_levels, roi_align, roi_align_levels, roi_pool
+from zoo.detection.roi import roi_align, roi_align_levels, roi_pool, roi_pool_levels
 from zoo.detection.ssd import SSD
 from zoo.detection.ssdlite import SSDLite
 
@@ -50,5 +51,6 @@ __all__ = [
     "roi_align",
     "roi_align_levels",
     "roi_pool",
+    "roi_pool_levels",
     "soft_nms",
 ]

@@ -75,6 +75,8 @@ class BoxHead(Network):
     """Channels of 3x3 convolutions with batch normalisation."""
     hidden: tuple[int, ...] = (1024, 1024)
     """Features of the dense layers."""
+    mean: bool = False
+    """Whether the dense layers are given the mean over a region's places, and not all of them."""
 
     @nn.compact
     def __call__(
@@ -97,7 +99,7 @@ class BoxHead(Network):
                 x
             )
             x = nn.relu(self.norm_maker()(name=f"norm{i}")(x, not train, counts))
-        x = flatten_channels_first(x)
+        x = x.mean(axis=(1, 2)) if self.mean else flatten_channels_first(x)
 
         def dense(features: int, x: Array, **types: object) -> nn.Dense:
             start = {"kernel_init": linear_uniform, "bias_init": bias_uniform(x.shape[-1])}

@@ -6,8 +6,6 @@ What it changes of R-CNN: one map for all regions instead of a network run for e
 and boxes that trains everything at once. Proposals still come from elsewhere, such as `proposals.selective_search`.
 """
 
-import math
-
 import flax.linen as nn
 from jaxtyping import Array, Float, Key
 
@@ -15,7 +13,7 @@ from zoo.detection.box_head import BoxHead, Deciding, box_losses, decided, learn
 from zoo.detection.boxes import area
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
 from zoo.detection.padding import kept_inside, within
-from zoo.detection.roi import roi_align_levels, roi_pool
+from zoo.detection.regions import pooled
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
@@ -127,13 +125,7 @@ class FastRCNN(Network):
             return maps_of(self.backbone, images, train and not self.frozen_norm, (self.map,))[self.map]
 
     def _decide(self, x: Array, boxes: Array, height: int, sizes: Array | None, train: bool) -> tuple[Array, Array]:
-        scale = 2.0 ** round(math.log2(x.shape[1] / height))
-        if self.pooling == "pool":
-            regions = roi_pool(x, boxes, self.region, scale)
-        elif self.pooling == "align":
-            regions = roi_align_levels([x], boxes, self.region, [scale], sizes=sizes)
-        else:
-            raise ValueError(f"expected pooling of pool or align, got {self.pooling!r}")
+        regions = pooled([x], boxes, self.region, height, self.pooling, sizes=sizes)
         batch, count = boxes.shape[:2]
         said = self.box_head(regions.reshape(batch * count, *regions.shape[2:]), train)
         return tuple(each.reshape(batch, count, *each.shape[1:]) for each in said)

@@ -1,4 +1,4 @@
-"""Faster R-CNN: one network proposes regions and says what is in them, from one pyramid of maps.
+"""Faster R-CNN: one network proposes regions and says what is in them, from one map or a pyramid of them.
 
 Ren, He, Girshick and Sun, 2015, Faster R-CNN: Towards Real-Time Object Detection with Region Proposal Networks; Lin et
 al., 2017, Feature Pyramid Networks; as in torchvision/models/detection/faster_rcnn.py. Lecture row L59.
@@ -6,7 +6,6 @@ al., 2017, Feature Pyramid Networks; as in torchvision/models/detection/faster_r
 What it adds to Fast R-CNN: proposals of its own (`rpn.py`), which share the maps.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -18,10 +17,9 @@ from zoo.detection.box_head import BoxHead, Deciding, Regions, box_losses, decid
 from zoo.detection.contract import Detections, Term, Truth, sizes_of
 from zoo.detection.fpn import FeaturePyramid
 from zoo.detection.padding import kept_inside, to_whole_strides, within
-from zoo.detection.roi import roi_align_levels, roi_pool
+from zoo.detection.regions import maps_below, pooled, through_stages
 from zoo.detection.rpn import Proposing, RegionProposals, Said, proposal_losses, propose
 from zoo.nn.checks import check_images
-from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
 
 Maps = dict[str, Float[Array, "batch _ _ channels"]]
@@ -45,7 +43,8 @@ class FasterRCNN(Network):
 
     Fields that choose numbers and thresholds have torchvision's names; a pair is for training and for evaluation.
     `FasterRCNN(backbone)` is torchvision's fasterrcnn_resnet50_fpn where the backbone is ResNet-50. With one map of
-    VGG-16, no pyramid and RoIPool it is the paper's, `fasterrcnn_vgg16`.
+    VGG-16, no pyramid and RoIPool it is the paper's, `fasterrcnn_vgg16`; with one map of ResNet-50, whose last stage
+    is the head, it is `fasterrcnn_resnet50_c4`.
     """
 
     backbone: nn.Module
@@ -100,6 +99,9 @@ class FasterRCNN(Network):
     box_detections_per_img: int = 100
     region: int = 7
     """Places a side of what is taken of a region."""
+    region_stages: tuple[str, ...] = ()
+    """Last stages of the backbone that run on each region and not on the image: ("stage4",) for C4, see `regions.py`.
+    The head then begins with the mean over what they leave of a region."""
     sampling_ratio: int = 2
     """RoIAlign's samples a side of a bin."""
     pooling: str = "align"
@@ -114,7 +116,7 @@ class FasterRCNN(Network):
         if self.width:
             self.pyramid = FeaturePyramid(self.width, self.extra, self.pyramid_norm, **self.shared)
         self.rpn = RegionProposals(Anchors(self.anchor_sizes, self.aspect_ratios), self.rpn_depth, **self.shared)
-        self.box_head = BoxHead(self.num_classes, self.convs, self.hidden, **self.shared)
+        self.box_head = BoxHead(self.num_classes, self.convs, self.hidden, mean=bool(self.region_stages), **self.shared)
 
     @property
     def proposing(self) -> Proposing:
@@ -218,7 +220,7 @@ class FasterRCNN(Network):
         """The maps of the pyramid, and what is said of their anchors; of images on a canvas, of them alone."""
         masked = view.inside(self.mask_padding)
         with kept_inside(masked, view.canvas):
-            maps = maps_of(self.backbone, images, train and not self.frozen_norm, self.maps)
+            maps = maps_below(self.backbone, images, self._norms(train), self.maps, self.region_stages)
             maps = self.pyramid(maps, train) if self.width else maps
             return maps, self.rpn(maps, view.canvas, masked)
 
@@ -226,26 +228,24 @@ class FasterRCNN(Network):
         self, maps: Maps, boxes: Array, view: View, train: bool, real: Array | None = None
     ) -> tuple[Array, Array]:
         """Logits and differences of the regions, (batch, regions, ...)."""
-        regions = self._regions(maps, boxes, self.region, view)
-        batch, count = regions.shape[:2]
-        real = None if real is None else real.reshape(-1)
-        said = self.box_head(regions.reshape(batch * count, *regions.shape[2:]), train, real)
-        return tuple(each.reshape(batch, count, *each.shape[1:]) for each in said)
+        regions = self._regions(maps, boxes, self.region, view, train, real)
+        said = self.box_head(regions, train, None if real is None else real.reshape(-1))
+        return tuple(each.reshape(*boxes.shape[:2], *each.shape[1:]) for each in said)
 
-    def _regions(self, maps: Maps, boxes: Array, side: int, view: View) -> Array:
-        """What is taken of each region, of the map that its size wants: (batch, regions, side, side, channels)."""
-        pooled = {name: x for name, x in maps.items() if name in self.maps}
-        scales = [2.0 ** round(math.log2(x.shape[1] / view.canvas[0])) for x in pooled.values()]
-        if self.pooling == "pool":
-            (features, *rest), (scale, *_) = pooled.values(), scales
-            if rest:
-                raise ValueError(f"RoIPool takes its regions of one map, got {', '.join(pooled)}")
-            return roi_pool(features, boxes, side, scale)
-        if self.pooling != "align":
-            raise ValueError(f"expected pooling of pool or align, got {self.pooling!r}")
-        return roi_align_levels(
-            list(pooled.values()), boxes, side, scales, self.sampling_ratio, sizes=view.inside(self.mask_padding)
-        )
+    def _regions(
+        self, maps: Maps, boxes: Array, side: int, view: View, train: bool, real: Array | None = None
+    ) -> Float[Array, "n _ _ _"]:
+        """What the heads see of the regions, one after the other: side x side places, or what stages make of them."""
+        levels = [x for name, x in maps.items() if name in self.maps]
+        sizes = view.inside(self.mask_padding)
+        taken = pooled(levels, boxes, side, view.canvas[0], self.pooling, self.sampling_ratio, sizes)
+        taken = taken.reshape(-1, *taken.shape[2:])
+        real = None if real is None else real.reshape(-1)
+        return through_stages(self.backbone, self.region_stages, taken, self._norms(train), real)
+
+    def _norms(self, train: bool) -> bool:
+        """Whether the backbone's normalisations take the statistics of what they see."""
+        return train and not self.frozen_norm
 
     def _extended(self, maps: Maps, found: Detections, view: View, train: bool) -> Detections:
         """What a later generation says of the boxes beside."""

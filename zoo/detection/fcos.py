@@ -197,7 +197,7 @@ class FCOSHead(Network):
         """Of each level logits (batch, n, classes), distances (batch, n, 4) and centerness (batch, n, 1)."""
         conv = self.conv_maker(kernel_init=nn.initializers.normal(0.01))
         bias = nn.initializers.constant(-math.log((1 - PRIOR) / PRIOR))
-        tower = {"depth": 4, "groups": self.groups, "use_bias": True, "conv": conv}
+        tower = {"depth": 4, "groups": self.groups, "use_bias": True, "conv": conv, **self.types}
         of_class = conv(self.num_classes, (3, 3), padding=1, bias_init=bias, name="logits")
         logits = [per_anchor(of_class(x), self.num_classes) for x in Tower(**tower, name="classes")(maps)]
         maps = Tower(**tower, name="boxes")(maps)

@@ -58,12 +58,11 @@ class KeypointRCNN(FasterRCNN):
         super().setup()
         self.keypoint_head = KeypointHead(self.points, self.keypoint_convs, **self.shared)
 
-    def _heatmaps(self, maps: Maps, boxes: Array, view: View, train: bool) -> Array:
+    def _heatmaps(self, maps: Maps, boxes: Array, view: View, train: bool, real: Array | None = None) -> Array:
         """Logits, (batch, regions, side, side, points)."""
-        regions = self._regions(maps, boxes, self.keypoint_region, view)
-        batch, count = regions.shape[:2]
-        logits = self.keypoint_head(regions.reshape(batch * count, *regions.shape[2:]), train)
-        return logits.reshape(batch, count, *logits.shape[1:])
+        regions = self._regions(maps, boxes, self.keypoint_region, view, train, real)
+        logits = self.keypoint_head(regions, train)
+        return logits.reshape(*boxes.shape[:2], *logits.shape[1:])
 
     def _extended(self, maps: Maps, found: Detections, view: View, train: bool) -> Detections:
         found = super()._extended(maps, found, view, train)
@@ -78,7 +77,7 @@ class KeypointRCNN(FasterRCNN):
             raise ValueError("Keypoint R-CNN learns from keypoints: expected truth.keypoints, got none")
         regions = positive_ones(regions, self.deciding.count, self.deciding.positive_share)
         positive = regions.real & (regions.labels > BACKGROUND)
-        heatmaps = self._heatmaps(maps, regions.boxes, view, train)
+        heatmaps = self._heatmaps(maps, regions.boxes, view, train, positive)
         logits = heatmaps.reshape(*heatmaps.shape[:2], -1, self.points)
         if not truth.boxes.shape[1]:
             return terms | {"keypoint": Term(0 * logits.sum(), jnp.zeros(()))}

@@ -25,8 +25,10 @@ class MaskHead(Network):
 
     num_classes: int = 91
     convs: tuple[int, ...] = (256, 256, 256, 256)
-    """Channels of the convolutions; the transposed one has as many as the last."""
+    """Channels of the convolutions."""
     batch_norm: bool = False
+    width: int = 0
+    """Channels of the transposed convolution; 0 for as many as the last one before it has."""
 
     @nn.compact
     def __call__(
@@ -45,7 +47,7 @@ class MaskHead(Network):
             conv = self.conv_maker(use_bias=not self.batch_norm, kernel_init=kaiming_fan_out)
             x = conv(width, (3, 3), padding=1, name=f"conv{i}")(x)
             x = nn.relu(self.norm_maker()(name=f"norm{i}")(x, not train, counts) if self.batch_norm else x)
-        x = nn.relu(ConvTranspose(self.convs[-1], 2, 2, **self.types, name="up")(x))
+        x = nn.relu(ConvTranspose(self.width or self.convs[-1], 2, 2, **self.types, name="up")(x))
         wide = {"dtype": self.wide, "param_dtype": self.param_dtype, "kernel_init": kaiming_fan_out}
         return self.conv_maker(**wide)(self.num_classes, (1, 1), name="logits")(x)
 
@@ -57,6 +59,8 @@ class MaskRCNN(FasterRCNN):
     """Places a side of what is taken of a region for its mask, which has twice as many."""
     mask_convs: tuple[int, ...] = (256, 256, 256, 256)
     mask_norm: bool = False
+    mask_width: int = 0
+    """Channels of the transposed convolution; 0 for as many as the last one before it has. C4 has none before it."""
     mask_aligned: bool = False
     """Whether masks are learned where their pixels are, as in detectron2: torchvision's lie half a pixel aside, which
     small objects feel. Of digits of 5 to 24 pixels a true mask of 28 x 28 cells, pasted, overlaps itself by 0.76 on
@@ -65,18 +69,16 @@ class MaskRCNN(FasterRCNN):
     def setup(self) -> None:
         """The parts of Faster R-CNN, and the head."""
         super().setup()
-        self.mask_head = MaskHead(self.num_classes, self.mask_convs, self.mask_norm, **self.shared)
+        self.mask_head = MaskHead(self.num_classes, self.mask_convs, self.mask_norm, self.mask_width, **self.shared)
 
     def _masks(
         self, maps: Maps, boxes: Array, labels: Array, view: View, train: bool, real: Array | None = None
     ) -> Array:
         """Logits of the masks of the labels' classes, (batch, regions, side, side)."""
-        regions = self._regions(maps, boxes, self.mask_region, view)
-        batch, count = regions.shape[:2]
-        real = None if real is None else real.reshape(-1)
-        logits = self.mask_head(regions.reshape(batch * count, *regions.shape[2:]), train, real)
+        regions = self._regions(maps, boxes, self.mask_region, view, train, real)
+        logits = self.mask_head(regions, train, None if real is None else real.reshape(-1))
         of_class = jnp.take_along_axis(logits, labels.reshape(-1, 1, 1, 1), axis=3)[..., 0]
-        return of_class.reshape(batch, count, *of_class.shape[1:])
+        return of_class.reshape(*boxes.shape[:2], *of_class.shape[1:])
 
     def _extended(self, maps: Maps, found: Detections, view: View, train: bool) -> Detections:
         found = super()._extended(maps, found, view, train)

@@ -70,13 +70,13 @@ def _spread_in_portions(total: Array, slopes: Array, numbers: Array, weights: Ar
 weighted_sums.defvjp(_sums_forward, _sums_backward)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
 def maxima(
     places: Float[Array, "places channels"],
     first: Int[Array, "bins"],
     high: Int[Array, "bins"],
     broad: Int[Array, "bins"],
-    width: int,
+    width: Int[Array, "bins"],
     bins_of_box: int,
 ) -> Float[Array, "bins channels"]:
     """The greatest value in rectangles of places, for each channel; zero where a rectangle is empty.
@@ -88,23 +88,24 @@ def maxima(
       first: each rectangle's first place.
       high: its rows.
       broad: its columns.
-      width: places a row of the map.
+      width: places a row of the map that each is of.
       bins_of_box: how many rectangles belong together, and are of about one size.
 
     >>> places = jnp.arange(6.0)[:, None]  # two rows of three
-    >>> maxima(places, jnp.array([0, 1, 0]), jnp.array([1, 2, 0]), jnp.array([2, 1, 1]), 3, 1).tolist()
+    >>> first, high, broad = jnp.array([[0, 1, 0], [1, 2, 0], [2, 1, 1]])
+    >>> maxima(places, first, high, broad, jnp.array([3, 3, 3]), 1).tolist()
     [[1.0], [4.0], [0.0]]
     """
     return _search(places, first, high, broad, width, bins_of_box)[0]
 
 
 def _search(
-    places: Array, first: Array, high: Array, broad: Array, width: int, bins_of_box: int
+    places: Array, first: Array, high: Array, broad: Array, width: Array, bins_of_box: int
 ) -> tuple[Float[Array, "bins channels"], Int[Array, "bins channels"]]:
     """The greatest values, and of which place each is: -1 where there is none."""
 
-    def of_portion(portion: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        first, high, broad = portion
+    def of_portion(portion: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+        first, high, broad, width = portion
         size = high * broad
 
         def look(step: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -124,26 +125,26 @@ def _search(
         found = lax.map(of_portion, tuple(_portions(each, BOXES_AT_ONCE * bins_of_box) for each in rectangles))
         return tuple(each.reshape(-1, places.shape[1])[: len(first)] for each in found)
 
-    rectangles = tuple(each.astype(jnp.int32) for each in (first, high, broad))
+    rectangles = tuple(each.astype(jnp.int32) for each in (first, high, broad, width))
     return lax.platform_dependent(*rectangles, cpu=in_portions, default=lambda *all: of_portion(all))
 
 
 def _maxima_forward(
-    places: Array, first: Array, high: Array, broad: Array, width: int, bins_of_box: int
+    places: Array, first: Array, high: Array, broad: Array, width: Array, bins_of_box: int
 ) -> tuple[Array, tuple[Array, Array]]:
     found, where = _search(places, first, high, broad, width, bins_of_box)
     return found, (jnp.zeros((len(places), 0), places.dtype), where)
 
 
 def _maxima_backward(
-    width: int, bins_of_box: int, kept: tuple[Array, Array], slopes: Array
-) -> tuple[Array, None, None, None]:
+    bins_of_box: int, kept: tuple[Array, Array], slopes: Array
+) -> tuple[Array, None, None, None, None]:
     shape_and_type, where = kept
     total = jnp.zeros((len(shape_and_type), slopes.shape[1]), jnp.promote_types(slopes.dtype, jnp.float32))
     channels = jnp.arange(slopes.shape[1])
     rows = jnp.where(where < 0, len(total), where)  # what is out of bounds is dropped
     total = total.at[rows, channels].add(slopes.astype(total.dtype), mode="drop")
-    return total.astype(shape_and_type.dtype), None, None, None
+    return total.astype(shape_and_type.dtype), None, None, None, None
 
 
 maxima.defvjp(_maxima_forward, _maxima_backward)

@@ -147,7 +147,7 @@ class RetinaHead(Network):
         """Of each level the logits (batch, n, classes) and the differences (batch, n, 4) of its anchors."""
         conv = self.conv_maker(kernel_init=nn.initializers.normal(0.01))
         bias = nn.initializers.constant(-math.log((1 - PRIOR) / PRIOR))
-        tower = {"depth": 4, "groups": self.groups, "use_bias": not self.groups, "conv": conv}
+        tower = {"depth": 4, "groups": self.groups, "use_bias": not self.groups, "conv": conv, **self.types}
         last = conv(self.anchors * self.num_classes, (3, 3), padding=1, bias_init=bias, name="logits")
         logits = [per_anchor(last(x), self.num_classes) for x in Tower(**tower, name="classes")(maps)]
         last = conv(self.anchors * 4, (3, 3), padding=1, name="differences")

@@ -185,7 +185,7 @@ class OnPyramid(Network):
         return named | {f"level{i}": x for i, x in enumerate(levels, 1)}, levels, said, masked, canvas
 
 
-class Tower(nn.Module):
+class Tower(Network):
     """3x3 convolutions that all levels share, each with ReLU; if `groups` is not 0 a group normalisation before it."""
 
     depth: int
@@ -201,7 +201,7 @@ class Tower(nn.Module):
             conv = self.conv(outputs[0].shape[-1], (3, 3), padding=1, use_bias=self.use_bias, name=f"conv{number}")
             outputs = [conv(x) for x in outputs]
             if self.groups:
-                norm = nn.GroupNorm(self.groups, epsilon=1e-5, name=f"norm{number}")
+                norm = nn.GroupNorm(self.groups, epsilon=1e-5, **self.types, name=f"norm{number}")
                 outputs = [norm(x) for x in outputs]
             outputs = [nn.relu(x) for x in outputs]
         return outputs

@@ -6,9 +6,19 @@ zoo.save_weights(variables, "mine.safetensors")
 """
 
 from zoo.weights.families import FAMILIES, family_of
-from zoo.weights.load import NewHeadWarning, load_weights
+from zoo.weights.load import NewHeadWarning, load_weights, part_of
 from zoo.weights.problems import WeightsError
 from zoo.weights.rules import Family, Rule
 from zoo.weights.save import save_weights
 
-__all__ = ["FAMILIES", "Family", "NewHeadWarning", "Rule", "WeightsError", "family_of", "load_weights", "save_weights"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "NewHeadWarning",
+    "Rule",
+    "WeightsError",
+    "family_of",
+    "load_weights",
+    "part_of",
+    "save_weights",
+]

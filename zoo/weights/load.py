@@ -72,7 +72,7 @@ def load_weights(
       OSError: the file cannot be fetched.
     """
     module = _module(model, overrides)
-    part = _part(module, into)
+    part = part_of(module, into)
     if inputs is None:
         inputs = _row_of_inputs(model).inputs
     examples = as_inputs(inputs)
@@ -135,7 +135,7 @@ def _module(model: str | nn.Module, overrides: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def _part(module: nn.Module, path: str) -> nn.Module:
+def part_of(module: nn.Module, path: str) -> nn.Module:
     """The module in a field of a module, or in a field of that and so on; without a path the module itself.
 
     Raises:

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.convnets.goldens import numbers
 
-NAMES = ("mask", "mask_v2", "keypoint")
+NAMES = ("mask", "mask_v2", "mask_c4", "keypoint")
 SIZE = (96, 128)
 WIDTH, HIDDEN, CLASSES, POINTS = 16, 32, 5, 3
 SIZES = (12, 24, 48, 80, 112)
@@ -29,6 +29,8 @@ COMPARED = (
     "rpn.head.bbox_pred.weight",
     "roi_heads.box_head.fc6.weight",
     "roi_heads.box_head.3.weight",
+    "roi_heads.box_head.layer4.0.conv1.weight",
+    "roi_heads.box_head.layer4.0.downsample.0.weight",
     "roi_heads.box_predictor.cls_score.weight",
     "roi_heads.box_predictor.bbox_pred.bias",
     "roi_heads.mask_head.0.0.weight",

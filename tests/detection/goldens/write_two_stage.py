@@ -1,27 +1,34 @@
 """Writes `<name>.npz` beside it: torchvision's two-stage detectors, small, with weights drawn by name.
 
-    pip install torch==2.13.0 torchvision==0.28.0 numpy && python -m tests.detection.goldens.write_two_stage
+    pip install torch==2.13.0 torchvision==0.28.0 numpy && python -m tests.detection.goldens.write_two_stage [NAME ...]
 
 A file holds what each part gives of one image at evaluation (`samples` of maps, whole arrays of what is short), and in
 training the terms of the loss of two images, for which all anchors and regions are sampled, with samples of gradients.
 Nothing here imports the zoo.
 """
 
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection import KeypointRCNN, MaskRCNN, faster_rcnn, keypoint_rcnn, mask_rcnn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from tests.convnets.goldens import numbers
 from tests.detection.goldens import two_stage as made
 
 WIDTH, HIDDEN = made.WIDTH, made.HIDDEN
+TWICE = "mask_head.layer4."
+"""The second name of a stage that two heads have."""
 
 
 def backbone(second: bool) -> BackboneWithFPN:
@@ -32,7 +39,57 @@ def backbone(second: bool) -> BackboneWithFPN:
     return BackboneWithFPN(body, layers, [64, 128, 256, 512], WIDTH, norm_layer=pyramid_norm)
 
 
+class Below(torch.nn.Module):
+    """One map, of the third stage."""
+
+    out_channels = 256
+
+    def __init__(self, body: ResNet) -> None:
+        super().__init__()
+        self.body = IntermediateLayerGetter(body, {"layer3": "0"})
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return self.body(images)
+
+
+def of_c4() -> torch.nn.Module:
+    """Mask R-CNN whose heads both begin with the fourth stage."""
+    body = ResNet(BasicBlock, [1, 1, 1, 1], norm_layer=FrozenBatchNorm2d)
+    last = ("layer4", body.layer4)
+    mean = (("mean", torch.nn.AdaptiveAvgPool2d(1)), ("flat", torch.nn.Flatten()))
+    return MaskRCNN(
+        Below(body),
+        rpn_anchor_generator=AnchorGenerator((made.SIZES,), ((0.5, 1.0, 2.0),)),
+        rpn_head=RPNHead(Below.out_channels, 3 * len(made.SIZES)),
+        box_roi_pool=MultiScaleRoIAlign(["0"], 14, 2),
+        box_head=torch.nn.Sequential(OrderedDict([last, *mean])),
+        box_predictor=faster_rcnn.FastRCNNPredictor(512, made.CLASSES),
+        mask_roi_pool=MultiScaleRoIAlign(["0"], 14, 2),
+        mask_head=torch.nn.Sequential(OrderedDict([last])),
+        mask_predictor=mask_rcnn.MaskRCNNPredictor(512, WIDTH, made.CLASSES),
+        **numbers_of_all(),
+    )
+
+
+def numbers_of_all() -> dict[str, object]:
+    """Sizes, thresholds and counts."""
+    return {
+        "min_size": made.SIZE[0],
+        "max_size": made.SIZE[1],
+        "image_mean": [0.0] * 3,
+        "image_std": [1.0] * 3,
+        "rpn_post_nms_top_n_train": made.PROPOSALS,
+        "rpn_post_nms_top_n_test": made.PROPOSALS,
+        "rpn_batch_size_per_image": made.ALL_ANCHORS,
+        "box_batch_size_per_image": made.ALL_REGIONS,
+        "box_positive_fraction": 1.0,
+        "box_score_thresh": made.LEAST,
+    }
+
+
 def detector(name: str) -> torch.nn.Module:
+    if name == "mask_c4":
+        return of_c4()
     second = name == "mask_v2"
     anchors = AnchorGenerator(tuple((size,) for size in made.SIZES), len(made.SIZES) * ((0.5, 1.0, 2.0),))
     head = (
@@ -41,18 +98,9 @@ def detector(name: str) -> torch.nn.Module:
         else faster_rcnn.TwoMLPHead(WIDTH * 49, HIDDEN)
     )
     shared = {
-        "min_size": made.SIZE[0],
-        "max_size": made.SIZE[1],
-        "image_mean": [0.0] * 3,
-        "image_std": [1.0] * 3,
+        **numbers_of_all(),
         "rpn_anchor_generator": anchors,
         "rpn_head": RPNHead(WIDTH, 3, conv_depth=2 if second else 1),
-        "rpn_post_nms_top_n_train": made.PROPOSALS,
-        "rpn_post_nms_top_n_test": made.PROPOSALS,
-        "rpn_batch_size_per_image": made.ALL_ANCHORS,
-        "box_batch_size_per_image": made.ALL_REGIONS,
-        "box_positive_fraction": 1.0,
-        "box_score_thresh": made.LEAST,
         "box_head": head,
     }
     if name == "keypoint":
@@ -73,19 +121,20 @@ def detector(name: str) -> torch.nn.Module:
     )
 
 
-def main() -> None:
-    for name in made.NAMES:
+def main(names: Sequence[str]) -> None:
+    for name in names or made.NAMES:
         torch.manual_seed(0)
         model = detector(name)
         weights = {
             key: torch.from_numpy(made.weight(key, tuple(value.shape))) if value.ndim else value
             for key, value in model.state_dict().items()
         }
+        weights |= {key: weights[key.replace("mask_head", "box_head")] for key in weights if TWICE in key}
         model.load_state_dict(weights)
         names = "\n".join(
             f"{key} {'x'.join(map(str, value.shape))}"
             for key, value in weights.items()
-            if not key.endswith("num_batches_tracked")
+            if not key.endswith("num_batches_tracked") and TWICE not in key
         )
         golden = {"names": np.frombuffer(names.encode(), np.uint8)}
         golden |= at_evaluation(model.eval())
@@ -151,4 +200,4 @@ def in_training(model: torch.nn.Module, name: str) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

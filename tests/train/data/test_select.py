@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from tests.train.data.examples import Counting
+from tests.train.data.sources.test_coco import dataset
+from tests.train.data.sources.test_coco import write as write_coco
+from tests.train.data.sources.test_masks import write as write_masks
 from train.config import Data
-from train.data import ArraySource, DataError, Facts, Field, Kind, in_memory, load
+from train.data import ArraySource, DataError, Facts, Field, Kind, in_memory, load, load_both
 from train.data.select import OfClasses, balanced_subset, imbalanced_subset, stratified_split
 from zoo.names import UnknownNameError
 
@@ -55,6 +59,32 @@ def test_balanced_subset_of_a_regression_source_is_drawn_at_random():
     targets = balanced_subset(source, 10).arrays()["target"]
     assert len(np.unique(targets)) == 10
     assert targets.max() > 20
+
+
+@pytest.mark.parametrize("layout", ["masks", "folder", "npz", "coco"])
+def test_as_many_are_held_out_as_a_recipe_says(layout, tmp_path):
+    """Of sources that do not say which are the test; the same ones each time, and each once."""
+    images = np.broadcast_to(np.arange(10, dtype=np.uint8)[:, None, None, None], (10, 4, 6, 3))
+    match layout:
+        case "masks":
+            where = write_masks(tmp_path, count=10)
+        case "coco":
+            where = write_coco(tmp_path, dataset([], [(i, f"{i}.png") for i in range(10)]))
+        case "npz":
+            where = tmp_path / "some.npz"
+            np.savez(where, image=images, target=np.arange(10.0))
+        case "folder":
+            where = tmp_path
+            for i, image in enumerate(images):
+                (where / "ab"[i % 2]).mkdir(exist_ok=True)
+                Image.fromarray(image).save(where / "ab"[i % 2] / f"{i}.png")
+    for held_out, test in ((0, 2), (4, 4)):
+        parts = load_both(Data(f"{layout}:{where}", held_out=held_out))
+        values = [[int(source[row]["image"][0, 0, 0]) for row in range(len(source))] for source in parts]
+        assert (len(values[1]), sorted(values[0] + values[1])) == (test, list(range(10)))
+        assert len(load(Data(f"{layout}:{where}", held_out=held_out), "train")) == 10 - test
+    with pytest.raises(DataError, match=r"data\.held_out: expected fewer than the 10 examples of .*, got 10"):
+        load_both(Data(f"{layout}:{where}", held_out=10))
 
 
 def test_a_limit_of_scenes_is_drawn_at_random_and_keeps_every_field():

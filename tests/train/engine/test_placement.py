@@ -41,9 +41,9 @@ def test_on_eight_devices(name, report):
 
 
 @pytest.mark.slow
-def test_on_eight_devices_with_a_residual_network():
+def test_on_eight_devices_with_a_residual_network_and_a_detector_of_two_stages():
     report = run_on_eight_devices("-m", "slow")
-    assert "3 passed" in report, report
+    assert "6 passed" in report, report
 
 
 def start_process(port, processes, process):

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import types
+from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -53,6 +56,44 @@ def test_a_head_for_other_classes_is_drawn_by_the_seed(tmp_path):
         heads.append(loaded["params"]["head"]["kernel"])
     np.testing.assert_array_equal(heads[0], heads[1])
     assert np.all(heads[0] != heads[2])
+
+
+class Above(nn.Module):
+    """A layer over the maps of another network."""
+
+    backbone: nn.Module
+    num_classes: int = 10
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, images, train=False):
+        maps = self.backbone(images, train=train, features=True)
+        return nn.Dense(self.num_classes, name="above")(maps["stage1"].mean(axis=(1, 2)))
+
+
+def test_a_part_begins_with_the_weights_of_a_model_of_its_own_and_the_rest_is_drawn(tmp_path, monkeypatch):
+    """The part is named as an option is, and its head in the file is left out."""
+    row = zoo.Entry("above", f"{__name__}:Above", "classification", (8, 8, 1), "", "", {"backbone": zoo.Ref("mlp")})
+    monkeypatch.setattr("zoo.catalog.CATALOG", types.MappingProxyType({**zoo.catalog.CATALOG, "above": row}))
+    variables = zoo.init(zoo.create("cifar_resnet8", num_classes=7), jax.random.key(1), (8, 8, 1))
+    file = tmp_path / "classifier.safetensors"
+    zoo.save_weights(variables, file)
+    model, data = Model("above", ("backbone=cifar_resnet8",)), Data(source="digits")
+    recipe = Recipe(model=model, data=data, weights=str(file), weights_into="backbone", freeze=("backbone/*",))
+    assembly = assemble(recipe)
+    found = assembly.weights
+    theirs = {name: tree for name, tree in variables["params"].items() if name != "head"}
+    assert found["params"].keys() == {"backbone", "above"}
+    jax.tree.map(np.testing.assert_array_equal, found["params"]["backbone"], theirs)
+    jax.tree.map(np.testing.assert_array_equal, found["batch_stats"]["backbone"], variables["batch_stats"])
+    transfer.check_origin(recipe, assembly.origin())
+    with pytest.raises(zoo.UnknownNameError, match="no part of Above 'body'; known: backbone"):
+        assemble(dataclasses.replace(recipe, weights_into="body")).weights  # noqa: B018
+    with pytest.raises(RecipeError, match=r"weights: .* does not fit"):
+        assemble(dataclasses.replace(recipe, weights_into="")).weights  # noqa: B018
+    published = dataclasses.replace(recipe, weights="IMAGENET1K_V1")
+    with pytest.raises(zoo.UnknownNameError, match="weights of cifar_resnet8 'IMAGENET1K_V1'"):
+        assemble(published).weights  # noqa: B018
 
 
 def test_weights_that_cannot_be_had_or_do_not_fit_are_refused_by_name(tmp_path):

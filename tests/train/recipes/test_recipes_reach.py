@@ -25,7 +25,7 @@ def test_lenet_reads_99_of_100_digits_of_mnist(tmp_path):
     assert fit(recipe, tmp_path / "run", console=Console(quiet=True)).metrics["accuracy"] >= 0.99
 
 
-def test_faster_rcnn_finds_most_digits_of_scenes_after_two_epochs(tmp_path):
-    recipe = dataclasses.replace(get("scenes_detection"), epochs=2, eval_every=2)
+def test_faster_rcnn_finds_half_of_the_digits_of_scenes_after_an_epoch(tmp_path):
+    recipe = dataclasses.replace(get("scenes_detection"), epochs=1, eval_every=1)
     outcome = fit(recipe, tmp_path / "run", console=Console(quiet=True))
-    assert outcome.metrics["ap50"] >= 0.65
+    assert outcome.metrics["ap50"] >= 0.4  # seed 0 has 0.52; the recipe's twelve epochs come to 0.90

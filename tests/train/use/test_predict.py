@@ -238,7 +238,7 @@ def seeing(monkeypatch):
             files=files, task=task, recipe=recipe, spec=spec, facts=facts, model=lambda: None,
             variables=lambda *_: (1, None),
         )  # fmt: skip
-        monkeypatch.setattr("train.use.predict.open_run", lambda _: run)
+        monkeypatch.setattr("train.use.predict.open_run", lambda *_: run)
         monkeypatch.setattr(RunPredictor, "predict", lambda _, examples, size: [seen(each) for each in examples])
 
     def seen(example):

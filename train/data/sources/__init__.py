@@ -38,6 +38,8 @@ class Asked(NamedTuple):
     """Where prepared TFDS data sets are."""
     any_size: bool
     """Whether images may have several sizes, for they are framed."""
+    held_out: int = 0
+    """How many examples are the test where the source does not say which; 0: a fifth."""
 
 
 SOURCES: dict[str, Callable[[Asked], Source]] = {
@@ -45,20 +47,20 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "rotated_digits": lambda asked: rotated_digits(asked.split),
     "scenes": lambda asked: scenes(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
-    "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size),
-    "npz:PATH": lambda asked: npz(asked.after, asked.split),
-    "coco:FILE": lambda asked: coco(asked.after, asked.split, asked.any_size),
+    "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
+    "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),
+    "coco:FILE": lambda asked: coco(asked.after, asked.split, asked.any_size, asked.held_out),
     "voc:PATH": lambda asked: voc(asked.after, asked.split, asked.any_size),
-    "masks:PATH": lambda asked: masks(asked.after, asked.split, asked.any_size),
+    "masks:PATH": lambda asked: masks(asked.after, asked.split, asked.any_size, asked.held_out),
 }
 """By name; where that has a colon, something must follow it."""
 
 BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
-    "folder:PATH": lambda asked: folder_splits(asked.after, asked.any_size),
-    "npz:PATH": lambda asked: npz_splits(asked.after),
-    "coco:FILE": lambda asked: coco_splits(asked.after, asked.any_size),
+    "folder:PATH": lambda asked: folder_splits(asked.after, asked.any_size, asked.held_out),
+    "npz:PATH": lambda asked: npz_splits(asked.after, asked.held_out),
+    "coco:FILE": lambda asked: coco_splits(asked.after, asked.any_size, asked.held_out),
     "voc:PATH": lambda asked: voc_splits(asked.after, asked.any_size),
-    "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size),
+    "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size, asked.held_out),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 
@@ -91,7 +93,7 @@ def load_both(config: Data) -> tuple[Source, Source]:
     row, after = _row(config)
     if row not in BOTH:
         return load(config, "train"), load(config, "test")
-    whole = BOTH[row](Asked("train", after, config.data_dir, framing_of(config, "train") is not None))
+    whole = BOTH[row](Asked("train", after, config.data_dir, framing_of(config, "train") is not None, config.held_out))
     return _framed(config, "train", whole["train"]), _framed(config, "test", whole["test"])
 
 
@@ -133,7 +135,7 @@ def _selected(config: Data, split: Literal["train", "test"], source: Source) -> 
 
 def _named(config: Data, split: Literal["train", "test"], any_size: bool) -> Source:
     row, after = _row(config)
-    return SOURCES[row](Asked(split, after, config.data_dir, any_size))
+    return SOURCES[row](Asked(split, after, config.data_dir, any_size, config.held_out))
 
 
 def _row(config: Data) -> tuple[str, str]:

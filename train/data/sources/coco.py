@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from train.config import DataError
 from train.data.fields import Facts, Kind, Spec
 from train.data.rle import decoded
+from train.data.select import held_out_count
 from train.data.source import Source, Subset
 from train.data.sources.objects import ObjectSource, held_out_rows, of_objects
 from zoo.arrays import in_a_line
@@ -98,21 +99,22 @@ class CocoSource(ObjectSource):
             raise DataError(f"{self.name}: segmentation of annotation {self._found.ids[number]}: {error}") from error
 
 
-def coco(path: str, split: Literal["train", "test"], any_size: bool = False) -> Source:
+def coco(path: str, split: Literal["train", "test"], any_size: bool = False, held_out: int = 0) -> Source:
     """The images of one split, see `coco_splits`."""
-    return coco_splits(path, any_size)[split]
+    return coco_splits(path, any_size, held_out)[split]
 
 
-def coco_splits(path: str, any_size: bool = False) -> Mapping[str, Source]:
+def coco_splits(path: str, any_size: bool = False, held_out: int = 0) -> Mapping[str, Source]:
     """The images of an annotation file, "train" and "test".
 
     Where the file's name, or that of its folder, says "train" and there is a file that says "val", "valid" or "test"
-    instead, that is the test: `annotations/instances_train2017.json` has `annotations/instances_val2017.json`. Else a
-    fifth of the images is held out, by a fixed seed. Crowds are left out of the training examples.
+    instead, that is the test: `annotations/instances_train2017.json` has `annotations/instances_val2017.json`. Else
+    some of the images are held out, by a fixed seed. Crowds are left out of the training examples.
 
     Args:
       path: FILE.json, whose images are beside it, in `images` there, or in COCO's own folders; or FILE.json@FOLDER.
       any_size: whether images may differ in size.
+      held_out: images of the test where nothing says which they are; 0: a fifth.
 
     Raises:
       DataError: the file is not of this format, or names images that are not there.
@@ -124,7 +126,7 @@ def coco_splits(path: str, any_size: bool = False) -> Mapping[str, Source]:
     other = _held_out(file)
     if other is None:
         whole = CocoSource(name, train, train.most, any_size)
-        rows = held_out_rows(len(whole))
+        rows = held_out_rows(len(whole), held_out_count(len(whole), held_out, name))
         return {"train": Subset(whole.without_crowds(), rows[0]), "test": Subset(whole, rows[1])}
     test = read(other, _instead(Path(folder).expanduser(), other) if folder else None)
     if train.facts != test.facts:
@@ -183,7 +185,11 @@ def read(file: Path, folder: Path | None = None) -> Annotations:
         _keypoints(file, objects, len(names)) if has_points else None,
         [json.dumps(each.get("segmentation") or []).encode() for each in objects] if has_masks else None,
         [each.get("id") for each in objects],
-        Facts(tuple(str(category["name"]) for category in categories), mirror=mirrored(names) if has_points else ()),
+        Facts(
+            tuple(str(category["name"]) for category in categories),
+            mirror=mirrored(names) if has_points else (),
+            ids=tuple(category["id"] for category in categories),
+        ),
     )
 
 

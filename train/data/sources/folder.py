@@ -10,14 +10,13 @@ import numpy as np
 from train.config import DataError
 from train.data.decode import COLOUR, check_mode, opened
 from train.data.fields import Facts, Field, Kind
-from train.data.select import stratified_split
+from train.data.select import held_out_count, stratified_split
 from train.data.source import Example, Source, Subset
 from zoo.images import upright, upright_size
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _OTHER_SUFFIXES = (".gif", ".jfif", ".jpe", ".jp2", ".avif", ".heic", ".heif", ".tga", ".pnm")
 """Of images that are not read, and not passed over either."""
-TEST_FRACTION = 0.2
 _TEST_NAMES = ("test", "val")  # ImageNet's is called val
 
 
@@ -129,20 +128,21 @@ def _listed(folder: Path) -> list[tuple[Path, bool]]:
         raise DataError(f"{folder}: expected a folder that can be read: {error.strerror}") from error
 
 
-def folder(path: str, split: Literal["train", "test"], any_size: bool = False) -> Source:
+def folder(path: str, split: Literal["train", "test"], any_size: bool = False, held_out: int = 0) -> Source:
     """The images of one split, see `folder_splits`."""
-    return folder_splits(path, any_size)[split]
+    return folder_splits(path, any_size, held_out)[split]
 
 
-def folder_splits(path: str, any_size: bool = False) -> dict[str, Source]:
+def folder_splits(path: str, any_size: bool = False, held_out: int = 0) -> dict[str, Source]:
     """The images of a folder, "train" and "test", labelled by their class folder's name in alphabetical order.
 
     A class folder may hold further folders, whose images are of that class too. Where root/train and root/test (or
-    root/val) exist they are the splits; otherwise a fifth of each class is held out, by a fixed seed.
+    root/val) exist they are the splits; otherwise as large a share of each class is held out, by a fixed seed.
 
     Args:
       path: the folder.
       any_size: whether images may differ in size; see `FolderSource`.
+      held_out: images of the test where no folder says which they are; 0: a fifth.
 
     Raises:
       DataError: a file cannot be read, has another size or lies outside a class folder; a class is empty,
@@ -155,21 +155,21 @@ def folder_splits(path: str, any_size: bool = False) -> dict[str, Source]:
     parts = [part for part in ("train", *_TEST_NAMES) if (root / part).is_dir()]
     if not parts:
         whole = _source(name, _classes(root), any_size)
-        train, test = stratified_split(whole.labels, round(len(whole) * TEST_FRACTION))
+        train, test = stratified_split(whole.labels, held_out_count(len(whole), held_out, name))
         return {"train": Subset(whole, train), "test": Subset(whole, test)}
     if len(parts) == 1:
         missing = "test" if parts == ["train"] else "train"
         raise DataError(f"{root}: expected both train/ and test/ or neither, found no {missing}/")
     if parts[0] != "train" or len(parts) > 2:
         raise DataError(f"{root}: expected train/ and one of test/ and val/, found {', '.join(parts)}")
-    held_out = parts[1]
+    other_part = parts[1]
     classes = {part: _classes(root / part) for part in parts}
-    for one, other in (("train", held_out), (held_out, "train")):
+    for one, other in (("train", other_part), (other_part, "train")):
         if extra := sorted(set(classes[one]) - set(classes[other])):
             raise DataError(f"{root / one / extra[0]}: expected the same classes in {other}/, found none so named")
     # One source of both splits, so that their sizes and channels agree.
-    whole = _source(name, {c: classes["train"][c] + classes[held_out][c] for c in classes["train"]}, any_size)
-    is_test = np.array([file.is_relative_to(root / held_out) for file in whole.files])
+    whole = _source(name, {c: classes["train"][c] + classes[other_part][c] for c in classes["train"]}, any_size)
+    is_test = np.array([file.is_relative_to(root / other_part) for file in whole.files])
     return {"train": Subset(whole, np.flatnonzero(~is_test)), "test": Subset(whole, np.flatnonzero(is_test))}
 
 

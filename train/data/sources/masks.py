@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from train.config import DataError
 from train.data.decode import opened
 from train.data.fields import Facts, Kind, Spec
+from train.data.select import held_out_count
 from train.data.source import Source, Subset
 from train.data.sources.folder import SUFFIXES
 from train.data.sources.objects import ObjectSource, held_out_rows, of_objects
@@ -59,18 +60,19 @@ class MaskSource(ObjectSource):
         return pixels == np.unique(pixels[pixels != 0])[:, None, None]
 
 
-def masks(path: str, split: Literal["train", "test"], any_size: bool = False) -> Source:
+def masks(path: str, split: Literal["train", "test"], any_size: bool = False, held_out: int = 0) -> Source:
     """The images of one split, see `masks_splits`."""
-    return masks_splits(path, any_size)[split]
+    return masks_splits(path, any_size, held_out)[split]
 
 
-def masks_splits(path: str, any_size: bool = False) -> Mapping[str, Source]:
-    """The images of a folder, "train" and "test": a fifth is held out, by a fixed seed.
+def masks_splits(path: str, any_size: bool = False, held_out: int = 0) -> Mapping[str, Source]:
+    """The images of a folder, "train" and "test": some are held out, by a fixed seed.
 
     Args:
       path: has PNGImages/NAME.png and PedMasks/NAME_mask.png (pedestrians), or images/NAME.* and masks/NAME.png
         (objects); an image whose mask is 0 everywhere has no object.
       any_size: whether images may differ in size.
+      held_out: images of the test; 0: a fifth.
 
     Raises:
       DataError: a folder or a mask is missing, or a file cannot be read.
@@ -83,8 +85,9 @@ def masks_splits(path: str, any_size: bool = False) -> Mapping[str, Source]:
     images, numbers, label = found[0]
     files = sorted(file for file in (root / images).iterdir() if file.suffix.lower() in SUFFIXES)
     of = [_mask_of(file, root / numbers) for file in files]
-    whole = MaskSource(f"masks:{path}", files, of, label, any_size)
-    train, test = held_out_rows(len(whole))
+    name = f"masks:{path}"
+    whole = MaskSource(name, files, of, label, any_size)
+    train, test = held_out_rows(len(whole), held_out_count(len(whole), held_out, name))
     return {"train": Subset(whole, train), "test": Subset(whole, test)}
 
 

@@ -7,11 +7,10 @@ import numpy as np
 
 from train.config import DataError
 from train.data.fields import Facts, Field, Kind, Spec
-from train.data.select import stratified_split
+from train.data.select import held_out_count, stratified_split
 from train.data.source import Arrays, ArraySource, generator
 from zoo.arrays import read_npz
 
-TEST_FRACTION = 0.2
 NUMBERS = 2**31
 """As many numbers as labels may be where nobody named the classes: those of int32."""
 
@@ -42,19 +41,19 @@ KNOWN = {
 which are real; that of the boxes serves the others too. Where all are real, none need be there."""
 
 
-def npz(path: str, split: Literal["train", "test"]) -> ArraySource:
+def npz(path: str, split: Literal["train", "test"], held_out: int = 0) -> ArraySource:
     """The examples of one split, see `npz_splits`."""
-    return npz_splits(path)[split]
+    return npz_splits(path, held_out)[split]
 
 
-def npz_splits(path: str) -> dict[str, ArraySource]:
+def npz_splits(path: str, held_out: int = 0) -> dict[str, ArraySource]:
     """The examples of a numpy archive, "train" and "test"; nothing in it is ever unpickled.
 
     Arrays: "image" (uint8, N H W C) with "label" (integers from 0), "target" (finite numbers) or those of `KNOWN`;
-    the same names after "test_" are the test split, else a fifth is held out by a fixed seed. "train_image" may
-    stand for "image". "class_names" (text) names the labels, which are else numbered up to the largest; without
-    "label" it names the numbers of "classes" or "label_map". The integers "ignore" (else -1) and "background" are
-    what "label_map" may hold besides, see `Facts`.
+    the same names after "test_" are the test split, else `held_out` examples are, by a fixed seed, or a fifth where
+    that is 0. "train_image" may stand for "image". "class_names" (text) names the labels, which are else numbered up
+    to the largest; without "label" it names the numbers of "classes" or "label_map". The integers "ignore" (else -1)
+    and "background" are what "label_map" may hold besides, see `Facts`.
 
     Raises:
       DataError: an array is missing, or has another shape, type or range than this.
@@ -75,7 +74,7 @@ def npz_splits(path: str) -> dict[str, ArraySource]:
         test |= _labels(file, "test_", test, facts)
         _check_alike(file, train, test)
     else:
-        train, test = _hold_out(train)
+        train, test = _hold_out(train, held_out_count(len(train["image"]), held_out, str(file)))
     spec = _spec(train)
     return {
         split: ArraySource(f"npz:{path}", arrays, spec, facts) for split, arrays in (("train", train), ("test", test))
@@ -227,9 +226,8 @@ def _check_alike(file: Path, train: Arrays, test: Arrays) -> None:
             raise DataError(f"{file}: expected {'images' if name == 'image' else name} of one shape, found {shapes}")
 
 
-def _hold_out(arrays: Arrays) -> tuple[Arrays, Arrays]:
+def _hold_out(arrays: Arrays, held_out: int) -> tuple[Arrays, Arrays]:
     count = len(arrays["image"])
-    held_out = round(count * TEST_FRACTION)
     if "label" in arrays:
         train, test = stratified_split(arrays["label"], held_out)
     else:

@@ -15,8 +15,6 @@ from train.data.fields import Facts, Field, Kind, Spec
 from train.data.source import Example, Source, generator
 from zoo.images import upright
 
-TEST_FRACTION = 0.2
-"""Held out, by a fixed seed, where nobody says which images are for the test."""
 IGNORED = ("is_crowd", "is_difficult")
 """Fields that say which objects are no examples to learn from, and neither right nor wrong when they are found."""
 
@@ -114,12 +112,11 @@ def of_objects(kind: Kind, shape: tuple[int | None, ...], dtype: str, most: int)
     return Field(kind, (None, *shape), dtype, (max(most, 1),))
 
 
-def held_out_rows(count: int) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:
-    """Rows for training and for the test, a fifth, ascending; by a fixed seed.
+def held_out_rows(count: int, test: int) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:
+    """Rows for training and for the test, of `count` and `test` of them, ascending; by a fixed seed.
 
-    >>> [len(part) for part in held_out_rows(107)]
+    >>> [len(part) for part in held_out_rows(107, 21)]
     [86, 21]
     """
     order = generator(0).permutation(count)
-    test = round(count * TEST_FRACTION)
     return np.sort(order[test:]), np.sort(order[:test])

@@ -40,10 +40,12 @@ class DetectionPage:
     Args:
       class_names: of the objects.
       titles: names and titles of the task's metrics, of which the shares are shown.
+      ids: of the classes where predictions are written down; by default they are counted from 1.
     """
 
-    def __init__(self, class_names: Sequence[str], titles: Mapping[str, str]) -> None:
+    def __init__(self, class_names: Sequence[str], titles: Mapping[str, str], ids: Sequence[int] = ()) -> None:
         self.class_names, self.titles = tuple(class_names), dict(titles)
+        self.ids = tuple(ids) or tuple(range(1, len(self.class_names) + 1))
         self.judge = AveragePrecision(len(self.class_names))
         self.images = self.found = self.false = 0
         self.missed: Int[np.ndarray, "classes"] = np.zeros(len(self.class_names), np.int64)
@@ -120,16 +122,16 @@ class DetectionPage:
     def record(self, predicted: HostPrediction) -> dict[str, Any]:
         """See `Page`: every object in the form of COCO's results, the best first, with the name of its category.
 
-        Categories are numbered from 1 in the order of the classes, not by the ids of a COCO file. A box is left, top,
-        width and height; a mask is given where the image's "size" is known, as lengths of runs; a keypoint is x, y and
-        score.
+        Categories have the ids of the annotation file where the data come from one, else they are counted from 1. A box
+        is left, top, width and height; a mask is given where the image's "size" is known, as lengths of runs; a
+        keypoint is x, y and score.
         """
         found = objects_of(predicted)
         masks = None if "size" not in predicted else found.pixels(*(int(side) for side in predicted["size"]))
         detections = []
         for place, (left, top, right, bottom) in enumerate(found.boxes.tolist()):
             label = int(found.classes[place])
-            said: dict[str, Any] = {"category_id": label + 1, "category": self.class_names[label]}
+            said: dict[str, Any] = {"category_id": self.ids[label], "category": self.class_names[label]}
             said["bbox"] = [round(value, 2) for value in (left, top, right - left, bottom - top)]
             said["score"] = float(found.scores[place])
             if masks is not None:

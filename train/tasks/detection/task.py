@@ -24,6 +24,7 @@ from train.data.fields import ORIGINAL_SIZE, SIZE, Facts, Kind, Spec, describe
 from train.data.proposed import NAME as PROPOSALS
 from train.data.source import Source
 from train.data.sources.objects import IGNORED
+from train.tasks.detection import flips, voc_judge
 from train.tasks.detection.judge import CocoJudge, metrics_of
 from train.tasks.protocol import (
     Apply,
@@ -84,6 +85,12 @@ class Detection:
     keypoints: bool = False
     detections: int = 100
     least_score: float = 0.0
+    judged_by: str = "coco"
+    flips: bool = False
+    mirror: tuple[tuple[int, int], ...] = ()
+    """Keypoints that change places in a mirror image."""
+    ids: tuple[int, ...] = ()
+    """Of the classes in COCO's form of what is predicted; counted from 1 where the source has none."""
     beside: tuple[str, ...] = ()
     """Those of `BESIDE` that the examples have."""
 
@@ -91,7 +98,9 @@ class Detection:
     def fit(cls, settings: Settings, source: Source) -> Self:
         """See `Task`: the names of the classes."""
         beside = tuple(name for name in BESIDE if name in source.spec)
-        return cls(source.facts.classes, beside=beside, **dataclasses.asdict(settings))
+        values = dataclasses.asdict(settings)
+        values |= {"judged_by": values.pop("judge"), "mirror": source.facts.mirror, "ids": source.facts.ids}
+        return cls(source.facts.classes, beside=beside, **values)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -116,7 +125,7 @@ class Detection:
     @property
     def _judged(self) -> tuple[Metric, ...]:
         """What the judge knows."""
-        return metrics_of("boxes", *self._asked)
+        return metrics_of("boxes", *self._asked) if self.judged_by == "coco" else voc_judge.OF[self.judged_by]
 
     @property
     def _asked(self) -> tuple[str, ...]:
@@ -199,8 +208,7 @@ class Detection:
         "boxes" (left, top, right, bottom) and "keypoints" (x, y, score) are in pixels; "masks" are probabilities of
         the pixels of a box that is divided into as many rows and columns.
         """
-        found, _ = apply(params, *self.inputs(batch))
-        found = jax.tree.map(lambda value: value[:, : self.detections], self._checked(found))
+        found = jax.tree.map(lambda value: value[:, : self.detections], self._found(apply, params, batch))
         valid = found.valid & (found.scores > self.least_score)
         said = {"boxes": found.boxes, "scores": found.scores, "classes": found.labels - 1}
         said |= {name: getattr(found, name) for name in self._asked}
@@ -210,14 +218,16 @@ class Detection:
         return {**{name: jnp.where(_along(valid, value), value, 0) for name, value in said.items()}, "valid": valid}
 
     def judge(self) -> Judge:
-        """Average precision, as COCO counts it."""
+        """Average precision, as the recipe says."""
+        if self.judged_by != "coco":
+            return voc_judge.VocJudge(len(self.class_names))
         return CocoJudge(len(self.class_names), ("boxes", *self._asked))
 
     def page(self) -> Page:
         """See `Task`."""
         from train.tasks.detection.page import DetectionPage
 
-        return DetectionPage(self.class_names, {each.name: each.title for each in self._judged})
+        return DetectionPage(self.class_names, {each.name: each.title for each in self._judged}, self.ids)
 
     def remember(self, batch: HostBatch, predicted: HostPrediction) -> Mapping[str, np.ndarray]:
         """The best boxes."""
@@ -229,6 +239,15 @@ class Detection:
         """The model's losses, and its other collections afterwards."""
         *images, sizes = self.inputs(batch)
         return apply(params, *images, self._truth(batch), key, sizes, method="losses")
+
+    def _found(self, apply: Apply, params: PyTree[Array], batch: Batch) -> Detections:
+        """What the model predicts, and of mirror images too where the recipe says so."""
+
+        def found_in(*inputs: Any) -> Detections:
+            return self._checked(apply(params, *inputs)[0])
+
+        inputs = self.inputs(batch)
+        return flips.both_ways(found_in, inputs, self.mirror) if self.flips else found_in(*inputs)
 
     def _truth(self, batch: Batch) -> Truth:
         valid = batch["boxes_valid"] & batch["mask"][:, None]

@@ -13,6 +13,8 @@ from zoo.detection import iou
 
 VOC07 = Metric("voc07_ap50", "AP at IoU 0.5, mean of 11 recalls (VOC 2007)", percent=True)
 VOC12 = Metric("voc12_ap50", "AP at IoU 0.5, area under the curve (VOC 2010-2012)", percent=True)
+OF = {"voc": (VOC12, VOC07), "voc07": (VOC07, VOC12)}
+"""By the setting `task.judge`: what the judge knows, the number that ranks checkpoints first."""
 MATCHED = 0.5
 
 

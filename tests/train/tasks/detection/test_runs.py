@@ -14,13 +14,16 @@ from PIL import Image
 
 import zoo.catalog
 from tests.train import harness
-from train.config import Augment, Data, Model, Optimizer, Recipe, RecipeError, Schedule
+from train.config import Augment, Data, Model, Optimizer, Recipe, RecipeError, RunError, Schedule
 from train.config.tasks.detection import Detection
 from train.data.rle import decoded
 from train.engine import finish
 from train.engine.assemble import assemble
+from train.engine.console import Console
 from train.report import theme
 from train.store.workdir import Workdir
+from train.use.evaluate import evaluate_run
+from train.use.open_run import flipping
 from train.use.predict import predict_images
 
 scenes = importlib.import_module("train.data.sources.scenes")  # beside a function of that name
@@ -131,6 +134,28 @@ def test_prediction_of_an_image_file_is_drawn_and_written_as_coco_has_it(finishe
         assert len(said["keypoints"]) == 2 * 3
     with Image.open(tmp_path / "out" / "wide.png") as picture:
         assert picture.mode == "RGB"
+
+
+def test_a_run_is_measured_and_predicts_with_its_moving_average_and_with_flips(finished):
+    path, outcome, *_ = finished
+    quiet = Console(quiet=True)
+    flipped = evaluate_run(path, console=quiet, flips=True)
+    assert flipped.keys() == outcome.metrics.keys()
+    assert flipped["loss"] == pytest.approx(outcome.metrics["loss"], rel=1e-5)  # of the images as they are
+    image = (Workdir(path).example,)
+    usual, average, both = (
+        predict_images(path, image, console=quiet, **how)[0]["detections"]
+        for how in ({}, {"ema": True}, {"flips": True})
+    )
+    boxes = [[each["bbox"] for each in found] for found in (usual, average, both)]
+    assert boxes[0] != boxes[1]
+    assert boxes[0] != boxes[2]
+    assert set(map(tuple, boxes[0])) & set(map(tuple, boxes[2]))  # what is surer in the image as it is stays
+
+
+def test_flips_are_of_tasks_that_have_them():
+    with pytest.raises(RunError, match="--flips: classification does not predict mirror images too"):
+        flipping(Recipe(), {"class_names": ["a"]})
 
 
 def test_no_program_is_compiled_after_the_first_epoch(finished):
