@@ -1,6 +1,9 @@
 """The experiments on detection: what differs between their arms, and what is concluded of numbers made by hand."""
 
 import dataclasses
+import functools
+import importlib
+import json
 import math
 import time
 
@@ -17,6 +20,7 @@ from train.experiments.detection.speed import OF_PROPOSALS, SECONDS
 from train.experiments.study import Result
 
 NAN = math.nan
+scenes = importlib.import_module("train.data.sources.scenes")  # beside a function of that name
 
 
 def created(recipe):
@@ -140,3 +144,26 @@ def test_an_image_is_searched_once_a_process(monkeypatch):
     assert searched[4:] == [5, 6]
     with pytest.raises(ValueError, match="read-only"):
         proposed.proposals_of(images[0], 5)[0] = 0
+
+
+@pytest.mark.slow  # three trainings of a step, and the programs that are timed
+@pytest.mark.usefixtures("runs")
+def test_the_three_generations_are_trained_timed_and_told(tmp_path, monkeypatch):
+    pytest.importorskip("cv2.ximgproc", reason="the extra detection is not installed")
+    monkeypatch.setattr(scenes, "COUNTS", {"train": 4, "test": 3})
+    monkeypatch.setattr(scenes, "_composed", functools.cache(scenes._composed.__wrapped__))
+    study = generations.study(SeededOptions())
+    arms = {
+        arm: dataclasses.replace(
+            recipe, steps=1, log_every=1, data=dataclasses.replace(recipe.data, batch_size=2, eval_batch_size=3)
+        )
+        for arm, recipe in study.arms.items()
+    }
+    assert dataclasses.replace(study, arms=arms).run(tmp_path) in (0, 1)
+    results = json.loads((tmp_path / "generations.json").read_text(encoding="utf-8"))["results"]
+    for arm, result in results.items():
+        (whole,), (part,) = (result["metrics"][name] for name in (SECONDS, OF_PROPOSALS))
+        assert (0 if arm == generations.FASTER else 0.01) <= part < whole < 10, arm
+        assert 0 <= result["metrics"]["ap50"][0] <= 1
+    assert (tmp_path / "generations.md").read_text(encoding="utf-8").count("\n") == 2 + 3
+    assert (tmp_path / "generations.png").stat().st_size > 5000
