@@ -142,10 +142,11 @@ class Study:
                 console.say(f"interrupted; the same command goes on with: {arm}")
                 raise
             results[arm] = _result([found[seed] for seed in seeds])
+            diverged = any(found[seed].diverged for seed in seeds)
             shown = (
                 f"{name} {with_spread(values, 3)}"
                 for name, values in results[arm].metrics.items()
-                if not name.startswith("train_")
+                if not name.startswith("train_") and (diverged or np.isfinite(values).any())  # else there is nothing
             )
             console.say(f"{arm}: {', '.join(shown)}")
         return results

@@ -149,6 +149,17 @@ def test_what_is_measured_of_a_run_joins_its_metrics_once(trained, tmp_path, mon
     assert len(folders) == 4
 
 
+def test_what_there_is_none_of_is_not_said_and_what_diverged_is(monkeypatch, tmp_path, capsys):
+    """Such as the precision of large objects, where all are small."""
+    for name, why in (("none", ""), ("lost", "the loss")):
+        one = Trained({"ap": 0.25, "ap_large": NAN}, [(1, 1.0)], parameters=7, seconds=0.5, diverged=why)
+        monkeypatch.setattr(study, "train_seeds", lambda *_, one=one: iter([(0, one)]))
+        train({name: ARMS["first"]}, 1, 0, tmp_path / name)
+    printed = capsys.readouterr().out.splitlines()
+    assert "none: ap 0.250" in printed
+    assert "lost: ap 0.250, ap_large diverged" in printed
+
+
 def test_an_interruption_keeps_the_seeds_and_the_arms_before_it(trained, tmp_path, capsys):
     trained.interrupted_at = 4
     with pytest.raises(KeyboardInterrupt):
