@@ -5,7 +5,8 @@
 
 He, Gkioxari, Dollár and Girshick, 2017, Mask R-CNN, Table 2(d): ResNet-50-C5, a map of stride 32, on which a box of
 COCO is a few places wide. So are digits of 5 to 24 pixels on the map of stride 4 from which the scenes' regions are
-taken. Nothing differs between the arms but the pooling.
+taken. Nothing differs between the arms but the pooling. What differs from the paper: at its scale too the backbone
+begins with random numbers, not with what ImageNet taught it.
 """
 
 import dataclasses
