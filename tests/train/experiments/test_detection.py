@@ -117,12 +117,13 @@ def test_the_lectures_story_of_three_generations_is_a_verdict_of_yes():
     assert isinstance(generations.figure(diverged), Figure)
 
 
-def test_seconds_are_the_median_of_calls_that_are_warm(monkeypatch):
-    clock = iter([0.0, 1.0, 1.0, 1.5, 2.0, 9.0])
+def test_seconds_are_of_calls_that_are_warm_and_take_turns(monkeypatch):
+    clock = iter([0.0, 1.0, 1.0, 1.5, 2.0, 9.0, 9.0, 12.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     called = []
-    assert speed.median_seconds(called.append, "abc") == 1.0  # of 1, 0.5 and 7
-    assert called == ["a", "a", "b", "c"]
+    calls = [lambda one: called.append(one), lambda one: called.append(one.upper())]
+    assert speed.seconds(calls, "ab").tolist() == [[1.0, 7.0], [0.5, 3.0]]
+    assert called == ["a", "A", "a", "A", "b", "B"]
 
 
 def test_an_image_is_searched_once_a_process(monkeypatch):

@@ -1,13 +1,14 @@
 """How long a trained detector takes for an image, and how much of it for its proposals. Lecture rows L56, L57, L59."""
 
 import dataclasses
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from jaxtyping import Float
 
 import zoo
 from train import data
@@ -44,32 +45,31 @@ def measure(path: Path) -> dict[str, float]:
     prepare, most = data.preprocess(recipe.augment, source.spec), recipe.data.proposals
     batches = [_of_one(source[row], task.fields) for row in range(min(IMAGES, len(source)))]
 
-    def network(**options: Any) -> float:
+    def network(**options: Any) -> Callable[[dict[str, Any]], Any]:
         program = jax.jit(lambda variables, batch: model.apply(variables, *task.inputs(prepare(batch)), **options))
-        return median_seconds(lambda batch: jax.block_until_ready(program(variables, batch)), batches)
+        return lambda batch: jax.block_until_ready(program(variables, batch))
 
-    if not most:
-        whole, first, maps = network(), network(method="proposals"), network(features=True)
-        return {SECONDS: whole, OF_PROPOSALS: max(0.0, first - maps)}
+    def search(batch: dict[str, Any]) -> None:
+        batch[PROPOSALS] = padded(selective_search(batch["image"][0], most=most), most)[None]
 
-    def search(batch: dict[str, Any]) -> Any:
-        return padded(selective_search(batch["image"][0], most=most), most)
-
-    searching = median_seconds(search, batches)
-    for batch in batches:
-        batch[PROPOSALS] = search(batch)[None]
-    return {SECONDS: searching + network(), OF_PROPOSALS: searching}
+    if most:
+        searching, deciding = seconds((search, network()), batches)
+        return {SECONDS: float(np.median(searching + deciding)), OF_PROPOSALS: float(np.median(searching))}
+    whole, first, maps = seconds((network(), network(method="proposals"), network(features=True)), batches)
+    return {SECONDS: float(np.median(whole)), OF_PROPOSALS: max(0.0, float(np.median(first - maps)))}
 
 
-def median_seconds(call: Callable[[Any], Any], each: Sequence[Any]) -> float:
-    """How long a call takes for one of these, at the median, after one to warm up."""
-    call(each[0])
-    took = []
-    for one in each:
+def seconds(calls: Sequence[Callable[[Any], Any]], each: Sequence[Any]) -> Float[np.ndarray, "calls each"]:
+    """How long the calls take for each of these, after one to warm up; in turns, so that they share what disturbs."""
+
+    def timed(call: Callable[[Any], Any], one: Any) -> float:
         started = time.perf_counter()
         call(one)
-        took.append(time.perf_counter() - started)
-    return statistics.median(took)
+        return time.perf_counter() - started
+
+    for call in calls:
+        call(each[0])
+    return np.array([[timed(call, one) for call in calls] for one in each]).T
 
 
 def _of_one(example: Example, fields: Sequence[str]) -> dict[str, Any]:
