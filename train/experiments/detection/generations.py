@@ -35,7 +35,7 @@ PUBLISHED = {
 search, and 10 of 198 ms in Table 5 of the third paper."""
 _ALIKE = ("box_batch_size_per_image=32", "box_positive_fraction=0.5", "box_detections_per_img=16")
 QUICK = {
-    R_CNN: Model("rcnn_tiny", options=_ALIKE),
+    R_CNN: Model("rcnn_tiny", options=(*_ALIKE, "side=32")),
     FAST: Model("fast_rcnn_tiny", options=(*_ALIKE, "frozen_norm=False", "hidden=(256,)")),
     FASTER: Model(
         "fasterrcnn_tiny",
@@ -56,7 +56,8 @@ QUICK = {
         ),
     ),
 }
-"""ResNet-8 in each: of every region, or once, with RoIPool of its map of stride 2."""
+"""ResNet-8 in each: of every region, warped as in the paper to the size of image that the network is made for, or once
+with RoIPool of its map of stride 2."""
 PAPER = {R_CNN: Model("rcnn_alexnet"), FAST: Model("fast_rcnn_vgg16"), FASTER: Model("fasterrcnn_vgg16")}
 PROPOSALS = {"quick": 96, "paper": 2000}
 """Of selective search: those of a scene find 93 % of its digits (IoU 0.5, of 30 test scenes)."""
