@@ -16,6 +16,7 @@ import zoo
 from tests.convnets.goldens import numbers
 from tests.detection.goldens import two_stage as made
 from zoo.convnets.resnet import ResNet
+from zoo.detection.box_head import decided
 from zoo.detection.contract import Truth
 from zoo.detection.faster_rcnn import View
 from zoo.detection.keypoint_rcnn import KeypointRCNN
@@ -126,11 +127,24 @@ def test_without_a_pyramid_the_papers_network_proposes_from_one_map_and_pools_fr
     options = {"maps": ("stage3",), "width": 0, "anchor_sizes": ((8, 16, 32),), "pooling": "pool"}
     small = zoo.create("fasterrcnn_tiny", **options)
     images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
-    found, maps = jax.jit(lambda v: (small.apply(v, images), small.apply(v, images, features=True)))(
-        jax.jit(small.init)(jax.random.key(0), images)
-    )
+
+    @jax.jit
+    def stages(variables):
+        """What is found, the maps, the proposals, and what the second stage finds in those."""
+        maps = small.apply(variables, images, features=True)
+        proposals, valid = small.apply(variables, images, method="proposals")
+        bound, view = small.bind(variables), View((64, 64), None)
+        said = bound._decide(maps, proposals, view, False)
+        again = decided(*said, proposals, valid, jnp.full((1, 2), 64.0), bound.deciding)
+        return small.apply(variables, images), maps, proposals, again
+
+    found, maps, proposals, again = stages(jax.jit(small.init)(jax.random.key(0), images))
     assert {name: x.shape for name, x in maps.items()} == {"stage3": (1, 16, 16, 64)}
     assert found.boxes.shape == (1, 8, 4)
+    assert proposals.shape == (1, 32, 4)
+    assert found.valid.any()
+    np.testing.assert_allclose(again.boxes, found.boxes, atol=1e-3)
+    np.testing.assert_allclose(again.scores, found.scores, atol=1e-5)
     with pytest.raises(ValueError, match="expected pooling of pool or align, got 'mean'"):
         zoo.create("fasterrcnn_tiny", pooling="mean").init(jax.random.key(0), images)
     of_pyramid = zoo.create("fasterrcnn_tiny", pooling="pool")

@@ -1,5 +1,7 @@
 """Examples with boxes in which objects could be, for detectors that are given them: R-CNN and Fast R-CNN."""
 
+import hashlib
+
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -10,6 +12,9 @@ from zoo.detection.proposals import selective_search
 
 NAME = "proposals"
 """Of the field."""
+KEPT = 2**12
+"""Images at most whose boxes a process remembers: detectors that are compared are given the same, searched once."""
+_found: dict[tuple[bytes, tuple[int, ...], int], Float[np.ndarray, "proposals 4"]] = {}
 
 
 class Proposed(Wrapped):
@@ -40,4 +45,11 @@ class Proposed(Wrapped):
 
 def proposals_of(image: UInt8[np.ndarray, "height width channels"], most: int) -> Float[np.ndarray, "proposals 4"]:
     """What selective search finds in a grey or colour image: at most so many boxes in pixels, the likeliest first."""
-    return selective_search(np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image, most=most)
+    asked = hashlib.sha256(np.ascontiguousarray(image)).digest(), image.shape, most
+    if asked in _found:
+        return _found[asked]
+    boxes = selective_search(np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image, most=most)
+    boxes.flags.writeable = False  # who asks again is given the same
+    if len(_found) < KEPT:
+        _found[asked] = boxes
+    return boxes

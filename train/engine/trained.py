@@ -65,8 +65,10 @@ def _finite(value: float) -> float:
 def _over_last_epoch(lines: Sequence[Line], names: Sequence[str], steps_per_epoch: int) -> dict[str, float]:
     """The means over as many steps as an epoch has, up to the last; a line is of the steps since the line before.
 
+    What the lines do not have, such as what only a judge knows, has no mean.
+
     >>> lines = [{"step": 2, "loss": 9.0}, {"step": 5, "loss": 3.0}, {"step": 6, "loss": 1.0}]
-    >>> _over_last_epoch(lines, ["loss"], 4)
+    >>> _over_last_epoch(lines, ["loss", "ap"], 4)
     {'train_loss': 2.5}
     """
     ends = [0, *(line["step"] for line in lines)]
@@ -79,4 +81,5 @@ def _over_last_epoch(lines: Sequence[Line], names: Sequence[str], steps_per_epoc
     return {
         f"train_{name}": sum(line[name] * count for line, count in counted) / steps if steps else math.nan
         for name in names
+        if all(name in line for line, _ in counted)
     }

@@ -110,6 +110,16 @@ EXPERIMENTS = {
         "output sizes and scales of gradients, with and without a sphere (lecture row L96)",
         "train.experiments.hyperspheres.limits",
     ),
+    "generations": Experiment(
+        "R-CNN, Fast and Faster R-CNN on scenes: AP, seconds an image, share of proposals (lecture rows L55-L60)",
+        "train.experiments.detection.generations",
+        SeededOptions,
+    ),
+    "roi": Experiment(
+        "RoIPool against RoIAlign at equal training of Mask R-CNN on scenes (lecture rows L68, L69)",
+        "train.experiments.detection.roi",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

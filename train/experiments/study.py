@@ -17,7 +17,7 @@ import numpy as np
 from train.config import Recipe, RecipeError, RunError, to_dict
 from train.engine import hosts
 from train.engine.console import Console
-from train.engine.seeds import Stopped, train_seeds
+from train.engine.seeds import Stopped, folder_for, train_seeds
 from train.engine.trained import Trained
 from train.experiments.tables import with_spread
 from train.report.theme import png
@@ -84,6 +84,9 @@ class Study:
     """The results drawn, as a `matplotlib.figure.Figure`."""
     first: int = 0
     """The first seed."""
+    measure: Callable[[Path], Mapping[str, float]] | None = None
+    """More numbers of a finished run in its folder, such as seconds an image, which join its metrics. Needs seeds that
+    train one after the other (`train.engine.seeds`): those side by side have no folder."""
 
     def __post_init__(self) -> None:
         names = [recipe.name for recipe in self.arms.values()]
@@ -133,19 +136,27 @@ class Study:
             console.say(arm if missing else f"{arm}: finished before", style="bold" if missing else None)
             try:
                 for seed, trained in train_seeds(recipe, missing, workdir / file.stem, console) if missing else ():
-                    found[seed] = trained
+                    found[seed] = self._measured(trained, dataclasses.replace(recipe, seed=seed), workdir / file.stem)
                     hosts.first_does(lambda file=file, recipe=recipe, found=found: _keep(file, recipe, found))
             except KeyboardInterrupt:
                 console.say(f"interrupted; the same command goes on with: {arm}")
                 raise
             results[arm] = _result([found[seed] for seed in seeds])
+            diverged = any(found[seed].diverged for seed in seeds)
             shown = (
                 f"{name} {with_spread(values, 3)}"
                 for name, values in results[arm].metrics.items()
-                if not name.startswith("train_")
+                if not name.startswith("train_") and (diverged or np.isfinite(values).any())  # else there is nothing
             )
             console.say(f"{arm}: {', '.join(shown)}")
         return results
+
+    def _measured(self, trained: Trained, recipe: Recipe, path: Path) -> Trained:
+        """With the numbers of `measure`; what diverged has nothing to measure."""
+        if self.measure is None or trained.diverged:
+            return trained
+        more = self.measure(folder_for(recipe, path / f"seed-{recipe.seed}"))
+        return dataclasses.replace(trained, metrics={**trained.metrics, **more})
 
 
 def conclude(

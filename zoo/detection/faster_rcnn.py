@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from zoo.detection.anchors import Anchors
 from zoo.detection.box_head import BoxHead, Deciding, Regions, box_losses, decided, learning_regions
@@ -177,6 +177,23 @@ class FasterRCNN(Network):
         found = decided(logits, deltas, proposals, valid, sizes, self.deciding)
         found = self._extended(maps, found, view, train)
         return maps if features else found
+
+    def proposals(
+        self, images: Float[Array, "batch height width channels"], sizes: Float[Array, "batch 2"] | None = None
+    ) -> tuple[Float[Array, "batch proposals 4"], Bool[Array, "batch proposals"]]:
+        """The first stage alone: boxes in pixels where objects could be, the likeliest first, and which are real.
+
+        Args:
+          images: as for `__call__`.
+          sizes: as for `__call__`.
+
+        Raises:
+          ValueError: images or sizes of the wrong shape.
+        """
+        check_images(images, type(self).__name__, 1)
+        images, view, sizes = self._seen(images, sizes)
+        _, said = self._proposed(images, view, train=False)
+        return propose(said, sizes, self.proposing)
 
     def losses(
         self,

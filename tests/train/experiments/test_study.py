@@ -19,7 +19,7 @@ from train.engine.console import Console
 from train.engine.loop import Outcome
 from train.engine.seeds import Stopped
 from train.engine.trained import Trained
-from train.experiments import EXPERIMENTS, study
+from train.experiments import EXPERIMENTS, SeededOptions, study
 from train.experiments.convnets.comparison import compare
 from train.experiments.study import Result, Study
 from train.experiments.tables import grid, smaller, with_spread
@@ -30,7 +30,7 @@ TRAINED = {
     for name, experiment in EXPERIMENTS.items()
     if name not in ("overview", "sphere-limits")
 }
-SEVERAL = [name for name in TRAINED if name.startswith("sphere-")]
+SEVERAL = [name for name in TRAINED if issubclass(EXPERIMENTS[name].options, SeededOptions)]
 NAN, INF = math.nan, math.inf
 
 
@@ -132,6 +132,34 @@ def test_results_of_another_recipe_of_that_name_stay_and_count_again(trained, tm
     assert len(trained.asked) == 8
 
 
+def test_what_is_measured_of_a_run_joins_its_metrics_once(trained, tmp_path, monkeypatch):
+    folders = []
+    measuring = dataclasses.replace(
+        of(ARMS, 2, 5), measure=lambda path: folders.append(path) or {"seconds": len(folders)}
+    )
+    results = measuring.train(tmp_path, Console())
+    assert folders == [tmp_path / recipe.name / f"seed-{seed}" for recipe in ARMS.values() for seed in (5, 6)]
+    assert results["second"].metrics == {"accuracy": [5, 6], "mae": [5, 6], "seconds": [3, 4]}
+    assert measuring.train(tmp_path, Console()) == results
+    assert len(folders) == 4
+    bad = dataclasses.replace(came_to(NAN), diverged="the loss")
+    monkeypatch.setattr(study, "train_seeds", lambda *_: iter([(0, bad)]))
+    lost = dataclasses.replace(measuring, seeds=1, first=0).train(tmp_path / "lost", Console())
+    assert lost["first"].metrics.keys() == {"accuracy", "mae"}  # there is no network to measure
+    assert len(folders) == 4
+
+
+def test_what_there_is_none_of_is_not_said_and_what_diverged_is(monkeypatch, tmp_path, capsys):
+    """Such as the precision of large objects, where all are small."""
+    for name, why in (("none", ""), ("lost", "the loss")):
+        one = Trained({"ap": 0.25, "ap_large": NAN}, [(1, 1.0)], parameters=7, seconds=0.5, diverged=why)
+        monkeypatch.setattr(study, "train_seeds", lambda *_, one=one: iter([(0, one)]))
+        train({name: ARMS["first"]}, 1, 0, tmp_path / name)
+    printed = capsys.readouterr().out.splitlines()
+    assert "none: ap 0.250" in printed
+    assert "lost: ap 0.250, ap_large diverged" in printed
+
+
 def test_an_interruption_keeps_the_seeds_and_the_arms_before_it(trained, tmp_path, capsys):
     trained.interrupted_at = 4
     with pytest.raises(KeyboardInterrupt):
@@ -159,8 +187,10 @@ def test_numbers_that_are_not_finite_come_back_from_the_disk(trained, tmp_path, 
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_an_interrupted_experiment_concludes_nothing(name, trained, tmp_path):
+def test_an_interrupted_experiment_concludes_nothing(name, trained, tmp_path, monkeypatch):
     trained.interrupted_at = 2
+    if hasattr(TRAINED[name], "measure"):  # there is no run to measure
+        monkeypatch.setattr(TRAINED[name], "measure", lambda path: {})
     several = {"seeds": 2} if name in SEVERAL else {}
     assert TRAINED[name].run(EXPERIMENTS[name].options(workdir=tmp_path, seed=4, **several)) == 130
     assert [seed for _, seed in trained.asked] == ([4, 5] if several else [4, 4])

@@ -1,0 +1,1 @@
+"""Experiments of detection: one file each."""
