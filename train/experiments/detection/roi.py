@@ -5,8 +5,7 @@
 
 He, Gkioxari, Dollár and Girshick, 2017, Mask R-CNN, Table 2(d): ResNet-50-C5, a map of stride 32, on which a box of
 COCO is a few places wide. So are digits of 5 to 24 pixels on the map of stride 4 from which the scenes' regions are
-taken. Nothing differs between the arms but the pooling. What differs from the paper: at its scale too the backbone
-begins with random numbers, not with what ImageNet taught it.
+taken. Nothing differs between the arms but the pooling.
 """
 
 import dataclasses
@@ -22,6 +21,7 @@ from train.experiments.study import Results, Study
 from train.experiments.tables import grid
 from train.recipes.detection import INSTANCES
 from train.recipes.imagenet import AUGMENT
+from train.recipes.photographs import STAYS
 from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
 
 POOL, ALIGN = "RoIPool", "RoIAlign"
@@ -68,11 +68,7 @@ QUICK = dataclasses.replace(
 """As `scenes_instances`, of one coarse map in place of a pyramid, and less than half as long."""
 PAPER = Recipe(
     name="roi-paper",
-    model=Model(
-        "maskrcnn_resnet50_fpn",
-        options=("maps=('stage4',)", "width=0", "anchor_sizes=((32,64,128,256,512),)", "mask_aligned=True"),
-        dtype="bfloat16",
-    ),
+    model=Model("maskrcnn_resnet50_c5", options=("mask_aligned=True",), dtype="bfloat16"),
     data=Data(
         source="coco:annotations/instances_train2017.json",
         workers=16,
@@ -86,6 +82,9 @@ PAPER = Recipe(
     task=Detection(masks=True),
     optimizer=Optimizer(learning_rate=0.02, momentum=0.9, weight_decay=1e-4),
     schedule=Schedule("step", warmup=1 / 160, milestones=(0.75,)),
+    weights="IMAGENET1K_V1",
+    weights_into="backbone",
+    freeze=STAYS,
     steps=160_000,
 )
 """160,000 steps of 16 images, divided by ten after 120,000."""
