@@ -32,6 +32,16 @@ def test_selective_search_finds_what_stands_out(mode):
     assert len(selective_search(image, mode, most=2)) == 2
 
 
+def test_boxes_of_an_image_do_not_depend_on_what_was_searched_before():
+    pytest.importorskip("cv2.ximgproc", reason="the extra detection is not installed")
+    image, _ = scene()
+    other = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    first = [selective_search(each, most=5) for each in (image, other)]
+    again = [selective_search(each, most=5) for each in (other, image)]
+    for one, two in zip(first, again[::-1], strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 def test_selective_search_says_what_it_needs(monkeypatch):
     wanted = builtins.__import__
 

@@ -157,6 +157,7 @@ def test_boxes_take_no_gradient_and_what_is_no_box_harms_nothing():
         assert np.isfinite(value)
         assert np.isfinite(of_features).all()
         assert not np.asarray(of_boxes).any()
+        assert function(features, odd[:, :0]).shape[:2] == (2, 0)
 
 
 def test_vmap_and_narrow_types_give_the_same():

@@ -145,6 +145,8 @@ def test_without_a_pyramid_the_papers_network_proposes_from_one_map_and_pools_fr
     assert found.valid.any()
     np.testing.assert_allclose(again.boxes, found.boxes, atol=1e-3)
     np.testing.assert_allclose(again.scores, found.scores, atol=1e-5)
+    with pytest.raises(ValueError, match="expected mask_width where mask_convs is empty, got 0"):
+        jax.eval_shape(zoo.create("maskrcnn_tiny", mask_convs=()).init, jax.random.key(0), images)
     with pytest.raises(ValueError, match="expected pooling of pool or align, got 'mean'"):
         zoo.create("fasterrcnn_tiny", pooling="mean").init(jax.random.key(0), images)
     of_pyramid = zoo.create("fasterrcnn_tiny", pooling="pool")

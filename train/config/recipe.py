@@ -90,6 +90,10 @@ class Recipe(Config):
         """
         try:
             super().__post_init__()
+            if self.weights_into and self.weights is None:
+                raise RecipeError(
+                    f"weights_into: expected it empty where there are no weights, got {self.weights_into!r}"
+                )
         except RecipeError as error:
             raise RecipeError(f"recipe {self.name}: {error}") from None
 

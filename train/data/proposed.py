@@ -1,20 +1,15 @@
 """Examples with boxes in which objects could be, for detectors that are given them: R-CNN and Fast R-CNN."""
 
-import hashlib
-
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from train.config import RecipeError
-from train.data.fields import Field, Kind, describe
+from train.data.fields import SIZE, Field, Kind, describe
 from train.data.source import Example, Source, Wrapped
 from zoo.detection.proposals import selective_search
 
 NAME = "proposals"
 """Of the field."""
-KEPT = 2**12
-"""Images at most whose boxes a process remembers: detectors that are compared are given the same, searched once."""
-_found: dict[tuple[bytes, tuple[int, ...], int], Float[np.ndarray, "proposals 4"]] = {}
 
 
 class Proposed(Wrapped):
@@ -40,16 +35,18 @@ class Proposed(Wrapped):
 
     def change(self, example: Example, row: int) -> Example:
         """The example with its proposals."""
-        return {**example, NAME: proposals_of(np.asarray(example["image"]), self._most)}
+        return {**example, NAME: proposals_of(example, self._most)}
 
 
-def proposals_of(image: UInt8[np.ndarray, "height width channels"], most: int) -> Float[np.ndarray, "proposals 4"]:
-    """What selective search finds in a grey or colour image: at most so many boxes in pixels, the likeliest first."""
-    asked = hashlib.sha256(np.ascontiguousarray(image)).digest(), image.shape, most
-    if asked in _found:
-        return _found[asked]
-    boxes = selective_search(np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image, most=most)
-    boxes.flags.writeable = False  # who asks again is given the same
-    if len(_found) < KEPT:
-        _found[asked] = boxes
-    return boxes
+def proposals_of(example: Example, most: int) -> Float[np.ndarray, "proposals 4"]:
+    """What selective search finds in an example's image: at most so many boxes in pixels, the likeliest first.
+
+    Args:
+      example: with a grey or colour image, of which only its true size is searched where it lies on a canvas.
+      most: boxes at most.
+    """
+    image = np.asarray(example["image"])
+    if SIZE in example:
+        height, width = np.ceil(example[SIZE]).astype(int)
+        image = image[:height, :width]
+    return selective_search(np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image, most=most)

@@ -33,7 +33,7 @@ def weights_file(recipe: Recipe) -> Path:
       ValueError, TypeError, ImportError, OSError: the model has no such part, or the file cannot be fetched.
     """
     entry = zoo.describe(recipe.model.name)
-    if recipe.weights_into:
+    if recipe.weights_into and not Path(recipe.weights).is_file():  # whose name is a published one's, of the part
         model = zoo.create(recipe.model.name, **model_options(recipe.model))
         entry = zoo.catalog.entry_of(part_of(model, recipe.weights_into))
     path = locate(entry, recipe.weights)

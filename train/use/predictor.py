@@ -194,7 +194,7 @@ def example_of(run: FinishedRun, picture: Image.Image) -> Example:
         example |= sizes_of(move_of(run, picture.size))
     if PROPOSALS in run.spec:
         (most,) = run.spec[PROPOSALS].most
-        example[PROPOSALS] = padded(proposals_of(example["image"], most), most)
+        example[PROPOSALS] = padded(proposals_of(example, most), most)
     return example
 
 

@@ -41,6 +41,8 @@ class MaskHead(Network):
           train: whether it trains.
           real: which regions count in batch statistics; by default all.
         """
+        if not (self.width or self.convs):
+            raise ValueError("expected mask_width where mask_convs is empty, got 0")
         counts = None if real is None else real[:, None, None]
         x = regions
         for i, width in enumerate(self.convs, start=1):

@@ -3,6 +3,9 @@
 Uijlings, van de Sande, Gevers and Smeulders, 2013, Selective Search for Object Recognition; lecture rows L55, L56.
 """
 
+import ctypes
+import os
+import threading
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,12 +20,16 @@ MODES = ("fast", "quality")
 
 SMALLEST = 128
 """Pixels of the shorter side: smaller images are enlarged for the search, which drops regions of few pixels."""
+_one_search = threading.Lock()
 
 
 def selective_search(
     image: UInt8[np.ndarray, "height width 3"], mode: Literal["fast", "quality"] = "fast", most: int = 2000
 ) -> Float[np.ndarray, "proposals 4"]:
     """Boxes of regions that grow together by colour, texture, size and fill; on the host, by OpenCV.
+
+    OpenCV orders them by the C library's random numbers, as the paper's authors do by some: they begin anew for each
+    image, so that an image's boxes are the same whatever was searched before.
 
     Args:
       image: RGB.
@@ -52,7 +59,9 @@ def selective_search(
     search = segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(np.ascontiguousarray(image[..., ::-1]))  # OpenCV's order of channels
     search.switchToSelectiveSearchFast() if mode == "fast" else search.switchToSelectiveSearchQuality()
-    found = np.asarray(search.process(), np.float32).reshape(-1, 4)  # left, top, width, height
+    with _one_search:
+        (ctypes.CDLL(None) if os.name == "posix" else ctypes.cdll.msvcrt).srand(0)
+        found = np.asarray(search.process(), np.float32).reshape(-1, 4)  # left, top, width, height
     boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:]], axis=1) / np.float32(scale)
     _, first = np.unique(boxes, axis=0, return_index=True)
     return boxes[np.sort(first)][:most]

@@ -105,7 +105,7 @@ def roi_align_levels(
     weights = of_top * of_left / sampling_ratio**2
     taps = math.prod(weights.shape[-2:])
     sums = weighted_sums(places, numbers.reshape(-1, taps), weights.reshape(-1, taps))
-    return sums.reshape(*boxes.shape[:2], rows, columns, -1)
+    return sums.reshape(*boxes.shape[:2], rows, columns, places.shape[1])
 
 
 def roi_pool(
@@ -176,7 +176,7 @@ def roi_pool_levels(
     first = start[..., None, None] + top[..., None] * row + left[..., None, :]
     high, broad, row = jnp.broadcast_arrays((bottom - top)[..., None], (right - left)[..., None, :], row)
     found = maxima(places, first.ravel(), high.ravel(), broad.ravel(), row.ravel(), rows * columns)
-    return found.reshape(*boxes.shape[:2], rows, columns, -1)
+    return found.reshape(*boxes.shape[:2], rows, columns, places.shape[1])
 
 
 def _samples(

@@ -91,6 +91,8 @@ def test_a_part_begins_with_the_weights_of_a_model_of_its_own_and_the_rest_is_dr
         assemble(dataclasses.replace(recipe, weights_into="body")).weights  # noqa: B018
     with pytest.raises(RecipeError, match=r"weights: .* does not fit"):
         assemble(dataclasses.replace(recipe, weights_into="")).weights  # noqa: B018
+    with pytest.raises(RecipeError, match="weights_into: expected it empty where there are no weights, got 'backbone'"):
+        dataclasses.replace(recipe, weights=None)
     published = dataclasses.replace(recipe, weights="IMAGENET1K_V1")
     with pytest.raises(zoo.UnknownNameError, match="weights of cifar_resnet8 'IMAGENET1K_V1'"):
         assemble(published).weights  # noqa: B018

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 import zoo
 from train.config import Model, model_options
-from train.data import proposed
 from train.experiments import EXPERIMENTS, SeededOptions
 from train.experiments.detection import generations, roi, speed
 from train.experiments.detection.speed import OF_PROPOSALS, SECONDS
@@ -126,27 +125,6 @@ def test_seconds_are_the_fastest_of_calls_that_are_warm_and_take_turns(monkeypat
     calls = [lambda one: called.append(one), lambda one: called.append(one.upper())]
     assert speed.seconds(calls, "ab").tolist() == [[0.25, 7.0], [0.5, 1.0]]
     assert called == ["a", "A", *2 * ["a", "A", "b", "B"]]
-
-
-def test_an_image_is_searched_once_a_process(monkeypatch):
-    searched = []
-
-    def search(image, most):
-        searched.append(most)
-        return np.full((1, 4), image.max(), np.float32)
-
-    monkeypatch.setattr(proposed, "selective_search", search)
-    monkeypatch.setattr(proposed, "_found", {})
-    monkeypatch.setattr(proposed, "KEPT", 2)
-    images = [np.full((4, 4, 3), value, np.uint8) for value in (1, 2, 3)]
-    for _ in range(2):
-        assert [proposed.proposals_of(image, 5)[0, 0] for image in images] == [1, 2, 3]
-    assert len(searched) == 4  # the third is not remembered: there is room for two
-    proposed.proposals_of(images[0].reshape(2, 8, 3), 5)  # another shape is another image
-    proposed.proposals_of(images[0], 6)
-    assert searched[4:] == [5, 6]
-    with pytest.raises(ValueError, match="read-only"):
-        proposed.proposals_of(images[0], 5)[0] = 0
 
 
 @pytest.mark.slow  # three trainings of a step, and the programs that are timed

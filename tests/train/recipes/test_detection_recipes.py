@@ -67,7 +67,7 @@ def small(recipe, sources, **changes):
     source = sources[recipe.data.source.partition(":")[0]]
     data = {"source": source, "workers": 0, "batch_size": 2, "eval_batch_size": 2, "canvas": 48}
     data |= {"shorter": 32 if recipe.data.shorter else 0, "held_out": min(recipe.data.held_out, 3)}
-    usual = {"weights": None, "epochs": 1, "steps": 2, "eval_every": 1, "log_every": 1}
+    usual = {"weights": None, "weights_into": "", "epochs": 1, "steps": 2, "eval_every": 1, "log_every": 1}
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, **data), **usual | changes)
 
 

@@ -7,7 +7,7 @@ of `SOURCES` here, and its name in the help of `train.config.Data.source`.
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from train.config import Data
+from train.config import Data, DataError
 from train.data.framing import Framed, framing_of
 from train.data.pipeline import is_small
 from train.data.proposed import Proposed
@@ -63,6 +63,9 @@ BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size, asked.held_out),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
+
+DIVIDED = frozenset({"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH"})
+"""Those that may bring no test of their own."""
 
 
 def load(config: Data, split: Literal["train", "test"]) -> Source:
@@ -143,6 +146,8 @@ def _row(config: Data) -> tuple[str, str]:
     name, colon, after = config.source.partition(":")
     for known in SOURCES:
         if known.partition(":")[:2] == (name, colon) and bool(after) == bool(colon):
+            if config.held_out and known not in DIVIDED:
+                raise DataError(f"data.held_out: {known} has a test of its own: expected 0, got {config.held_out}")
             return known, after
     raise unknown("data source", config.source, SOURCES)
 

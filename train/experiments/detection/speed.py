@@ -13,11 +13,12 @@ from jaxtyping import Float
 import zoo
 from train import data
 from train.data.proposed import NAME as PROPOSALS
+from train.data.proposed import proposals_of
 from train.data.source import Example
 from train.engine.network import make_network
 from train.store.workdir import Workdir
 from train.tasks import restore_task
-from zoo.detection.proposals import padded, selective_search
+from zoo.detection.proposals import padded
 
 SECONDS, OF_PROPOSALS = "seconds_an_image", "seconds_of_proposals"
 """What `measure` knows."""
@@ -52,7 +53,7 @@ def measure(path: Path) -> dict[str, float]:
         return lambda batch: jax.block_until_ready(program(variables, batch))
 
     def search(batch: dict[str, Any]) -> None:
-        batch[PROPOSALS] = padded(selective_search(batch["image"][0], most=most), most)[None]
+        batch[PROPOSALS] = padded(proposals_of({name: batch[name][0] for name in batch}, most), most)[None]
 
     if most:
         searching, deciding = seconds((search, network()), batches)
