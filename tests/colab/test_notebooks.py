@@ -14,7 +14,7 @@ from colab import make
 
 SOURCES = make.sources()
 NOTEBOOKS = {source.stem: nbformat.read(source.with_suffix(".ipynb"), 4) for source in SOURCES}
-SECONDS = 240
+SECONDS = 300
 """The longest that a notebook may take beside another, where nothing is compiled yet; one alone, with programs compiled
 before, aims at under two minutes on two cores."""
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
