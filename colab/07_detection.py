@@ -446,8 +446,8 @@ plt.show()
 
 # %% [markdown]
 # These are the anchors of the small detector that we train next, at one place, and those of all places that overlap
-# with an object by more than 0.5: they learn to say "object". A scene has hundreds of anchors and a few objects, so
-# each step draws some of them, at most half of them objects.
+# with an object by more than 0.5: they learn to say "object". A scene has more than a thousand anchors and a few
+# objects, so each step draws some of them, at most half of them objects.
 
 # %%
 from zoo.detection.anchors import Anchors
@@ -560,7 +560,7 @@ grid(shown, names, columns=len(seen), side=2.0)
 # 48 x 48 pixels, but convolutions, anchors and regions do not mind how large an image is; it only has to propose more.
 #
 # At the command line that is `python -m train predict RUN FILE...`: it draws the files, and writes down what is in them
-# as COCO has it, in pixels of the file. Of a video, which needs `pip install av`, it marks every frame.
+# as COCO has it, in pixels of the file. Of a video, which needs `pip install "av>=14.1"`, it marks every frame.
 
 # %%
 MY_PHOTO = None  # or a file, such as "/content/drive/MyDrive/street.jpg"

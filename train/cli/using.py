@@ -111,9 +111,12 @@ def predict(arguments: Arguments) -> int:
         raise UsageError("predict: expected --output DIR with a video")
     from train.use.classifier import classifier_of
     from train.use.open_run import open_run
+    from train.use.outputs import outputs_of
     from train.use.predict import predict_files
     from train.use.predictor import ClassifierPredictor, RunPredictor
 
+    if output is not None:
+        outputs_of(images, videos, output)  # those of both together, before either is written
     if run:
         predictor = RunPredictor(open_run(run[0], chosen.flips), chosen.best, chosen.ema)
     else:

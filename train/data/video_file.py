@@ -22,6 +22,10 @@ USUAL_RATE = Fraction(25)
 """Frames a second of a file that does not say it."""
 
 
+ENCODER = "libx264"
+"""FFmpeg's name of what writes H.264."""
+
+
 class VideoError(RunError):
     """Videos cannot be read or written here."""
 
@@ -114,8 +118,8 @@ class VideoWriter:
         self._shape, self._unit = (height, width, 3), Fraction(1, 90_000)
         self._container = av.open(str(path), "w", format="mp4")
         try:
-            self._stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(100_000))
-        except av.FFmpegError as error:
+            self._stream = self._container.add_stream(ENCODER, rate=Fraction(rate).limit_denominator(100_000))
+        except (av.FFmpegError, ValueError) as error:  # of an encoder that is missing PyAV says ValueError
             self._container.close()
             raise VideoError(f"{path}: expected a PyAV that encodes H.264: {in_a_line(error)}") from error
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"

@@ -15,7 +15,7 @@ _IN_JSON = {"Infinity": "1e999", "-Infinity": "-1e999", "NaN": "null"}
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file is one that `write_bytes` had begun, by its name.
+    """Whether a file is one that `whole` had begun, by its name.
 
     >>> is_part(Path("run/.recipe.json.17.part")), is_part(Path("run/recipe.json"))
     (True, False)
@@ -46,29 +46,44 @@ def is_text(text: str) -> bool:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file under a temporary name for as long as the block writes it, renamed when that is done.
+    """A file under a temporary name for as long as the block writes it, renamed once its bytes are on the disk.
 
     Raises:
-      OSError: the disk refused, with the path of the file itself.
+      OSError: the disk refused, with the path of the file itself; errors of the block about other files are its own.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
-        os.replace(part, path)
-    except BaseException as error:
+        try:
+            yield part
+        except OSError as error:
+            if error.errno and error.filename is not None and str(error.filename) == str(part):
+                raise OSError(error.errno, error.strerror, str(path)) from error
+            raise
+        with _named(path):
+            with part.open("r+b") as file:
+                os.fsync(file.fileno())
+            os.replace(part, path)
+    except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()
-        if isinstance(error, OSError) and error.errno and error.filename is None:
+        raise
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of writing a file have its path, not that of its part, and not none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
     """Writes a file under a temporary name, renames it once its bytes are on the disk, and returns its path."""
-    with whole(path) as part, part.open("wb") as file:
+    with whole(path) as part, _named(path), part.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
     return path
 
 

@@ -11,11 +11,11 @@ from train.engine.console import Console
 from train.store.files import finite, write_bytes, write_json
 from train.use.classifier import Classifier
 from train.use.open_run import open_run
+from train.use.outputs import RECORDS, outputs_of
 from train.use.predictor import ClassifierPredictor, Predictor, RunPredictor
 from zoo.images import upright_size
 
 _BATCH = 64
-RECORDS = "predictions.json"
 
 
 def predict_images(
@@ -46,7 +46,7 @@ def predict_images(
       flips: predict mirror images too, whatever the recipe says.
 
     Raises:
-      DataError: a file is not an image.
+      DataError: a file is not an image, or what is written would replace a file of yours; see `outputs_of`.
       WorkdirError: there is no run here.
       RunError: its task does not predict mirror images too.
       CheckpointError: the run has no checkpoint, or no moving average.
@@ -67,7 +67,7 @@ def predict_by_classifier(
       console: where the table is printed.
 
     Raises:
-      DataError: a file is not an image.
+      DataError: a file is not an image, or what is written would replace a file of yours; see `outputs_of`.
     """
     return predict_files(ClassifierPredictor(classifier), images, output, console)
 
@@ -84,9 +84,10 @@ def predict_files(
       console: where the table is printed.
 
     Raises:
-      DataError: a file is not an image.
+      DataError: a file is not an image, or what is written would replace a file of yours; see `outputs_of`.
     """
     console = console or Console()
+    written = () if output is None else outputs_of(images, (), output).pictures
     examples = [predictor.example(read_picture(image, predictor.mode)) for image in images]
     predictions = predictor.predict(examples, min(_BATCH, len(examples)))
     records = []
@@ -102,21 +103,20 @@ def predict_files(
             predictor.drawn(lambda image=image: read_picture(image), example, predicted)
             for image, example, predicted in given
         )
-        _write(output, images, drawn, records, console)
+        _write(output, written, drawn, records, console)
     return records
 
 
 def _write(
     output: Path,
-    images: tuple[Path, ...],
+    written: tuple[Path, ...],
     pictures: Iterable[np.ndarray],
     records: list[dict[str, Any]],
     console: Console,
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    taken: set[str] = set()
-    for image, picture in zip(images, pictures, strict=True):
-        write_bytes(output / free_name(image.stem, "png", taken), encoded(picture))
+    for file, picture in zip(written, pictures, strict=True):
+        write_bytes(file, encoded(picture))
     write_json(output / RECORDS, finite(records))
     console.say(f"pictures and {RECORDS}: {output}")
 
@@ -125,17 +125,3 @@ def say_what_it_sees(predictor: Predictor, console: Console) -> None:
     """A line of how images become inputs of the model, where that is worth one."""
     if predictor.sees:
         console.say(f"images: {predictor.sees}")
-
-
-def free_name(stem: str, suffix: str, taken: set[str]) -> str:
-    """A name of files of one name, of several folders; it is then taken.
-
-    >>> free_name("street", "png", {"street.png"})
-    'street-2.png'
-    """
-    name, number = f"{stem}.{suffix}", 1
-    while name in taken:
-        number += 1
-        name = f"{stem}-{number}.{suffix}"
-    taken.add(name)
-    return name

@@ -15,7 +15,8 @@ from train.data.video_file import Frame, Video, VideoWriter
 from train.engine.console import Console
 from train.report.theme import LIGHT, rgb
 from train.store.files import finite, to_json, whole
-from train.use.predict import free_name, say_what_it_sees
+from train.use.outputs import outputs_of, records_of
+from train.use.predict import say_what_it_sees
 from train.use.predictor import Predictor
 
 BATCH = 8
@@ -46,23 +47,21 @@ def predict_videos(
       console: where it is said.
 
     Raises:
-      DataError: a file is missing, damaged or no video, or has no frame.
+      DataError: a file is missing, damaged or no video, or has no frame, or what is written would replace a file of
+        yours; see `outputs_of`.
       VideoError: PyAV is not installed.
     """
-    console, taken = console or Console(), set[str]()
+    console, written = console or Console(), outputs_of((), videos, output).videos
     say_what_it_sees(predictor, console)
     output.mkdir(parents=True, exist_ok=True)
     done = []
-    for path in videos:
-        video = output / free_name(path.stem, "mp4", taken)
-        if video.exists() and video.samefile(path):
-            raise DataError(f"{path}: expected another folder for what is written than that of the video")
+    for path, video in zip(videos, written, strict=True):
         with Video(path) as source:
-            frames = _annotate(predictor, source, video, video.with_suffix(".json"))
-        done.append(Annotated(video, video.with_suffix(".json"), frames))
+            frames = _annotate(predictor, source, video, records_of(video))
+        done.append(Annotated(video, records_of(video), frames))
         about = f"{frames:,} frames, {float(source.rate):.4g} a second"
         console.table(predictor.ready.title, [(str(path), about)])
-        console.say(f"{video.name} and {video.stem}.json: {output}")
+        console.say(f"{video.name} and {records_of(video).name}: {output}")
     return done
 
 

@@ -130,3 +130,17 @@ def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
         Video(tmp_path / "clip.mp4")
     with pytest.raises(VideoError, match=r"expected PyAV"):
         VideoWriter(tmp_path / "clip.mp4", Fraction(10), HEIGHT, WIDTH)
+
+
+def test_an_encoder_that_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("train.data.video_file.ENCODER", "no_such_encoder")
+    closed, opened = [], av.open
+
+    def watched(*given, **how):
+        container = opened(*given, **how)
+        return types.SimpleNamespace(add_stream=container.add_stream, close=lambda: closed.append(container.close()))
+
+    monkeypatch.setattr(av, "open", watched)
+    with pytest.raises(VideoError, match=r"clip\.mp4: expected a PyAV that encodes H\.264: .*no_such_encoder"):
+        VideoWriter(tmp_path / "clip.mp4", Fraction(10), HEIGHT, WIDTH)
+    assert closed == [None]

@@ -6,6 +6,7 @@ import pickle
 import jax
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn import metrics
 
 from train.config import RecipeError
@@ -14,7 +15,8 @@ from train.data.fields import Facts, Field, Kind
 from train.data.source import ArraySource
 from train.report import Run
 from train.tasks import fitted, make_task, restore_task
-from train.tasks.segmentation.page import LabelMapPage
+from train.tasks.segmentation.drawing import Palette, Shown, panels
+from train.tasks.segmentation.page import LEGEND, LabelMapPage
 from train.tasks.segmentation.task import Segmentation
 
 random = np.random.default_rng(0)
@@ -195,3 +197,24 @@ def test_record_has_every_pixel_and_the_line_names_what_is_not_background():
     assert (page.record(seen_half)["shares"], page.words(seen_half)) == ({"cat": 1.0}, "cat 100.0 %")
     picture = page.picture({"image": BATCH["image"][0]}, {"label_map": LABELS[0].clip(0)})
     assert (picture.dtype, picture.ndim, picture.shape[-1]) == (np.uint8, 3, 3)
+
+
+@pytest.mark.parametrize("lines", [1, LEGEND, None])
+@pytest.mark.parametrize("classes", [2, 12, 40])
+def test_no_entry_of_the_legend_crosses_the_border(classes, lines):
+    names = tuple(f"a class named {label}" for label in range(classes))
+    labels = np.arange(48).reshape(6, 8) % classes
+    image = np.zeros((6, 8, 3), np.uint8)
+    figure = panels([Shown(image, None, labels, "")], Palette(names, None, 255), side=3.2, legend_lines=lines)
+    (axes,) = figure.axes
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    legend = [text for text in axes.texts if text.get_text().startswith("a")]
+    for drawn in (*legend, *axes.patches):
+        box = drawn.get_window_extent(renderer)
+        assert min(box.x0, box.y0) >= 0
+        assert box.x1 <= figure.bbox.x1
+    words = [text.get_text() for text in legend]
+    assert len(axes.patches) == sum(word in names for word in words)
+    left_out = classes - len(axes.patches)
+    assert words == [*names[: classes - left_out], *([f"and {left_out} more"] if left_out else [])]
+    assert (left_out > 0) == (lines is not None and classes > 4 * lines)

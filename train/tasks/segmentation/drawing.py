@@ -56,6 +56,20 @@ class Shown(NamedTuple):
     caption: str
 
 
+class Entry(NamedTuple):
+    """A class in the legend, or a word without a colour."""
+
+    x: float
+    """Inches from the left of the legend."""
+    name: str
+    colour: str | None
+
+    @property
+    def end(self) -> float:
+        """Where the next one begins."""
+        return self.x + 0.45 + 0.075 * len(self.name)
+
+
 def panels(
     shown: Sequence[Shown],
     palette: Palette,
@@ -72,16 +86,14 @@ def panels(
       columns: examples in a row.
       side: inches of a panel.
       theme: colours.
-      legend_lines: how many there are, whatever is shown; by default as many as are needed.
+      legend_lines: how many have room, at least one, whatever is shown; by default as many as are needed.
     """
     kinds = ["image", *(["true"] if shown[0].true is not None else []), "predicted"]
     columns = min(columns, len(shown))
     step = len(kinds) * (side + GAP) + 2 * GAP, side + 1.5 * LINE
-    present = _present(shown, palette)
     width = columns * step[0] + GAP
-    if legend_lines is None:
-        entries = sum(0.45 + 0.075 * len(shorten(palette.names[label])) for label in present)
-        legend_lines = math.ceil(entries / (width - 2 * GAP))
+    legend = _legend(_present(shown, palette), palette, width - 2 * GAP, legend_lines)
+    legend_lines = len(legend) if legend_lines is None else legend_lines
     rows = math.ceil(len(shown) / columns)
     height = LINE + rows * step[1] + LINE * (legend_lines + 0.5)
     figure = new_figure(width, height, theme)
@@ -103,7 +115,9 @@ def panels(
             if row == 0:
                 axes.text(x, top - 0.05, kind, color=theme.muted, va="bottom", **words)
         axes.text(left, top + side + 0.04, example.caption, color=theme.ink, va="top", **words)
-    _legend(axes, present, palette, (2 * GAP, height - LINE * (legend_lines + 0.1), width), theme)
+    for line, entries in enumerate(legend):
+        for entry in entries:
+            _draw_entry(axes, entry, (2 * GAP, height - LINE * (legend_lines + 0.1 - line)), theme)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     return figure
 
@@ -115,18 +129,37 @@ def _present(shown: Sequence[Shown], palette: Palette) -> list[int]:
     return [label for label in found if label not in (palette.background, palette.ignore)]
 
 
-def _legend(
-    axes: Axes, labels: Sequence[int], palette: Palette, place: tuple[float, float, float], theme: Theme
-) -> None:
+def _legend(labels: Sequence[int], palette: Palette, width: float, most: int | None) -> list[list[Entry]]:
+    """Lines of entries of a legend of a width in inches; where there are too many, the last one says how many more."""
+    lines: list[list[Entry]] = []
+    x = 0.0
+    for count, label in enumerate(labels):
+        entry = Entry(x, shorten(palette.names[label]), class_colour(label))
+        if not lines or entry.end > width:
+            if lines and len(lines) == most:
+                return _cut(lines, len(labels) - count, width)
+            lines.append([])
+            entry = entry._replace(x=0.0)
+        lines[-1].append(entry)
+        x = entry.end
+    return lines
+
+
+def _cut(lines: list[list[Entry]], missing: int, width: float) -> list[list[Entry]]:
+    """The lines with "and N more" at their end, in place of as many entries as that takes."""
+    *before, last = lines
+    while True:
+        more = Entry(last[-1].end if last else 0.0, f"and {missing} more", None)
+        if not last or more.end <= width:
+            return [*before, [*last, more]]
+        last, missing = last[:-1], missing + 1
+
+
+def _draw_entry(axes: Axes, entry: Entry, corner: tuple[float, float], theme: Theme) -> None:
     from matplotlib.patches import Rectangle
 
-    left, y, width = place
-    x = left
-    for label in labels:
-        name = shorten(palette.names[label])
-        advance = 0.45 + 0.075 * len(name)
-        if x + advance > width and x > left:
-            x, y = left, y + LINE
-        axes.add_patch(Rectangle((x, y), 0.14, 0.14, facecolor=class_colour(label), linewidth=0))
-        axes.text(x + 0.2, y + 0.07, name, fontsize=8, color=theme.ink, va="center", parse_math=False)
-        x += advance
+    left, y = corner[0] + entry.x, corner[1]
+    if entry.colour is not None:
+        axes.add_patch(Rectangle((left, y), 0.14, 0.14, facecolor=entry.colour, linewidth=0))
+        left += 0.2
+    axes.text(left, y + 0.07, entry.name, fontsize=8, color=theme.ink, va="center", parse_math=False)

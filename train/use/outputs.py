@@ -1,0 +1,103 @@
+"""Where `predict` writes: all names are known, and checked, before anything is written."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from train.config import DataError
+
+RECORDS = "predictions.json"
+"""Records of all images of a call."""
+_OF_VIDEO = re.compile(rb'\[\s*\{\s*"video": "(?:[^"\\]|\\.)*", "frame": 0, "seconds": ')
+_ENOUGH = 8192
+"""Bytes in which the beginning of a record is: names of files are shorter."""
+
+
+class Outputs(NamedTuple):
+    """Files that a call writes."""
+
+    pictures: tuple[Path, ...]
+    """One an image, in their order."""
+    videos: tuple[Path, ...]
+    """One a video, in their order; see `records_of` for the other file of each."""
+
+
+def outputs_of(images: Sequence[Path], videos: Sequence[Path], folder: Path) -> Outputs:
+    """The files that are written of some images and videos; no two inputs share a picture or a video.
+
+    What an earlier call wrote into the folder is written over. Nothing else is where it is a folder of an input.
+
+    Args:
+      images: files that are predicted.
+      videos: others, in the same call.
+      folder: for what is written; it need not exist.
+
+    Raises:
+      DataError: a file would be written over an input, or over another file beside an input, or twice.
+    """
+    taken = set[str]()
+    pictures = tuple(folder / _free_name(path.stem, "png", taken) for path in images)
+    drawn = tuple(folder / _free_name(path.stem, "mp4", taken) for path in videos)
+    of = [*zip(pictures, images, strict=True), *((folder / RECORDS, path) for path in images[:1])]
+    for video, source in zip(drawn, videos, strict=True):
+        if images and records_of(video).name == RECORDS:
+            told = f"{records_of(video)} would be written twice, of it and of {images[0]}"
+            raise DataError(f"{source}: expected another name, or no images in the same call: {told}")
+        of += [(video, source), (records_of(video), source)]
+    inputs = (*images, *videos)
+    holds_input = any(path.parent.resolve() == folder.resolve() for path in inputs)
+    for file, source in of:
+        expected = f"{source}: expected another folder for what is written"
+        for path in inputs:
+            if _is_same(file, path):
+                raise DataError(f"{expected}: {file} would be written over the input {path}")
+        if holds_input and file.exists() and not _is_written(file):
+            raise DataError(f"{expected}: {file} is there, of something else")
+    return Outputs(pictures, drawn)
+
+
+def records_of(video: Path) -> Path:
+    """The file that holds the records of a video that is written."""
+    return video.with_name(f"{video.stem}.json")
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    if file.exists() and other.exists():
+        return file.samefile(other)
+    return file.resolve() == other.resolve()
+
+
+def _is_written(file: Path) -> bool:
+    """Whether the last call that wrote here wrote a file, by the records in it, or beside it."""
+    if file.suffix == ".png":
+        return any(re.fullmatch(rf"{re.escape(stem)}(-\d+)?", file.stem) for stem in _recorded(file.with_name(RECORDS)))
+    records = records_of(file) if file.suffix == ".mp4" else file
+    if not records.is_file():
+        return False
+    with records.open("rb") as opened:
+        is_of_video = _OF_VIDEO.match(opened.read(_ENOUGH)) is not None
+    return is_of_video or (records.name == RECORDS and bool(_recorded(records)))
+
+
+def _recorded(records: Path) -> list[str]:
+    """The names of the images that a file has records of, without their suffixes; none of a file of something else."""
+    try:
+        return [Path(record["image"]).stem for record in json.loads(records.read_bytes())]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def _free_name(stem: str, suffix: str, taken: set[str]) -> str:
+    """A name of files of one name, of several folders; it is then taken.
+
+    >>> _free_name("street", "png", {"street.png"})
+    'street-2.png'
+    """
+    name, number = f"{stem}.{suffix}", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.{suffix}"
+    taken.add(name)
+    return name
