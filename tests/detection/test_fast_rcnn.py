@@ -82,6 +82,7 @@ def test_losses_and_gradients_are_numbers_without_objects_and_without_proposals(
         assert bool(terms["box"].total > 0) == (truth is TRUTH)
 
 
+@pytest.mark.slow  # a program of its own
 def test_a_support_vector_machine_learns_from_objects_and_its_hardest_negatives():
     model, variables = made("rcnn_tiny", hard_negatives=3, box_batch_size_per_image=80)  # all are drawn
     arguments = IMAGES, PROPOSALS, TRUTH, jax.random.key(1)

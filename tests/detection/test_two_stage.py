@@ -114,6 +114,7 @@ some = pytest.mark.parametrize("name", [FIRST, *(pytest.param(name, marks=pytest
 """One by default: a program each."""
 
 
+@pytest.mark.slow  # traces VGG-16, and a detector of its own
 def test_without_a_pyramid_the_papers_network_proposes_from_one_map_and_pools_from_it():
     model = zoo.create("fasterrcnn_vgg16")
     images = jax.ShapeDtypeStruct((1, 64, 96, 3), jnp.float32)
@@ -193,7 +194,8 @@ def test_every_part_and_every_detection_is_torchs(name):
         np.testing.assert_allclose(found.keypoints[0, :count], golden["found/keypoints"], atol=1e-2)
 
 
-@some
+@pytest.mark.slow  # a program each, with its gradients
+@pytest.mark.parametrize("name", made.NAMES)
 def test_losses_and_gradients_are_torchs_where_all_anchors_and_regions_learn(name):
     golden, model, variables = prepared(name)
     truth = made.truth()
