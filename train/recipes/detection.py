@@ -10,6 +10,7 @@ Measured on the 250 test scenes with seed 0 and 2 cores of a CPU that others use
 | recipe | result | seconds |
 |---|---|--:|
 | scenes_detection | AP 66.1 %, AP at IoU 0.5 90.3 %, at 0.75 80.3 % | 608 |
+| scenes_instances | AP 67.5 %, 91.0 %, 80.7 %; of masks 50.1 %, 85.7 %, 56.2 % | 922 |
 
 What it gets wrong are mostly classes: half-covered digits, and two boxes of two classes about one digit. Its training
 scenes it knows better (class loss 0.34 beside 0.51).
@@ -54,8 +55,10 @@ BOXES = Recipe(
 INSTANCES = dataclasses.replace(
     BOXES,
     name="scenes_instances",
-    model=Model("maskrcnn_tiny", options=(*OPTIONS, "mask_region=7", "mask_convs=(32,32)", "mask_aligned=True")),
+    model=Model("maskrcnn_tiny", options=(*OPTIONS, "mask_region=7", "mask_convs=(64,64,64,64)", "mask_aligned=True")),
     task=Detection(masks=True),
+    epochs=16,
+    eval_every=4,
 )
 
 RECIPES = (BOXES, INSTANCES)
