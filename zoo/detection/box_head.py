@@ -6,6 +6,7 @@ Girshick, 2015, Fast R-CNN, sections 2.1 to 2.3; as in torchvision/models/detect
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from zoo.convnets.torch_layers import bias_uniform, flatten_channels_first
+from zoo.convnets.torch_layers import bias_uniform, dot_of_places
 from zoo.detection.box_coder import BoxCoder
 from zoo.detection.boxes import at_least, clipped
 from zoo.detection.contract import BACKGROUND, Detections, Term, Truth
@@ -99,15 +100,17 @@ class BoxHead(Network):
                 x
             )
             x = nn.relu(self.norm_maker()(name=f"norm{i}")(x, not train, counts))
-        x = x.mean(axis=(1, 2)) if self.mean else flatten_channels_first(x)
+        first = {} if self.mean else {"dot_general": dot_of_places(math.prod(x.shape[1:3]))}
+        x = x.mean(axis=(1, 2)) if self.mean else x.reshape(len(x), math.prod(x.shape[1:]))
 
         def dense(features: int, x: Array, **types: object) -> nn.Dense:
             start = {"kernel_init": linear_uniform, "bias_init": bias_uniform(x.shape[-1])}
             return functools.partial(nn.Dense, features, **start, **types)
 
         for i, features in enumerate(self.hidden, start=1):
-            x = nn.relu(dense(features, x, **self.types)(name=f"dense{i}")(x))
-        wide = {"dtype": self.wide, "param_dtype": self.param_dtype}
+            x = nn.relu(dense(features, x, **self.types, **first)(name=f"dense{i}")(x))
+            first = {}
+        wide = {"dtype": self.wide, "param_dtype": self.param_dtype, **first}
         logits = dense(self.num_classes, x, **wide)(name="logits")(x)
         deltas = dense(4 * self.num_classes, x, **wide)(name="deltas")(x)
         return logits, deltas.reshape(-1, self.num_classes, 4)
