@@ -266,14 +266,15 @@ def test_a_failed_save_is_reported_later_and_harms_nothing(copy):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     writer = checkpoints(copy)
+    states = {step: state(step, width=1000) for step in (3, 4, 5)}  # whose programs go into a cache: before the limit
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        writer.save(3, state(3, width=1000), {})
+        writer.save(3, states[3], {})
         with pytest.raises(CheckpointError, match=r"of step 3 could not be written .*step 2 is there and usable"):
             writer.wait()
-        writer.save(4, state(4, width=1000), {})
+        writer.save(4, states[4], {})
         with pytest.warns(UserWarning, match="step 4 could not be written .*the run goes on"):
-            writer.save(5, state(5, width=1000), {})
+            writer.save(5, states[5], {})
         with pytest.warns(UserWarning, match="step 5 could not be written"):
             writer.close()
     finally:
