@@ -16,9 +16,6 @@ from zoo.detection.roi import roi_align_levels, roi_pool_levels
 from zoo.nn import BatchNorm
 from zoo.nn.maps import maps_of
 
-KINDS = ("align", "pool")
-"""RoIAlign and RoIPool."""
-
 
 def pooled(
     features: Sequence[Float[Array, "batch height width channels"]],

@@ -13,15 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from train.config import Data, Model, Recipe, Schedule
-from train.config.optimizer import Optimizer
-from train.config.tasks.detection import Detection
+from train.config import Model, Recipe, Schedule
 from train.experiments import SeededOptions
 from train.experiments.study import Results, Study
 from train.experiments.tables import grid
 from train.recipes.detection import INSTANCES
-from train.recipes.imagenet import AUGMENT
-from train.recipes.photographs import STAYS
+from train.recipes.photographs import MASK
 from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
 
 POOL, ALIGN = "RoIPool", "RoIAlign"
@@ -66,25 +63,11 @@ QUICK = dataclasses.replace(
     eval_every=5,
 )
 """As `scenes_instances`, of one coarse map in place of a pyramid, and less than half as long."""
-PAPER = Recipe(
+PAPER = dataclasses.replace(
+    MASK,
     name="roi-paper",
     model=Model("maskrcnn_resnet50_c5", options=("mask_aligned=True",), dtype="bfloat16"),
-    data=Data(
-        source="coco:annotations/instances_train2017.json",
-        workers=16,
-        batch_size=16,
-        eval_batch_size=16,
-        canvas=1344,
-        shorter=800,
-        two_canvases=True,
-    ),
-    augment=AUGMENT,
-    task=Detection(masks=True),
-    optimizer=Optimizer(learning_rate=0.02, momentum=0.9, weight_decay=1e-4),
     schedule=Schedule("step", warmup=1 / 160, milestones=(0.75,)),
-    weights="IMAGENET1K_V1",
-    weights_into="backbone",
-    freeze=STAYS,
     steps=160_000,
 )
 """160,000 steps of 16 images, divided by ten after 120,000."""
