@@ -1,6 +1,6 @@
 """The exact transform with which published weights were evaluated: resize, central crop, scale, normalise.
 
-Detectors see the whole image, see `zoo.detection.canvas` for what batches of them need.
+Detectors and segmentation networks see the whole image; `zoo.detection.canvas` makes batches for detectors.
 """
 
 import os
@@ -44,9 +44,9 @@ def preprocess(name: str, weights: str | None = None) -> Transform:
     """The evaluation transform of a model's published weights, as torchvision's presets do it with Pillow.
 
     The transform takes a file's path, a `PIL.Image` or uint8 pixels (height, width[, 1 or 3]), and gives float32
-    (crop, crop, 3), for detectors (height, width, 3) of the whole image; grey images become colour, transparency is
-    dropped, 16 bits are scaled to 8. A file is turned upright as its EXIF orientation says; an image that is open stays
-    as it lies, as with torchvision.
+    (crop, crop, 3), for detectors and segmentation (height, width, 3) of the whole image; grey images become colour,
+    transparency is dropped, 16 bits are scaled to 8. A file is turned upright as its EXIF orientation says; an image
+    that is open stays as it lies, as with torchvision.
 
     Args:
       name: a name of `zoo.list_models()`.
@@ -74,6 +74,8 @@ def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width
     picture = eight_bits(_opened(image)).convert("RGB")
     if how.frame == "crop":
         picture = central_square(picture, how.resize, how.crop, how.interpolation)
+    elif how.frame == "whole":
+        picture = with_shorter_side(picture, how.resize, how.interpolation)
     pixels = np.asarray(picture, np.float32) / np.float32(255)
     pixels = (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
     if how.frame == "fit":
@@ -117,15 +119,22 @@ def central_square(picture: Any, resize: int, crop: int, interpolation: str = "b
 
     Rounded as torchvision does. With `interpolation` "bilinear" or "bicubic", both antialiased.
     """
+    picture = with_shorter_side(picture, resize, interpolation)
+    left, top = (round((side - crop) / 2) for side in picture.size)  # halves to even
+    return picture.crop((left, top, left + crop, top + crop))
+
+
+def with_shorter_side(picture: Any, pixels: int, interpolation: str = "bilinear") -> Any:
+    """A Pillow image resized so that its shorter side has so many pixels; the longer is rounded down.
+
+    With `interpolation` "bilinear" or "bicubic", both antialiased.
+    """
     from PIL import Image
 
     filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
     shorter = min(picture.size)
-    size = tuple(resize * side // shorter for side in picture.size)
-    if size != picture.size:
-        picture = picture.resize(size, filters[interpolation])
-    left, top = (round((side - crop) / 2) for side in size)  # halves to even
-    return picture.crop((left, top, left + crop, top + crop))
+    size = tuple(pixels * side // shorter for side in picture.size)
+    return picture if size == picture.size else picture.resize(size, filters[interpolation])
 
 
 def eight_bits(image: Any) -> Any:

@@ -32,13 +32,14 @@ class Preprocessing:
     resize: int
     """The shorter side after resizing, in pixels."""
     crop: int
-    """Pixels a side of the central square; of whole images the longer side at most."""
+    """Pixels a side of the central square; with "fit" the longer side at most; with "whole" nothing."""
     interpolation: str
     """"bilinear" or "bicubic", antialiased; or "bilinear_plain", which is not, as torchvision's detectors have it."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     frame: str = "crop"
-    """"crop" cuts the central square; "fit" keeps the whole image and its proportions; "stretch" makes it a square."""
+    """"crop" cuts the central square; "fit" and "whole" keep the whole image and its proportions; "stretch" makes it a
+    square."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +53,11 @@ class Pretrained:
     """The digest's first digits, which stand in the file's name."""
     preprocessing: Preprocessing
     classes: str
-    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet"."""
+    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet" or "voc"."""
     metrics: Mapping[str, float]
     """What was reported on the evaluation set, in percent: of a classifier "top1" and "top5", one crop; of a detector
-    "box_ap", "mask_ap" and "keypoint_ap", averages over overlaps as COCO has them."""
+    "box_ap", "mask_ap" and "keypoint_ap", averages over overlaps as COCO has them; of segmentation "miou", the mean
+    intersection over union, and "pixel_acc"."""
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from zoo.nn.checks import check_images
 from zoo.nn.network import Network
 
 SMALLEST_IMAGE = 32
-"""Pixels a side that leave the fourth stage one."""
+"""Pixels a side that leave the fourth stage one; a dilated network, which is for dense prediction, takes one pixel."""
 
 
 class ResNet(Network):
@@ -119,7 +119,7 @@ class ResNet(Network):
           ValueError: as for a call.
           UnknownNameError: there is no such stage.
         """
-        check_images(images, "ResNet", SMALLEST_IMAGE)
+        check_images(images, "ResNet", 1 if any(self.replace_stride_with_dilation) else SMALLEST_IMAGE)
         stages = self.stage_names[: None if stage is None else self._number(stage)]
         named = {"stem": self.stem(images, train)}
         x = max_pool(named["stem"], 3, 2, padding=1)

@@ -18,6 +18,7 @@ from zoo.weights import (
     mobilenet,
     regnet,
     resnet,
+    segmentation,
     shufflenet,
     single_stage,
     squeezenet,
@@ -54,6 +55,9 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/fcos": single_stage.fcos,
     "torchvision/ssd": single_stage.ssd,
     "torchvision/ssdlite": single_stage.ssdlite,
+    "torchvision/fcn": segmentation.fcn,
+    "torchvision/deeplabv3": segmentation.deeplabv3,
+    "torchvision/lraspp": segmentation.lraspp,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 
