@@ -128,9 +128,14 @@ def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_prep
                 "cifar10": 10,
                 "coco": 91,
                 "coco_person": 2,
-            }  # a detector's with the background
+                "voc": 21,
+            }  # with the background, of detection and segmentation
             assert len(file.class_names) == outputs[file.classes]
             how = file.preprocessing
+            if file.classes == "voc":
+                assert (how.frame, how.resize, how.crop) == ("whole", 520, 0)
+                assert set(file.metrics) == {"miou", "pixel_acc"}
+                continue
             if file.classes.startswith("coco"):
                 assert 300 <= how.resize <= how.crop <= 1333
                 assert set(file.metrics) <= {"box_ap", "mask_ap", "keypoint_ap"}

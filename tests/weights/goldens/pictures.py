@@ -8,6 +8,7 @@ PRESETS = (
     ("efficientnet_b3", "IMAGENET1K_V1"),
     ("efficientnet_v2_l", "IMAGENET1K_V1"),
     ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1"),
+    ("deeplabv3_resnet50", "COCO_WITH_VOC_LABELS_V1"),
 )
 SHAPES = ((375, 500), (500, 333, 3), (97, 64, 3), (256, 256, 3), (300, 1001, 3))
 
