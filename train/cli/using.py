@@ -109,18 +109,17 @@ def predict(arguments: Arguments) -> int:
     output = chosen.output or (run[0] / "predictions" if run else None)
     if videos and output is None:
         raise UsageError("predict: expected --output DIR with a video")
-    from train.use.classifier import classifier_of
     from train.use.open_run import open_run
     from train.use.outputs import outputs_of
     from train.use.predict import predict_files
-    from train.use.predictor import ClassifierPredictor, RunPredictor
+    from train.use.predictor import RunPredictor, predictor_of
 
     if output is not None:
         outputs_of(images, videos, output)  # those of both together, before either is written
     if run:
         predictor = RunPredictor(open_run(run[0], chosen.flips), chosen.best, chosen.ema)
     else:
-        predictor = ClassifierPredictor(classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std))
+        predictor = predictor_of(chosen.model, chosen.weights, chosen.mean, chosen.std)
     if images:
         predict_files(predictor, images, output)
     if videos:

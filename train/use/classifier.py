@@ -4,7 +4,6 @@ What `explain` makes of a run is one too.
 """
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,14 @@ from jaxtyping import Array, Float, PyTree
 from PIL import Image
 
 import zoo
-from train.config import RunError
 from train.data.decode import opened
 from train.tasks.classification.task import Classification
+from train.use.with_weights import WeightsAloneError, check_normalisation, in_words, normalised, with_weights
 from zoo.catalog import Entry
 from zoo.images import upright
 from zoo.preprocessing import eight_bits
-from zoo.weights import NewHeadWarning
 
 Input = Float[np.ndarray, "height width channels"]
-
-
-class WeightsAloneError(RunError):
-    """The weights do not fit the model, or nobody says how they want their images, or what their outputs are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,71 +99,28 @@ def classifier_of(
       UnknownNameError: no such model or weights.
       WeightsAloneError: the weights cannot be had or do not fit, or the model takes no image or does not classify.
     """
-    entry = zoo.describe(name)
-    published = {file.name: file for file in entry.pretrained}
-    if weights is None and not published:
-        raise WeightsAloneError(f"{name} has no published weights: name a file with --weights")
-    if entry.task != "classification" or len(entry.inputs) != 1 or len(entry.input_shape) != 3:
-        raise WeightsAloneError(f"{name}: expected a classifier of images, got {entry.task}")
-    source = next(iter(published)) if weights is None else weights
-    try:
-        model, variables = _with_weights(name, source)
-    except (ValueError, ImportError) as error:
-        raise WeightsAloneError(f"weights of {name}: {error}") from error
-    file = published.get(source) or next(iter(published.values()), None)
-    names = tuple(f"class {i}" for i in range(model.num_classes))
-    has_names = file is not None and len(names) == len(file.class_names)
-    if file is not None and not mean and not std:
-        prepare = zoo.preprocess(name, file.name)
-        mean, std, sees = file.preprocessing.mean, file.preprocessing.std, f"as for {file.name}"
+    of = with_weights(name, weights, "classification", "a classifier of images")
+    if of.published is not None and not mean and not std:
+        prepare, how = zoo.preprocess(name, of.published.name), of.published.preprocessing
+        mean, std, sees = how.mean, how.std, f"as for {of.published.name}"
     else:
-        prepare, sees = _resized(entry, mean, std), _in_words(entry, mean, std)
-    low, high = (_normalised(np.full(1, value, np.float32), mean, std) for value in (0, 1))
-    title = f"{name} ({Path(source).name})"
-    names = file.class_names if has_names else names
-    return Classifier(title, model, variables, names, has_names, prepare, sees, low, high)
+        height, width, channels = of.entry.input_shape
+        check_normalisation(channels, mean, std)
+        prepare = _resized(of.entry, mean, std)
+        sees = f"resized to {height}x{width} pixels, {in_words(mean, std)}"
+    low, high = (normalised(np.full(1, value, np.float32), mean, std) for value in (0, 1))
+    return Classifier(of.title, of.model, of.variables, of.class_names, of.has_names, prepare, sees, low, high)
 
 
 def _resized(entry: Entry, mean: tuple[float, ...], std: tuple[float, ...]) -> Callable[[Image.Image], Input]:
     """Where nobody says how weights want their images: resized (bilinear) to the catalog's size, in [0, 1]."""
     height, width, channels = entry.input_shape
-    for what, values in (("mean", mean), ("std", std)):
-        if len(values) not in (0, 1, channels):
-            raise WeightsAloneError(f"augment.{what}: expected one value, or one for each of {channels} channels")
 
     def prepare(picture: Image.Image) -> Input:
         image = eight_bits(picture).convert("L" if channels == 1 else "RGB")
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         pixels = np.asarray(image, np.uint8).reshape(entry.input_shape) / np.float32(255)
-        return _normalised(pixels, mean, std)
+        return normalised(pixels, mean, std)
 
     return prepare
-
-
-def _in_words(entry: Entry, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
-    less, divided = (
-        ", ".join(f"{value:g}" for value in values) or default for values, default in ((mean, "0"), (std, "1"))
-    )
-    return (
-        f"resized to {entry.input_shape[0]}x{entry.input_shape[1]} pixels, in [0, 1], less {less}, divided by {divided}"
-    )
-
-
-def _normalised(pixels: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
-    return (pixels - np.array(mean or (0,), np.float32)) / np.array(std or (1,), np.float32)
-
-
-def _with_weights(name: str, source: str) -> tuple[nn.Module, PyTree[Array]]:
-    """A model for as many classes as its weights are for, and these.
-
-    Raises:
-      ValueError, ImportError, OSError: see `zoo.load_weights`.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", NewHeadWarning)
-        try:
-            return zoo.create(name), zoo.load_weights(name, source)
-        except NewHeadWarning as found:
-            classes = found.classes
-    return zoo.create(name, num_classes=classes), zoo.load_weights(name, source, num_classes=classes)

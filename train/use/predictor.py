@@ -1,4 +1,4 @@
-"""What predicts an image of any size, of a file or of a video: a run's model, or a classifier with weights alone."""
+"""What predicts an image of any size, of a file or of a video: a run's model, or one with weights alone."""
 
 import abc
 import functools
@@ -13,15 +13,17 @@ from PIL import Image
 from train.config import RunError
 from train.data import Kind, framing_of, preprocess
 from train.data.decode import as_held_out
-from train.data.fields import SIZE
-from train.data.frame_rules import Move
+from train.data.fields import SIZE, Facts
+from train.data.frame_rules import Move, Resize
 from train.data.framing import evaluated, sizes_of, unframed
 from train.data.proposed import NAME as PROPOSALS
 from train.data.proposed import proposals_of
 from train.engine.step import make_predict
 from train.tasks.protocol import Page, Prediction
-from train.use.classifier import Classifier
+from train.use.classifier import Classifier, classifier_of
 from train.use.open_run import FinishedRun
+from train.use.segmenter import NOTHING, Segmenter, segmenter_of
+from zoo.catalog import describe
 from zoo.detection.proposals import padded
 
 LARGEST = 1024
@@ -185,6 +187,74 @@ class ClassifierPredictor(Predictor):
         """See `Predictor`: what the model saw."""
         seen = np.rint(255 * self._classifier.visible(example["image"])).astype(np.uint8)
         return self._page.picture({"image": seen}, predicted)
+
+
+class SegmenterPredictor(Predictor):
+    """A segmentation network with weights alone: label maps in the pixels of the picture.
+
+    Each size of its inputs is compiled once.
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self.sees, self._segmenter = segmenter.sees, segmenter
+        self._page: Page = segmenter.task.page()
+
+    @functools.cached_property
+    def ready(self) -> Ready:
+        """See `Predictor`."""
+        of = self._segmenter
+        return Ready(of.title, make_predict(of.model, of.task), of.variables)
+
+    def example(self, picture: Image.Image) -> Example:
+        """See `Predictor`."""
+        return {"image": self._segmenter.prepare(picture)}
+
+    def predict(self, examples: Sequence[Example], size: int) -> list[Prediction]:
+        """See `Predictor`: one by one, as pictures differ in size, and maps of many classes are large."""
+        return [
+            predicted for example in examples for predicted in super(SegmenterPredictor, self).predict([example], 1)
+        ]
+
+    def record(self, size: Size, predicted: Prediction) -> dict[str, Any]:
+        """See `Predictor`."""
+        width, height = size
+        predicted = _of_size(predicted, width, height)
+        return {"width": width, "height": height, **self._page.record(predicted), "text": self._page.words(predicted)}
+
+    def drawn(
+        self, picture: Callable[[], Image.Image], example: Example, predicted: Prediction
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """See `Predictor`: on the picture itself, which is reduced if large."""
+        shown = picture()
+        shown.thumbnail((LARGEST, LARGEST))
+        return self._page.picture({"image": np.asarray(shown)}, _of_size(predicted, *shown.size))
+
+
+def predictor_of(
+    name: str, weights: str | None = None, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()
+) -> Predictor:
+    """A model of the catalog with weights alone: a classifier or a segmentation network, as its row says.
+
+    Args:
+      name: of the catalog.
+      weights: a file, or published ones; by default the first that were published.
+      mean: see `train.use.classifier.classifier_of`.
+      std: the same.
+
+    Raises:
+      UnknownNameError: no such model or weights.
+      WeightsAloneError: the weights cannot be had or do not fit, or the model does something else.
+    """
+    if describe(name).task == "segmentation":
+        return SegmenterPredictor(segmenter_of(name, weights, mean, std))
+    return ClassifierPredictor(classifier_of(name, weights, mean, std))
+
+
+def _of_size(predicted: Prediction, width: int, height: int) -> Prediction:
+    """A label map of a resized picture, in its pixels before."""
+    labels = predicted["label_map"]
+    move = Move((Resize(labels.shape[1], labels.shape[0]),), width, height, Facts(ignore=NOTHING))
+    return {**predicted, "label_map": unframed(labels, Kind.LABEL_MAP, move)}
 
 
 def example_of(run: FinishedRun, picture: Image.Image) -> Example:
