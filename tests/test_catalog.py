@@ -63,6 +63,25 @@ def test_every_detector_has_the_parameters_of_the_table(name):
     assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS
 
 
+LARGE_SEGMENTERS = re.compile(r".*_resnet101|.*_mobilenet_v3_large|fcn(16|8)s_vgg16|unet_same")
+"""Networks that differ from others by more of the same."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if LARGE_SEGMENTERS.fullmatch(name) else [])
+        for name in zoo.list_models(task="segmentation")
+    ],
+)
+def test_every_segmenter_has_the_parameters_of_the_table_and_scores_every_pixel(name):
+    model, batch = zoo.create(name), batch_of(CATALOG[name].inputs)
+    logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), *batch)
+    height, width = (388, 388) if name == "unet" else batch[0].shape[1:3]  # the paper's sees no place outside the image
+    assert (logits.shape, logits.dtype) == ((1, height, width, model.num_classes), jnp.float32)
+    assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS
+
+
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_every_row_names_a_builder_its_fields_a_paper_and_rows_of_the_lecture(name):
     entry = zoo.describe(name)

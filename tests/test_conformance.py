@@ -1,6 +1,7 @@
 """What every classifier of the catalog promises, held by its small variant: the contract of a model, a fact a test.
 
-What detectors promise is in `tests/detection/test_detectors.py`.
+What detectors promise is in `tests/detection/test_detectors.py`, what networks for segmentation do in
+`tests/dense/test_segmentation_contract.py`.
 
 Most facts are read off traces, or off one program a model; those that need programs of their own are slow.
 """

@@ -52,7 +52,7 @@ def test_the_layer_adds_a_bias_and_says_what_does_not_fit():
     np.testing.assert_allclose(difference, np.broadcast_to(np.arange(5.0), (1, 6, 6, 5)), atol=1e-6)
     with pytest.raises(ValueError, match=r"expected images \(batch, height, width, channels\) and a kernel"):
         transposed_convolution(images, jnp.ones((2, 2, 3, 5)), 2)
-    with pytest.raises(ValueError, match="an output padding below the stride, got 2, 0 and 2"):
+    with pytest.raises(ValueError, match="below the stride or the dilation, got 2, 0, 2 and a dilation of 1"):
         transposed_convolution(images, jnp.ones((2, 2, 2, 5)), 2, 0, 2)
     with pytest.raises(ValueError, match="at least one place, got -1 x -1"):
         transposed_convolution(images[:, :1, :1], jnp.ones((1, 1, 2, 5)), 1, 1)
