@@ -1,6 +1,12 @@
 """Dense prediction: a label or a value for every pixel."""
 
-from zoo.dense.confusion import accuracy, confusion, intersection_over_union
+from zoo.dense.confusion import (
+    accuracy,
+    class_accuracies,
+    confusion,
+    frequency_weighted_iou,
+    intersection_over_union,
+)
 from zoo.dense.deeplab import DeepLabV3
 from zoo.dense.dilated_fcn import DilatedFCN
 from zoo.dense.fcn import FCN
@@ -14,7 +20,9 @@ __all__ = [
     "DeepLabV3",
     "DilatedFCN",
     "accuracy",
+    "class_accuracies",
     "confusion",
+    "frequency_weighted_iou",
     "intersection_over_union",
     "multi_scale",
     "tiled",

@@ -40,3 +40,29 @@ def accuracy(counts: Float[np.ndarray, "classes classes"]) -> float:
     """
     total = counts.sum()
     return float(np.trace(counts) / total) if total else float("nan")
+
+
+def class_accuracies(counts: Float[np.ndarray, "classes classes"]) -> Float[np.ndarray, "classes"]:
+    """Of each class, the share of its pixels that are predicted right; nan of one that has none.
+
+    Their mean is the mean accuracy of Long et al., 2015, Fully Convolutional Networks, section 5.
+
+    >>> class_accuracies(np.array([[1, 0], [1, 2]])).round(4)
+    array([1.    , 0.6667])
+    """
+    true = counts.sum(axis=1).astype(np.float64)
+    return np.divide(np.diagonal(counts), true, out=np.full(true.shape, np.nan), where=true > 0)
+
+
+def frequency_weighted_iou(counts: Float[np.ndarray, "classes classes"]) -> float:
+    """Intersection over union of each class, weighted by its share of the pixels; nan of none.
+
+    Long et al., 2015, Fully Convolutional Networks, section 5.
+
+    >>> round(frequency_weighted_iou(np.array([[1, 0], [1, 2]])), 4)  # 1/2 of a quarter, 2/3 of the rest
+    0.625
+    """
+    total = counts.sum()
+    if not total:
+        return float("nan")
+    return float(np.nansum(intersection_over_union(counts) * counts.sum(axis=1)) / total)

@@ -16,6 +16,7 @@ from train.data.source import Source, in_memory
 from train.data.sources.coco import coco, coco_splits
 from train.data.sources.digits import digits, rotated_digits
 from train.data.sources.folder import folder, folder_splits
+from train.data.sources.label_maps import label_maps, label_maps_splits
 from train.data.sources.masks import masks, masks_splits
 from train.data.sources.npz import npz, npz_splits
 from train.data.sources.rotated import Rotated
@@ -52,6 +53,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "coco:FILE": lambda asked: coco(asked.after, asked.split, asked.any_size, asked.held_out),
     "voc:PATH": lambda asked: voc(asked.after, asked.split, asked.any_size),
     "masks:PATH": lambda asked: masks(asked.after, asked.split, asked.any_size, asked.held_out),
+    "label_maps:PATH": lambda asked: label_maps(asked.after, asked.split, asked.any_size, asked.held_out),
 }
 """By name; where that has a colon, something must follow it."""
 
@@ -61,10 +63,11 @@ BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "coco:FILE": lambda asked: coco_splits(asked.after, asked.any_size, asked.held_out),
     "voc:PATH": lambda asked: voc_splits(asked.after, asked.any_size),
     "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size, asked.held_out),
+    "label_maps:PATH": lambda asked: label_maps_splits(asked.after, asked.any_size, asked.held_out),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 
-DIVIDED = frozenset({"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH"})
+DIVIDED = frozenset({"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH"})
 """Those that may bring no test of their own."""
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Int, UInt8
 
 from train.config import DataError
 from train.data.decode import opened, rgb
-from train.data.fields import Facts, Field, Kind, Spec
+from train.data.fields import Facts, Field, Kind, Spec, sized
 from train.data.source import Example, Source, generator
 from zoo.images import upright
 
@@ -28,7 +28,7 @@ class ObjectSource(Source):
       name: for messages.
       files: of the images.
       sizes: height and width of each, as the annotations say.
-      fields: what an example has beside its image; masks have the image's size.
+      fields: what an example has beside its image; those that have pixels get the image's size.
       facts: what they mean.
       any_size: whether images may differ in size.
 
@@ -55,9 +55,8 @@ class ObjectSource(Source):
                 f" found {h}x{w}; put all images on one canvas with --data.canvas PIXELS"
             )
         height, width = (None, None) if any_size else (int(side) for side in sizes[0])
-        self.spec = {"image": Field(Kind.IMAGE, (height, width, 3), "uint8"), **fields}
-        if "masks" in fields:
-            self.spec["masks"] = fields["masks"]._replace(shape=(None, height, width))
+        image = Field(Kind.IMAGE, (height, width, 3), "uint8")
+        self.spec = {name: sized(field, height, width) for name, field in {"image": image, **fields}.items()}
 
     @abc.abstractmethod
     def objects(self, row: int, name: str) -> Any:

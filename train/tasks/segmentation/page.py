@@ -29,7 +29,8 @@ WORDS = 5
 
 
 class LabelMapPage:
-    """The page of a task with a class a pixel. It keeps counts, the worst examples, and some that are spread evenly.
+    """The page of a task with a class a pixel. It keeps counts, the worst and the best examples, and some
+    that are spread evenly.
 
     Args:
       names: one a label.
@@ -42,7 +43,7 @@ class LabelMapPage:
         self.counts: Int[np.ndarray, "classes classes"] = np.zeros((len(names), len(names)), np.int64)
         """Pixels of the class of the row that were taken for that of the column."""
         self.images = 0
-        self.worst, self.some = Leading(SHOWN), Leading(SHOWN)
+        self.worst, self.best, self.some = Leading(SHOWN), Leading(SHOWN), Leading(SHOWN)
 
     def add(self, batch: HostBatch, predicted: HostPrediction) -> None:
         """See `Page`."""
@@ -62,12 +63,14 @@ class LabelMapPage:
             return {**{name: value[these, ::every, ::every] for name, value in maps.items()}, "iou": ious[these]}
 
         self.worst.add(ious[measured], rows[measured], kept)
+        self.best.add(-ious[measured], rows[measured], kept)
         self.some.add(spread(rows[measured]), rows[measured], kept)
 
     def merge(self, other: "LabelMapPage") -> None:
         """See `Page`."""
         self.counts, self.images = self.counts + other.counts, self.images + other.images
         self.worst.merge(other.worst)
+        self.best.merge(other.best)
         self.some.merge(other.some)
 
     def results(self, run: Run) -> Results:
@@ -76,6 +79,7 @@ class LabelMapPage:
         classes, confusion = self._classes(ious)
         some, examples = self._examples(self.some.examples(by_row=True), "Examples", "spread evenly over the test set")
         worst, _ = self._examples(self.worst.examples(), "Worst examples", "the smallest mean IoU first")
+        best, _ = self._examples(self.best.examples(), "Best examples", "the largest mean IoU first")
         count, images = int(self.counts.sum()), f"{grouped(self.images)} images"
         detail = f"no pixel that counts in {images}"
         if count:
@@ -85,7 +89,7 @@ class LabelMapPage:
             value=percent(mean_of_known(ious), 1) if count else "–",
             label="test mean IoU",
             detail=detail,
-            sections=[classes, some, worst],
+            sections=[classes, some, worst, best],
             pictures={"confusion.png": confusion, **examples},
             notes=[] if count else ["There is no pixel that counts in the held-out images: no mean IoU."],
         )

@@ -1,6 +1,6 @@
-"""Segmentation: softmax cross entropy of every pixel, mean intersection over union.
+"""Segmentation: a class for every pixel, by cross entropy or another loss; mean intersection over union.
 
-Long, Shelhamer and Darrell, 2015, Fully Convolutional Networks for Semantic Segmentation.
+Long, Shelhamer and Darrell, 2015, Fully Convolutional Networks for Semantic Segmentation. Lecture rows L61, L65.
 """
 
 import dataclasses
@@ -10,27 +10,40 @@ from typing import Any, ClassVar, Self
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from train.config import LOSS, Metric, RecipeError
 from train.config.tasks.segmentation import Segmentation as Settings
 from train.data.fields import Facts, Kind, Spec, describe
 from train.data.source import Source
-from train.tasks.protocol import Batch, OneForward, Page, Prediction, Ratio, Totals, mean_of
-from zoo.dense import FCN, accuracy, confusion, intersection_over_union
+from train.tasks.protocol import Apply, Batch, Keys, OneForward, Page, Prediction, Ratio, Totals, mean_of
+from train.tasks.segmentation.balance import median_frequencies
+from zoo.catalog import entry_of
+from zoo.dense import FCN, accuracy, class_accuracies, confusion, intersection_over_union, losses, multi_scale, tiled
 
 MEAN_IOU = Metric("mean_iou", "Mean IoU", percent=True)
 PIXEL_ACCURACY = Metric("pixel_accuracy", "Pixel accuracy", percent=True)
+MEAN_ACCURACY = Metric("mean_accuracy", "Mean accuracy of the classes", percent=True)
+
+LOSSES = {
+    "cross_entropy": losses.cross_entropy,
+    "hard_cross_entropy": losses.hard_cross_entropy,
+    "focal": losses.focal,
+    "dice": losses.dice,
+    "squared": losses.squared_error,
+}
+"""What is minimised, by its name in the settings."""
 
 Logits = Float[Array, "batch height width classes"]
+Outputs = Logits | Mapping[str, Logits]
+"""Logits; or, of a network with auxiliary heads while it trains, "logits" and those of "aux1", ..."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Segmentation(OneForward):
     """A class a pixel: int32 `batch["label_map"]`. Pixels labelled `ignore` count nowhere."""
 
-    metrics: ClassVar[tuple[Metric, ...]] = (MEAN_IOU, PIXEL_ACCURACY, LOSS)
+    metrics: ClassVar[tuple[Metric, ...]] = (MEAN_IOU, PIXEL_ACCURACY, MEAN_ACCURACY, LOSS)
     fields: ClassVar[tuple[str, ...]] = ("image", "label_map")
     places: ClassVar[Mapping[str, Kind]] = {"label_map": Kind.LABEL_MAP}
     """Which predictions are one a pixel of the image, for `train.use.predict`."""
@@ -40,12 +53,33 @@ class Segmentation(OneForward):
     """The label of pixels that belong to no class of `class_names`, or to one that is named so; None: there is none."""
     ignore: int
     maps: tuple[str, ...] = ()
+    loss_name: str = "cross_entropy"
+    class_weights: tuple[float, ...] = ()
+    """What a pixel of each label weighs; none: one."""
+    auxiliary: float = 0.5
+    scales: tuple[float, ...] = ()
+    flips: bool = False
+    window: int = 0
+    overlap: int = 0
 
     @classmethod
     def fit(cls, settings: Settings, source: Source) -> Self:
-        """See `Task`: the names of the classes, and which labels mean background and nothing."""
+        """See `Task`: the names of the classes, which labels mean background and nothing, and what classes weigh.
+
+        Raises:
+          RecipeError: weights of another number of classes; or classes are to be balanced and no pixel has one.
+        """
         facts = source.facts
-        return cls(facts.classes, facts.background, facts.ignore, settings.maps)
+        values = dataclasses.asdict(settings)
+        balanced, values["loss_name"] = values.pop("balanced"), values.pop("loss")
+        task = cls(facts.classes, facts.background, facts.ignore, **values)
+        if settings.class_weights and len(settings.class_weights) != len(task.names):
+            count, given = len(task.names), len(settings.class_weights)
+            raise RecipeError(f"task.class_weights: expected one for each of {count} classes, got {given}")
+        if not balanced:
+            return task
+        weights = median_frequencies(source, len(task.names), facts.ignore)
+        return dataclasses.replace(task, class_weights=weights)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,31 +107,52 @@ class Segmentation(OneForward):
         return {"num_classes": 0}
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model under a fully convolutional head."""
-        return FCN(model, len(self.names), self.maps)
+        """A network for segmentation as it is, with an output a label; any other under a fully convolutional head.
 
-    def objective(self, outputs: Logits, batch: Batch) -> Ratio:
-        """Mean cross entropy of all pixels that count."""
-        counted = self._counted(batch)
-        return Ratio(jnp.sum(self._losses(outputs, batch), where=counted), jnp.sum(counted, dtype=jnp.float32))
+        Raises:
+          RecipeError: maps are named, and the network has no such head.
+        """
+        if not _predicts_pixels(model):
+            return FCN(model, len(self.names), self.maps)
+        if self.maps:
+            kind = type(model).__name__
+            raise RecipeError(f"task.maps: {kind} predicts pixels itself: expected none, got {', '.join(self.maps)}")
+        return model.clone(num_classes=len(self.names))
 
-    def totals(self, outputs: Logits, batch: Batch) -> Totals:
-        """The confusion matrix, and the sum of the losses, of all pixels that count."""
-        counted, guess = self._counted(batch), jnp.argmax(outputs, axis=-1)
-        return {
-            "count": jnp.sum(counted, dtype=jnp.float32),
-            "loss": jnp.sum(self._losses(outputs, batch), where=counted),
-            "confusion": confusion(batch["label_map"], guess, counted, len(self.names)),
-        }
+    def objective(self, outputs: Outputs, batch: Batch) -> Ratio:
+        """The mean loss of all pixels that count; auxiliary heads add theirs, times their weight."""
+        if isinstance(outputs, Mapping):
+            heads = {name: self.objective(logits, batch) for name, logits in outputs.items()}
+            weights = {name: 1.0 if name == "logits" else self.auxiliary for name in heads}
+            return Ratio(sum(weights[name] * head.total for name, head in heads.items()), heads["logits"].weight)
+        more = {"class_weights": jnp.array(self.class_weights)} if self.class_weights else {}
+        return Ratio(*LOSSES[self.loss_name](self._whole(outputs, batch), *self._true(batch), **more))
+
+    def totals(self, outputs: Outputs, batch: Batch) -> Totals:
+        """The confusion matrix, and the sum of the plain cross entropy, of all pixels that count."""
+        logits = self._whole(outputs["logits"] if isinstance(outputs, Mapping) else outputs, batch)
+        labels, counted = self._true(batch)
+        total, count = losses.cross_entropy(logits, labels, counted)
+        counts = confusion(labels, jnp.argmax(logits, axis=-1), counted, len(self.names))
+        return {"count": count, "loss": total, "confusion": counts}
 
     def scores(self, totals: Totals) -> dict[str, float]:
-        """Mean loss, pixel accuracy, and the mean over the classes of intersection over union."""
+        """Mean cross entropy, pixel accuracy, and the means over the classes of accuracy and of IoU."""
         counts = np.asarray(totals["confusion"])
         return {
             "loss": mean_of(totals, "loss"),
             "pixel_accuracy": accuracy(counts),
+            "mean_accuracy": mean_of_known(class_accuracies(counts)),
             "mean_iou": mean_of_known(intersection_over_union(counts)),
         }
+
+    def evaluate(self, apply: Apply, params: PyTree[Array], batch: Batch, keys: Keys) -> Totals:
+        """See `Task`: in windows, sizes and mirrored, as the settings say."""
+        return self.totals(self._logits(apply, params, batch), batch)
+
+    def predict(self, apply: Apply, params: PyTree[Array], batch: Batch, keys: Keys) -> Prediction:
+        """See `Task`: the same."""
+        return self.decode(self._logits(apply, params, batch))
 
     def decode(self, outputs: Logits) -> Prediction:
         """The likeliest class of each pixel."""
@@ -109,13 +164,43 @@ class Segmentation(OneForward):
 
         return LabelMapPage(self.names, self.background, self.ignore)
 
-    def _counted(self, batch: Batch) -> Bool[Array, "batch height width"]:
-        return (batch["label_map"] != self.ignore) & batch["mask"][:, None, None]
+    def _logits(self, apply: Apply, params: PyTree[Array], batch: Batch) -> Logits:
+        """What the network says, put together from windows and sizes."""
 
-    def _losses(self, outputs: Logits, batch: Batch) -> Float[Array, "batch height width"]:
-        # What is ignored may be no class; its loss is left out of every sum.
-        labels = jnp.where(batch["label_map"] == self.ignore, 0, batch["label_map"])
-        return optax.softmax_cross_entropy_with_integer_labels(outputs.astype(jnp.float32), labels)
+        def whole(images: Float[Array, "batch height width channels"]) -> Logits:
+            return apply(params, images)[0]
+
+        def in_windows(images: Float[Array, "batch height width channels"]) -> Logits:
+            return tiled(whole, images, self.window, self.overlap) if self.window else whole(images)
+
+        (images,) = self.inputs(batch)
+        if not self.scales and not self.flips:
+            return in_windows(images)
+        return multi_scale(in_windows, images, self.scales or (1.0,), self.flips)
+
+    def _true(self, batch: Batch) -> tuple[Int[Array, "batch height width"], Bool[Array, "batch height width"]]:
+        """The labels, and which pixels count."""
+        labels = batch["label_map"]
+        return labels, (labels != self.ignore) & batch["mask"][:, None, None]
+
+    def _whole(self, logits: Logits, batch: Batch) -> Logits:
+        """Logits of every pixel of the label map.
+
+        Raises:
+          RecipeError: there are fewer, as of a U-Net with valid convolutions.
+        """
+        expected = batch["label_map"].shape[1:3]
+        if logits.shape[1:3] != expected:
+            raise RecipeError(f"expected a model with logits of all {expected} pixels, got {logits.shape[1:3]}")
+        return logits
+
+
+def _predicts_pixels(model: nn.Module) -> bool:
+    """Whether it is a network for segmentation, by the catalog."""
+    try:
+        return entry_of(model).task == "segmentation"
+    except ValueError:  # a module of the user's own
+        return False
 
 
 def mean_of_known(values: Float[np.ndarray, "classes"]) -> float:
