@@ -48,10 +48,11 @@ def outputs_of(name, **overrides):
 @pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models(task="classification")])
 def test_every_classifier_classifies_its_input_shape_names_its_features_and_has_the_parameters_of_the_table(name):
     features, variables = traced_once(name)
-    for classes, found in ((zoo.create(name).num_classes, features), (7, traced_once(name, num_classes=7)[0])):
-        assert (found["logits"].shape, found["logits"].dtype) == ((2, classes), jnp.float32)
+    assert (features["logits"].shape, features["logits"].dtype) == ((2, zoo.create(name).num_classes), jnp.float32)
     parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))
     assert markdown_row(name, parameters) in MODELS
+    if QUICK.fullmatch(name):  # one of every class
+        assert traced_once(name, num_classes=7)[0]["logits"].shape == (2, 7)
     if QUICK.fullmatch(name) and not SMALL.fullmatch(name):  # whose promises test_conformance holds
         assert outputs_of(name, dtype=jnp.bfloat16).shape == (2, zoo.create(name).num_classes)
         assert features["pre_logits"].shape == outputs_of(name, num_classes=0).shape

@@ -67,6 +67,13 @@ slow_of_every_model = pytest.mark.parametrize(
     ],
     scope="module",
 )
+COMPUTED = {"mlp", "lenet5", "vgg_tiny", "resnet_tiny", "mobilenet_v2_tiny", "shufflenet_v2_tiny", "vit_mini"}
+"""One network of every kind of layer: the others are made of the same."""
+slow_of_every_kind = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow if name in COMPUTED else pytest.mark.exhaustive]) for name in NAMES],
+    scope="module",
+)
 
 
 def shape_of(name):
@@ -290,13 +297,12 @@ def test_remat_changes_no_gradient_and_all_are_finite(name):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * largest)
 
 
-@slow_of_every_model  # every operation is compiled by itself
+@slow_of_every_kind  # every operation is compiled by itself
 def test_without_jit_the_numbers_are_the_same(name):
     close(zoo.create(name).apply(variables_of(name), images_of(name)), evaluated(name)["output"])
 
 
-@pytest.mark.slow  # a program for each size
-@of_every_model
+@slow_of_every_kind  # a program for each size
 def test_the_exported_program_gives_the_same_numbers_in_batches_of_any_size(name):
     inputs, variables = zoo.describe(name).inputs, variables_of(name)
     exported = zoo.export_model(zoo.create(name), variables, inputs, platforms=("cpu",))

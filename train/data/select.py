@@ -171,6 +171,16 @@ def held_out_count(count: int, asked: int, name: str) -> int:
     return asked or round(count * TEST_FRACTION)
 
 
+def no_held_out_count(asked: int, name: str) -> None:
+    """Refuses a number of held-out examples of a source that brings a test of its own.
+
+    Raises:
+      DataError: one was asked for.
+    """
+    if asked:
+        raise DataError(f"data.held_out: {name} has a test of its own: expected 0, got {asked}")
+
+
 def stratified_split(
     labels: Int[np.ndarray, "rows"], held_out: int, seed: int = 0
 ) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:

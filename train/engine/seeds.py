@@ -35,7 +35,7 @@ class Stopped(KeyboardInterrupt):
 
 
 def train_seeds(
-    recipe: Recipe, seeds: Sequence[int], path: Path, console: Console | None = None
+    recipe: Recipe, seeds: Sequence[int], path: Path, console: Console | None = None, apart: bool = False
 ) -> Iterator[tuple[int, Trained]]:
     """Trains a recipe once a seed, and yields each seed with what it came to.
 
@@ -47,6 +47,7 @@ def train_seeds(
       seeds: which.
       path: the folder of all of them.
       console: where progress is shown.
+      apart: never side by side: each seed leaves a run.
 
     Raises:
       RecipeError: no seed, or the recipe asks for something impossible.
@@ -57,7 +58,7 @@ def train_seeds(
         raise RecipeError(f"recipe {recipe.name}: expected at least one seed, got none")
     exact.ask(recipe.exact)
     console = console or Console(quiet=not hosts.is_first())
-    if len(seeds) > 1 and (together := _together(recipe, len(seeds))) is not None:
+    if not apart and len(seeds) > 1 and (together := _together(recipe, len(seeds))) is not None:
         yield from zip(seeds, train_together(*together, seeds, path, console), strict=True)
         return
     for seed in seeds:

@@ -85,8 +85,8 @@ class Study:
     first: int = 0
     """The first seed."""
     measure: Callable[[Path], Mapping[str, float]] | None = None
-    """More numbers of a finished run in its folder, such as seconds an image, which join its metrics. Needs seeds that
-    train one after the other (`train.engine.seeds`): those side by side have no folder."""
+    """More numbers of a finished run in its folder, such as seconds an image, which join its metrics. With it seeds
+    train one after the other, for those side by side leave no run (`train.engine.seeds`)."""
 
     def __post_init__(self) -> None:
         names = [recipe.name for recipe in self.arms.values()]
@@ -127,6 +127,7 @@ class Study:
         if self.seeds < 1 or self.first < 0:
             raise RecipeError(f"expected one seed or more from 0 on, got {self.seeds} from {self.first} on")
         results = {}
+        apart = self.measure is not None
         for arm, recipe in self.arms.items():
             file = _file_for(recipe, workdir)
             if file.stem != recipe.name:
@@ -134,9 +135,10 @@ class Study:
             found = _kept(file)[1]
             missing = [seed for seed in seeds if seed not in found]
             console.say(arm if missing else f"{arm}: finished before", style="bold" if missing else None)
+            folder = workdir / file.stem
             try:
-                for seed, trained in train_seeds(recipe, missing, workdir / file.stem, console) if missing else ():
-                    found[seed] = self._measured(trained, dataclasses.replace(recipe, seed=seed), workdir / file.stem)
+                for seed, trained in train_seeds(recipe, missing, folder, console, apart) if missing else ():
+                    found[seed] = self._measured(trained, dataclasses.replace(recipe, seed=seed), folder)
                     hosts.first_does(lambda file=file, recipe=recipe, found=found: _keep(file, recipe, found))
             except KeyboardInterrupt:
                 console.say(f"interrupted; the same command goes on with: {arm}")

@@ -87,6 +87,27 @@ def test_as_many_are_held_out_as_a_recipe_says(layout, tmp_path):
         load_both(Data(f"{layout}:{where}", held_out=10))
 
 
+@pytest.mark.parametrize("layout", ["folder", "npz", "coco"])
+def test_of_a_source_with_a_test_of_its_own_no_other_can_be_held_out(layout, tmp_path):
+    image = np.zeros((4, 6, 3), np.uint8)
+    match layout:
+        case "coco":
+            for part in ("train", "val"):
+                where = write_coco(tmp_path, dataset([], [(1, f"{part}.png")]), name=f"{part}.json")
+            where = tmp_path / "train.json"
+        case "npz":
+            where = tmp_path / "some.npz"
+            np.savez(where, image=image[None], target=[1.0], test_image=image[None], test_target=[2.0])
+        case "folder":
+            where = tmp_path
+            for place in ("train/a", "train/b", "test/a", "test/b"):
+                (where / place).mkdir(parents=True)
+                Image.fromarray(image).save(where / place / "0.png")
+    assert [len(part) for part in load_both(Data(f"{layout}:{where}"))][1] > 0
+    with pytest.raises(DataError, match=rf"data\.held_out: {layout}:.* has a test of its own: expected 0, got 1"):
+        load_both(Data(f"{layout}:{where}", held_out=1))
+
+
 def test_a_limit_of_scenes_is_drawn_at_random_and_keeps_every_field():
     whole, few = load(Data("scenes"), "train"), load(Data("scenes", limit=5), "train")
     rows = few._rows

@@ -154,6 +154,14 @@ def test_no_seeds_are_refused(tmp_path):
         list(train_seeds(RECIPE, (), tmp_path, QUIET))
 
 
+def test_seeds_that_are_asked_apart_are_runs_of_their_own(monkeypatch, tmp_path):
+    folders = []
+    monkeypatch.setattr(seeds, "train_alone", lambda recipe, path, console: folders.append(path))
+    monkeypatch.setattr(seeds, "train_together", lambda *_: pytest.fail("side by side"))
+    list(train_seeds(RECIPE, SEEDS, tmp_path, QUIET, apart=True))
+    assert folders == [tmp_path / f"seed-{seed}" for seed in SEEDS]
+
+
 def test_an_interrupted_run_goes_on_and_another_recipe_has_a_folder_beside(alone, tmp_path, monkeypatch):
     recipe, path = dataclasses.replace(RECIPE, seed=3), tmp_path / "seed-3"
     with monkeypatch.context() as patch:

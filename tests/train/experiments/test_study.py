@@ -67,8 +67,9 @@ def trained(monkeypatch):
     """In place of the training: notes what it is asked for, and is interrupted at one of these seeds."""
     asked = []
 
-    def train_seeds(recipe, seeds, path, console):
+    def train_seeds(recipe, seeds, path, console, apart):
         train_seeds.folders.append(path.name)
+        train_seeds.apart = apart
         for seed in seeds:
             asked.append((recipe.name, seed))
             if len(asked) == train_seeds.interrupted_at:
@@ -101,6 +102,7 @@ def test_a_second_call_repeats_nothing_and_gives_the_same(trained, tmp_path, cap
     assert results["first"] == Result(results["second"].metrics, [[(1, 5)], [(1, 6)]], parameters=7, seconds=1.0)
     assert train(ARMS, 2, 5, tmp_path / "out") == results
     assert len(trained.asked) == 4
+    assert not trained.apart
     printed = capsys.readouterr().out
     assert "first: accuracy 5.500 ± 0.707, mae 5.500 ± 0.707" in printed
     assert "first: finished before" in printed
@@ -138,6 +140,7 @@ def test_what_is_measured_of_a_run_joins_its_metrics_once(trained, tmp_path, mon
         of(ARMS, 2, 5), measure=lambda path: folders.append(path) or {"seconds": len(folders)}
     )
     results = measuring.train(tmp_path, Console())
+    assert trained.apart  # for seeds side by side leave no run
     assert folders == [tmp_path / recipe.name / f"seed-{seed}" for recipe in ARMS.values() for seed in (5, 6)]
     assert results["second"].metrics == {"accuracy": [5, 6], "mae": [5, 6], "seconds": [3, 4]}
     assert measuring.train(tmp_path, Console()) == results

@@ -7,11 +7,11 @@ of `SOURCES` here, and its name in the help of `train.config.Data.source`.
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from train.config import Data, DataError
+from train.config import Data
 from train.data.framing import Framed, framing_of
 from train.data.pipeline import is_small
 from train.data.proposed import Proposed
-from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset
+from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset, no_held_out_count
 from train.data.source import Source, in_memory
 from train.data.sources.coco import coco, coco_splits
 from train.data.sources.digits import digits, rotated_digits
@@ -149,8 +149,8 @@ def _row(config: Data) -> tuple[str, str]:
     name, colon, after = config.source.partition(":")
     for known in SOURCES:
         if known.partition(":")[:2] == (name, colon) and bool(after) == bool(colon):
-            if config.held_out and known not in DIVIDED:
-                raise DataError(f"data.held_out: {known} has a test of its own: expected 0, got {config.held_out}")
+            if known not in DIVIDED:
+                no_held_out_count(config.held_out, known)
             return known, after
     raise unknown("data source", config.source, SOURCES)
 

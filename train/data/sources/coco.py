@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from train.config import DataError
 from train.data.fields import Facts, Kind, Spec
 from train.data.rle import decoded
-from train.data.select import held_out_count
+from train.data.select import held_out_count, no_held_out_count
 from train.data.source import Source, Subset
 from train.data.sources.objects import ObjectSource, held_out_rows, of_objects
 from zoo.arrays import in_a_line
@@ -128,6 +128,7 @@ def coco_splits(path: str, any_size: bool = False, held_out: int = 0) -> Mapping
         whole = CocoSource(name, train, train.most, any_size)
         rows = held_out_rows(len(whole), held_out_count(len(whole), held_out, name))
         return {"train": Subset(whole.without_crowds(), rows[0]), "test": Subset(whole, rows[1])}
+    no_held_out_count(held_out, name)
     test = read(other, _instead(Path(folder).expanduser(), other) if folder else None)
     if train.facts != test.facts:
         raise DataError(f"{other}: expected the categories of {file}, found others")

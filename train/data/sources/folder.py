@@ -10,7 +10,7 @@ import numpy as np
 from train.config import DataError
 from train.data.decode import COLOUR, check_mode, opened
 from train.data.fields import Facts, Field, Kind
-from train.data.select import held_out_count, stratified_split
+from train.data.select import held_out_count, no_held_out_count, stratified_split
 from train.data.source import Example, Source, Subset
 from zoo.images import upright, upright_size
 
@@ -157,6 +157,7 @@ def folder_splits(path: str, any_size: bool = False, held_out: int = 0) -> dict[
         whole = _source(name, _classes(root), any_size)
         train, test = stratified_split(whole.labels, held_out_count(len(whole), held_out, name))
         return {"train": Subset(whole, train), "test": Subset(whole, test)}
+    no_held_out_count(held_out, name)
     if len(parts) == 1:
         missing = "test" if parts == ["train"] else "train"
         raise DataError(f"{root}: expected both train/ and test/ or neither, found no {missing}/")

@@ -7,7 +7,7 @@ import numpy as np
 
 from train.config import DataError
 from train.data.fields import Facts, Field, Kind, Spec
-from train.data.select import held_out_count, stratified_split
+from train.data.select import held_out_count, no_held_out_count, stratified_split
 from train.data.source import Arrays, ArraySource, generator
 from zoo.arrays import read_npz
 
@@ -70,6 +70,7 @@ def npz_splits(path: str, held_out: int = 0) -> dict[str, ArraySource]:
     facts = _facts(file, found, train)
     train |= _labels(file, "", train, facts)  # before some are held out: errors name the rows of the archive
     if "test_image" in found:
+        no_held_out_count(held_out, f"npz:{path}")
         test = _examples(file, found, "test_")
         test |= _labels(file, "test_", test, facts)
         _check_alike(file, train, test)
