@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from zoo.dense import accuracy, confusion, intersection_over_union
+from zoo.dense import accuracy, class_accuracies, confusion, frequency_weighted_iou, intersection_over_union
 
 random = np.random.default_rng(0)
 TRUE, GUESS = random.integers(0, 5, (2, 3, 16, 16))
@@ -27,6 +27,18 @@ def test_intersection_over_union_is_scikit_learns_jaccard_score():
 
 def test_accuracy_is_scikit_learns():
     assert accuracy(COUNTS) == pytest.approx(metrics.accuracy_score(TRUE[COUNTED], GUESS[COUNTED]))
+
+
+def test_accuracy_of_each_class_is_scikit_learns_recall():
+    expected = metrics.recall_score(TRUE[COUNTED], GUESS[COUNTED], average=None)
+    np.testing.assert_allclose(class_accuracies(COUNTS), expected, rtol=1e-12)
+    assert np.isnan(class_accuracies(np.array([[3, 1], [0, 0]]))[1])
+
+
+def test_frequency_weighted_iou_is_scikit_learns_weighted_jaccard_score():
+    expected = metrics.jaccard_score(TRUE[COUNTED], GUESS[COUNTED], average="weighted")
+    assert frequency_weighted_iou(COUNTS) == pytest.approx(expected)
+    assert np.isnan(frequency_weighted_iou(np.zeros((2, 2))))
 
 
 def test_class_that_is_nowhere_has_no_intersection_over_union():

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn import metrics
 
+import zoo
 from train.config import RecipeError
 from train.config.tasks.segmentation import Segmentation as Settings
 from train.data.fields import Facts, Field, Kind
@@ -18,6 +19,7 @@ from train.tasks import fitted, make_task, restore_task
 from train.tasks.segmentation.drawing import Palette, Shown, panels
 from train.tasks.segmentation.page import LEGEND, LabelMapPage
 from train.tasks.segmentation.task import Segmentation
+from zoo.dense import FCN, multi_scale
 
 random = np.random.default_rng(0)
 NAMES, IGNORE = ("cat", "dog", "bird"), -1
@@ -66,6 +68,7 @@ def test_scores_are_scikit_learns(measured):
     true, guess = LABELS[LABELS != IGNORE], LOGITS.argmax(axis=-1)[LABELS != IGNORE]
     assert scores["mean_iou"] == pytest.approx(metrics.jaccard_score(true, guess, average="macro"))
     assert scores["pixel_accuracy"] == pytest.approx(metrics.accuracy_score(true, guess))
+    assert scores["mean_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(true, guess))
 
 
 def test_ragged_parts_and_padding_add_up_to_the_whole(measured):
@@ -121,6 +124,71 @@ def test_task_comes_back_from_the_card_and_refuses_other_examples():
 def test_settings_check_themselves():
     with pytest.raises(RecipeError, match=r"task\.maps"):
         Settings(maps=("stage3", "stage3"))
+    with pytest.raises(RecipeError, match=r"out of range: task\.class_weights=\(1\.0,\)"):
+        Settings(class_weights=(1.0,), loss="dice")
+    with pytest.raises(RecipeError, match=r"out of range: task\.overlap=8"):
+        Settings(window=8, overlap=8)
+    with pytest.raises(RecipeError, match=r"task\.class_weights: expected one for each of 4 classes, got 2"):
+        make_task(Settings(class_weights=(1.0, 2.0)), ArraySource("own", ARRAYS, SPEC, FACTS))
+
+
+def test_auxiliary_heads_add_their_loss_and_the_main_one_is_measured():
+    other = np.flip(LOGITS, axis=-1)
+    alone = [TASK.objective(each, BATCH) for each in (LOGITS, other)]
+    both = dataclasses.replace(TASK, auxiliary=0.25).objective({"logits": LOGITS, "aux1": other}, BATCH)
+    assert both.total == pytest.approx(float(alone[0].total + 0.25 * alone[1].total))
+    assert both.weight == alone[0].weight
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        TASK.totals({"logits": LOGITS, "aux1": other}, BATCH),
+        TASK.totals(LOGITS, BATCH),
+    )
+
+
+def test_rare_classes_weigh_as_much_as_common_ones():
+    labels = np.full((2, 8, 8), 3, np.int32)
+    labels[0, 0] = 0  # 8 pixels of 64
+    labels[1, :4] = 1  # 32 pixels of 48 that count
+    labels[1, 6:] = IGNORE
+    source = ArraySource("few", {"image": BATCH["image"][:2], "label_map": labels}, SPEC, FACTS)
+    task = make_task(Settings(balanced=True), source)
+    frequencies = np.array([8 / 64, 32 / 48, 72 / 112])
+    np.testing.assert_allclose(np.delete(task.class_weights, 2), 72 / 112 / frequencies)
+    assert task.class_weights[2] == 0
+    weight = task.objective(LOGITS[:2], {"label_map": labels, "mask": np.ones(2, bool)}).weight
+    assert weight == pytest.approx(8 * task.class_weights[0] + 32 * task.class_weights[1] + 72)
+    with pytest.raises(RecipeError, match=r"task\.balanced: expected pixels with classes, found none in few"):
+        nothing = {"image": BATCH["image"][:2], "label_map": np.full_like(labels, IGNORE)}
+        make_task(Settings(balanced=True), ArraySource("few", nothing, SPEC, FACTS))
+
+
+def test_a_network_that_predicts_pixels_gets_no_head_and_any_other_does():
+    assert isinstance(TASK.wrap(zoo.create("cifar_resnet8", num_classes=0)), FCN)
+    network = TASK.wrap(zoo.create("unet_tiny", num_classes=0))
+    assert (type(network).__name__, network.num_classes) == ("UNet", 4)
+    with pytest.raises(RecipeError, match=r"task\.maps: UNet predicts pixels itself: expected none, got stage3"):
+        dataclasses.replace(TASK, maps=("stage3",)).wrap(zoo.create("unet_tiny", num_classes=0))
+    with pytest.raises(RecipeError, match=r"expected a model with logits of all \(8, 8\) pixels, got \(4, 4\)"):
+        TASK.objective(LOGITS[:, 2:6, 2:6], BATCH)
+
+
+def test_evaluation_sees_windows_sizes_and_mirror_images_as_the_settings_say():
+    weights = random.normal(size=(3, 4)).astype(np.float32)
+
+    def apply(params, images):  # no pixel sees another
+        return images @ params, {}
+
+    images = {**BATCH, "image": BATCH["image"].astype(np.float32) / 255}
+    plain = TASK.evaluate(apply, weights, images, None)
+    windows = dataclasses.replace(TASK, window=4, overlap=2).evaluate(apply, weights, images, None)
+    np.testing.assert_array_equal(windows["confusion"], plain["confusion"])
+    several = dataclasses.replace(TASK, scales=(0.5, 1.0), flips=True)
+    expected = multi_scale(lambda images: images @ weights, images["image"], (0.5, 1.0), True)
+    np.testing.assert_array_equal(several.predict(apply, weights, images, None)["label_map"], expected.argmax(axis=-1))
+    np.testing.assert_array_equal(
+        dataclasses.replace(TASK, flips=True).predict(apply, weights, images, None)["label_map"],
+        TASK.predict(apply, weights, images, None)["label_map"],
+    )
 
 
 def predicted(rows=slice(None)):
@@ -144,6 +212,7 @@ def test_page_counts_as_scikit_learn_and_keeps_the_worst_examples_first():
     ]
     np.testing.assert_array_equal(page.worst.rows, np.argsort(ious))
     np.testing.assert_allclose(page.worst.keys, np.sort(ious))
+    np.testing.assert_array_equal(page.best.rows, np.argsort(ious)[::-1])
 
 
 def test_page_is_the_same_however_the_examples_came():
@@ -151,7 +220,7 @@ def test_page_is_the_same_however_the_examples_came():
     parts.merge(pickle.loads(pickle.dumps(page_of(slice(4, 6)))))
     assert parts.images == whole.images
     np.testing.assert_array_equal(parts.counts, whole.counts)
-    for one, other in ((parts.worst, whole.worst), (parts.some, whole.some)):
+    for one, other in ((parts.worst, whole.worst), (parts.best, whole.best), (parts.some, whole.some)):
         assert one.rows.tolist() == other.rows.tolist()
 
 
@@ -165,6 +234,7 @@ def test_page_has_its_sections_and_says_its_result(tmp_path):
         "<h2>Confusion matrix</h2>",
         "<h2>Examples</h2>",
         "<h2>Worst examples</h2>",
+        "<h2>Best examples</h2>",
         "background",
     ):
         assert words in html
