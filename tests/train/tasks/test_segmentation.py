@@ -157,9 +157,10 @@ def test_rare_classes_weigh_as_much_as_common_ones():
     assert task.class_weights[2] == 0
     weight = task.objective(LOGITS[:2], {"label_map": labels, "mask": np.ones(2, bool)}).weight
     assert weight == pytest.approx(8 * task.class_weights[0] + 32 * task.class_weights[1] + 72)
+    nothing = {"image": BATCH["image"][:2], "label_map": np.full_like(labels, IGNORE)}
+    empty = ArraySource("few", nothing, SPEC, FACTS)
     with pytest.raises(RecipeError, match=r"task\.balanced: expected pixels with classes, found none in few"):
-        nothing = {"image": BATCH["image"][:2], "label_map": np.full_like(labels, IGNORE)}
-        make_task(Settings(balanced=True), ArraySource("few", nothing, SPEC, FACTS))
+        make_task(Settings(balanced=True), empty)
 
 
 def test_a_network_that_predicts_pixels_gets_no_head_and_any_other_does():
