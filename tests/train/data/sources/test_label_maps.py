@@ -113,7 +113,7 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path):
 
 
 def test_camvid_itself_is_read():
-    train, test = load_both(Data(f"label_maps:{shared('camvid')}"))
+    train, test = load_both(Data(f"label_maps:{shared('data', 'camvid')}"))
     assert (len(train), len(test), train.spec["label_map"].shape) == (48, 16, (360, 480))
     labels = test[0]["label_map"]
     assert set(np.unique(labels)) <= {-1, *range(11)}
