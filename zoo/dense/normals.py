@@ -1,0 +1,132 @@
+"""Surface normals: from depth in closed form, how far two are apart, and a loss.
+
+Eigen and Fergus, 2015, Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale Convolutional
+Architecture, section 4.2; Fouhey, Gupta and Hebert, 2013, Data-Driven 3D Primitives, for the measures. Lecture row L64.
+
+A normal is a direction of length one in the camera's axes, right, down and away from the viewer, and points out of the
+surface: that of a wall which faces the camera is (0, 0, -1). One that has a nan is unknown, and counts nowhere.
+"""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+Normals = Float[Array, "*batch height width 3"]
+Counted = Bool[Array, "*batch height width"]
+
+WITHIN = {"under11": 11.25, "under22": 22.5, "under30": 30.0}
+"""Degrees up to which a normal is called right."""
+
+
+def pinhole_normals(
+    depth: Float[Array, "*batch height width"], focal: float, centre: tuple[float, float] | None = None
+) -> Normals:
+    """The normals of a surface that a pinhole camera sees, exact of planes.
+
+    A pixel's point is seen beside those of its neighbours, left and right, above and below, at the border with itself;
+    where one of these is unknown the normal is nan.
+
+    Args:
+      depth: distance along the axis away from the viewer, in metres; nan where it is unknown.
+      focal: of the camera, in pixels.
+      centre: where its axis meets the image, x and y in pixels, the centre of the first pixel at (0.5, 0.5); by
+        default in the middle.
+
+    Raises:
+      ValueError: fewer than two pixels a side, or a focal length that is not positive.
+
+    >>> pinhole_normals(jnp.full((2, 2), 3.0), focal=10.0)[0, 0].tolist()  # a wall
+    [0.0, 0.0, -1.0]
+    """
+    if focal <= 0:
+        raise ValueError(f"expected a focal length of more than 0 pixels, got {focal}")
+    x, y = _places(depth, centre)
+    return _of_points(jnp.stack([depth * x / focal, depth * y / focal, depth], axis=-1))
+
+
+def orthographic_normals(depth: Float[Array, "*batch height width"], spacing: float) -> Normals:
+    """The same of a surface that is seen along parallel rays, from one pixel to the next `spacing` metres apart.
+
+    Raises:
+      ValueError: fewer than two pixels a side, or a spacing that is not positive.
+    """
+    if spacing <= 0:
+        raise ValueError(f"expected a spacing of more than 0 metres, got {spacing}")
+    x, y = (jnp.broadcast_to(spacing * place, depth.shape) for place in _places(depth, None))
+    return _of_points(jnp.stack([x, y, depth], axis=-1))
+
+
+def angles(predicted: Normals, true: Normals) -> Float[Array, "*batch height width"]:
+    """How far two directions are apart, in degrees; neither needs to have length one. Exact for small angles too.
+
+    >>> angles(jnp.array([0.0, 1.0, 0.0]), jnp.array([0.0, 0.0, -2.0])).tolist()
+    90.0
+    """
+    across = jnp.linalg.norm(jnp.cross(predicted, true), axis=-1)
+    return jnp.degrees(jnp.arctan2(across, jnp.sum(predicted * true, axis=-1)))
+
+
+def cosine_loss(
+    predicted: Normals, true: Normals, counted: Counted | None = None
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The sum of one less the cosine of the angle between directions of length one, and the number of pixels."""
+    is_known = known(true, counted)
+    cosines = jnp.sum(predicted * jnp.where(is_known[..., None], true, 0), axis=-1)
+    return jnp.sum(1 - cosines, where=is_known), jnp.sum(is_known, dtype=jnp.float32)
+
+
+def angle_sums(predicted: Normals, true: Normals, counted: Counted | None = None) -> dict[str, Float[Array, ""]]:
+    """Sums over the pixels whose normal is known: of the angle in degrees, and of those that are `WITHIN` so many."""
+    is_known = known(true, counted)
+    degrees = angles(predicted, jnp.where(is_known[..., None], true, predicted))
+    right = {name: jnp.sum(degrees < most, where=is_known, dtype=jnp.float32) for name, most in WITHIN.items()}
+    return {"count": jnp.sum(is_known, dtype=jnp.float32), "angle": jnp.sum(degrees, where=is_known), **right}
+
+
+def angle_scores(sums: Mapping[str, float]) -> dict[str, float]:
+    """The mean angle in degrees, and the shares of pixels that are `WITHIN` so many.
+
+    >>> scores = angle_scores(angle_sums(jnp.array([[[0.0, 0.0, -1.0]]]), jnp.array([[[0.0, 1.0, -1.0]]])))
+    >>> {name: round(value, 3) for name, value in scores.items()}
+    {'angle': 45.0, 'under11': 0.0, 'under22': 0.0, 'under30': 0.0}
+    """
+    count = float(sums["count"])
+    return {name: float(sums[name]) / count if count else float("nan") for name in ("angle", *WITHIN)}
+
+
+def known(true: Normals, counted: Counted | None = None) -> Counted:
+    """Which normals have no nan, among those that are to be counted."""
+    is_known = jnp.all(jnp.isfinite(true), axis=-1)
+    return is_known if counted is None else is_known & counted
+
+
+def unit(vectors: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+    """The same directions with length one; of nothing it is nothing, and so is the gradient."""
+    squared = jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
+    return vectors * jnp.where(squared > 0, 1 / jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+
+
+def _places(
+    depth: Float[Array, "*batch height width"], centre: tuple[float, float] | None
+) -> tuple[Float[Array, "width"], Float[Array, "height 1"]]:
+    """How far each column is right of the centre, and each row below it, in pixels."""
+    if depth.ndim < 2 or min(depth.shape[-2:]) < 2:
+        raise ValueError(f"expected depths of at least 2 x 2 pixels, got shape {depth.shape}")
+    height, width = depth.shape[-2:]
+    x, y = (width / 2, height / 2) if centre is None else centre
+    return jnp.arange(width) + 0.5 - x, (jnp.arange(height) + 0.5 - y)[:, None]
+
+
+def _of_points(points: Float[Array, "*batch height width 3"]) -> Normals:
+    """Across the steps to the right and down, towards the viewer."""
+    right, down = _step(points, axis=-2), _step(points, axis=-3)
+    around = jnp.isfinite(points).all(axis=-1, keepdims=True)
+    return jnp.where(around, unit(jnp.cross(down, right)), jnp.nan)
+
+
+def _step(points: Float[Array, "*batch height width 3"], axis: int) -> Float[Array, "*batch height width 3"]:
+    """From the neighbour before to the one behind."""
+    places = jnp.arange(points.shape[axis])
+    before = jnp.take(points, jnp.maximum(places - 1, 0), axis=axis)
+    return jnp.take(points, jnp.minimum(places + 1, len(places) - 1), axis=axis) - before
