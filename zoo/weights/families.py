@@ -12,6 +12,7 @@ from zoo.weights import (
     densenet,
     detection,
     efficientnet,
+    fcn,
     googlenet,
     inception,
     mnasnet,
@@ -54,6 +55,7 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/fcos": single_stage.fcos,
     "torchvision/ssd": single_stage.ssd,
     "torchvision/ssdlite": single_stage.ssdlite,
+    "torchvision/vgg_as_fcn": fcn.fcn_vgg,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 
