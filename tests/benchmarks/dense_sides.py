@@ -1,22 +1,56 @@
-"""The sides of the comparison of torchvision's segmentation networks, for `tests/benchmarks/sides.py`."""
+"""The sides of the comparison of networks for segmentation, for `tests/benchmarks/sides.py`."""
 
 import os
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from tests.benchmarks.sides import LEARNING_RATE, MOMENTUM
 
-MODELS = ("fcn_resnet50", "deeplabv3_resnet50", "lraspp_mobilenet_v3_large")
 CLASSES = 21
 AUX_WEIGHT = 0.5
+"""Of the auxiliary head's loss, where there is one."""
+
+
+def fcn32s_vgg16() -> Any:
+    """The authors' network, as the golden files have it."""
+    from tests.dense.goldens.write_networks import FCN
+
+    return FCN((64, 128, 256, 512, 512), 4096, 32, counts=(2, 2, 3, 3, 3), classes=CLASSES)
+
+
+def unet_same() -> Any:
+    """U-Net with padded convolutions."""
+    from tests.dense.goldens.write_networks import UNet
+
+    return UNet((64, 128, 256, 512, 1024), "same", classes=CLASSES)
+
+
+def torchvisions(name: str, **options: Any) -> Any:
+    """torchvision's network of this name."""
+    from torchvision.models import segmentation
+
+    return getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=CLASSES, **options)
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "fcn32s_vgg16": fcn32s_vgg16,
+    "unet_same": unet_same,
+    "fcn_resnet50": partial(torchvisions, "fcn_resnet50", aux_loss=True),
+    "deeplabv3_resnet50": partial(torchvisions, "deeplabv3_resnet50", aux_loss=True),
+    "lraspp_mobilenet_v3_large": partial(torchvisions, "lraspp_mobilenet_v3_large"),
+}
+"""Torch's network, by the name of ours."""
 
 
 def examples(batch: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images (batch, side, side, 3), and the class of each pixel (batch, side, side)."""
+    """Images (batch, side, side, 3), and the labels of their pixels (batch, side, side)."""
     random = np.random.default_rng(0)
-    return random.random((batch, side, side, 3), np.float32), random.integers(0, CLASSES, (batch, side, side))
+    images = random.standard_normal((batch, side, side, 3)).astype(np.float32)
+    return images, random.integers(0, CLASSES, (batch, side, side))
 
 
 def ours(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable, tuple[float, float]]:
@@ -27,18 +61,18 @@ def ours(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, C
 
     import zoo
 
-    model, key = zoo.create(name), jax.random.key(0, impl="rbg")
+    model, key = zoo.create(name, num_classes=CLASSES), jax.random.key(0, impl="rbg")
     variables = zoo.init(model, key, images.shape[1:])
     inputs = jnp.asarray(images), jnp.asarray(labels), key
     state = (jax.tree.map(jnp.copy, variables), jax.tree.map(jnp.zeros_like, variables["params"]))
 
     def step(state: tuple, images: jax.Array, labels: jax.Array, key: jax.Array) -> tuple:
         variables, velocity = state
+        rest = {kind: value for kind, value in variables.items() if kind != "params"}
 
-        def loss(params: dict) -> tuple:
-            others = {**variables, "params": params}
-            rngs = {"dropout": key}
-            outputs, updated = model.apply(others, images, train=True, rngs=rngs, mutable=["batch_stats"])
+        def loss(params: dict) -> tuple[jax.Array, dict]:
+            given = {"train": True, "mutable": list(rest), "rngs": {"dropout": key}}
+            outputs, updated = model.apply({"params": params, **rest}, images, **given)
             outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
             losses = {
                 head: optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
@@ -67,15 +101,14 @@ def ours(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, C
 def torchs(name: str, images: np.ndarray, labels: np.ndarray, layout: str) -> tuple[Callable, Callable]:
     """Inference and a training step."""
     import torch
-    from torchvision.models import segmentation
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     layout = getattr(torch, "contiguous_format" if layout == "contiguous" else layout)
-    aux = {} if name.startswith("lraspp") else {"aux_loss": True}
-    model = getattr(segmentation, name)(weights=None, weights_backbone=None, **aux).to(memory_format=layout)
+    model = MODELS[name]().to(memory_format=layout)
     inputs = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
-    targets, cross_entropy = torch.from_numpy(labels), torch.nn.functional.cross_entropy
-    optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, MOMENTUM)
+    targets = torch.from_numpy(labels)
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(learned, LEARNING_RATE, MOMENTUM)
 
     def inference() -> None:
         model.eval()
@@ -89,10 +122,9 @@ def torchs(name: str, images: np.ndarray, labels: np.ndarray, layout: str) -> tu
                 module.eval()  # of one value a channel torch refuses statistics
         optimizer.zero_grad()
         outputs = model(inputs)
-        loss = cross_entropy(outputs["out"], targets)
-        if "aux" in outputs:
-            loss = loss + AUX_WEIGHT * cross_entropy(outputs["aux"], targets)
-        loss.backward()
+        outputs = outputs if isinstance(outputs, dict) else {"out": outputs}  # as torchvision has it
+        losses = {head: torch.nn.functional.cross_entropy(scores, targets) for head, scores in outputs.items()}
+        (losses["out"] + AUX_WEIGHT * losses.get("aux", 0.0)).backward()
         optimizer.step()
 
     return inference, training

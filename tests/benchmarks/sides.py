@@ -170,8 +170,9 @@ def main() -> None:
     else:
         from tests.benchmarks import dense_sides, detector_sides
 
-        of = dense_sides if name in dense_sides.MODELS else detector_sides
-        given, of_ours, of_torchs = of.examples(batch, pixels), of.ours, of.torchs
+        kind = dense_sides if name in dense_sides.MODELS else detector_sides
+        given = kind.examples(batch, pixels)
+        of_ours, of_torchs = kind.ours, kind.torchs
     if side == "ours":
         inference, training, compiled = of_ours(name, *given)
     else:
