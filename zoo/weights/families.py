@@ -12,6 +12,7 @@ from zoo.weights import (
     densenet,
     detection,
     efficientnet,
+    fcn,
     googlenet,
     inception,
     mnasnet,
@@ -58,6 +59,7 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/fcn": segmentation.fcn,
     "torchvision/deeplabv3": segmentation.deeplabv3,
     "torchvision/lraspp": segmentation.lraspp,
+    "torchvision/vgg_as_fcn": fcn.fcn_vgg,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 
