@@ -30,7 +30,7 @@ class Preprocessing:
     """How an image becomes what the weights were evaluated on: resize, central crop, scale, normalise."""
 
     resize: int
-    """The shorter side after resizing, in pixels."""
+    """The shorter side after resizing, in pixels; 0 where the size stays."""
     crop: int
     """Pixels a side of the central square; of whole images the longer side at most."""
     interpolation: str
@@ -38,7 +38,8 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     frame: str = "crop"
-    """"crop" cuts the central square; "fit" keeps the whole image and its proportions; "stretch" makes it a square."""
+    """"crop" cuts the central square; "fit" keeps the whole image and its proportions; "stretch" makes it a square;
+    "whole" leaves its size as it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +53,18 @@ class Pretrained:
     """The digest's first digits, which stand in the file's name."""
     preprocessing: Preprocessing
     classes: str
-    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet"."""
+    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet"; empty where nothing is classified."""
     metrics: Mapping[str, float]
     """What was reported on the evaluation set, in percent: of a classifier "top1" and "top5", one crop; of a detector
-    "box_ap", "mask_ap" and "keypoint_ap", averages over overlaps as COCO has them."""
+    "box_ap", "mask_ap" and "keypoint_ap", averages over overlaps as COCO has them. Of optical flow the end-point error
+    in pixels, such as "sintel_train_clean_epe", and "kitti_train_fl_all" and "kitti_test_fl_all" in percent;
+    "kitti_train_epe" is the mean of the images' means."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The name of each output."""
+        """The name of each output; none where nothing is classified."""
+        if not self.classes:
+            return ()
         return CIFAR10 if self.classes == "cifar10" else class_list(self.classes)
 
     @property

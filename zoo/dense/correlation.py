@@ -4,8 +4,6 @@ Dosovitskiy et al., 2015, FlowNet: Learning Optical Flow with Convolutional Netw
 of one place. Lecture row L62.
 """
 
-import functools
-
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float

@@ -14,14 +14,32 @@ from jaxtyping import Array, Float
 from zoo.dense.correlation import correlation
 from zoo.dense.fcn import enlarged
 from zoo.dense.pairs import check_pair, margins, padded
-from zoo.nn.network import Network
+from zoo.nn.network import ModuleMaker, Network
 from zoo.nn.transposed import ConvTranspose
 
 STRIDES = (64, 32, 16, 8, 4)
 """Pixels from one place to the next of the flows that are predicted, from coarse to fine."""
 
-leaky_relu = functools.partial(nn.leaky_relu, negative_slope=0.1)
+LEAK = 0.1
+leaky_relu = functools.partial(nn.leaky_relu, negative_slope=LEAK)
 Maps = Float[Array, "batch rows columns channels"]
+
+
+class Layer(nn.Module):
+    """A convolution, padded so that a stride of 1 keeps the size, and a ReLU that leaks a tenth."""
+
+    features: int
+    side: int
+    strides: int
+    conv: ModuleMaker
+
+    @nn.compact
+    def __call__(self, x: Maps) -> Float[Array, "batch _ _ features"]:
+        """The layer's maps."""
+        init = nn.initializers.variance_scaling(2 / (1 + LEAK**2), "fan_in", "normal")
+        window, padding = (self.side, self.side), self.side // 2
+        x = self.conv(self.features, window, self.strides, padding=padding, kernel_init=init, name="conv")(x)
+        return leaky_relu(x)
 
 
 class FlowNet(Network):
@@ -70,7 +88,9 @@ class FlowNet(Network):
             flows.append(self._predicted(x, level))
         if train and not features:
             sizes = [(-(-height // stride), -(-width // stride)) for stride in STRIDES]
-            return tuple(self.unit * flow[:, :rows, :columns] for flow, (rows, columns) in zip(flows, sizes, strict=True))
+            return tuple(
+                self.unit * flow[:, :rows, :columns] for flow, (rows, columns) in zip(flows, sizes, strict=True)
+            )
         fine = self.unit * enlarged(flows[-1], tuple(4 * side for side in flows[-1].shape[1:3]))
         fine = fine[:, :height, :width]
         coarse = {f"flow{level}": self.unit * flow for level, flow in zip((6, 5, 4, 3, 2), flows, strict=True)}
@@ -88,14 +108,10 @@ class FlowNet(Network):
             x = named[f"conv{level}_1"] = self.layer(f"conv{level}_1", features)(x)
         return named
 
-    def layer(self, name: str, features: int, side: int = 3, strides: int = 1) -> nn.Sequential:
+    def layer(self, name: str, features: int, side: int = 3, strides: int = 1) -> nn.Module:
         """A convolution and a ReLU that leaks a tenth."""
-        init = nn.initializers.variance_scaling(2 / (1 + 0.1**2), "fan_in", "normal")
-        conv = nn.remat(self.conv_maker().func) if self.remat else self.conv_maker().func
-        made = conv(
-            features, (side, side), strides, padding=side // 2, kernel_init=init, **self.types, name=name
-        )
-        return lambda x: leaky_relu(made(x))
+        kind = self.rematerialised(Layer, static_argnums=())
+        return kind(features, side, strides, self.conv_maker(), name=name)
 
     def _predicted(self, x: Maps, level: int) -> Float[Array, "batch rows columns 2"]:
         conv = self.conv_maker(dtype=self.wide)

@@ -5,6 +5,7 @@ torchvision/models/optical_flow/raft.py. Lecture row L62.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -15,14 +16,12 @@ from zoo.dense.correlation_pyramid import Pyramid, correlation_pyramid, look_up
 from zoo.dense.pairs import check_pair, cropped, margins, padded
 from zoo.dense.raft_encoder import Encoder
 from zoo.dense.raft_update import STRIDE, Sizes, Still, Update
+from zoo.names import unknown
 from zoo.nn.network import Network
 
 Flow = Float[Array, "batch rows columns 2"]
 State = tuple[Float[Array, "batch rows columns hidden"], Flow]
 """Hidden state, and flow in places of the maps."""
-
-SMALL = Sizes(96, (96,), (64, 32), 82, ((3, 3),), 128, 0)
-"""Of the small network's update."""
 
 
 class RAFT(Network):
@@ -153,3 +152,47 @@ def places_of(maps: Float[Array, "batch rows columns channels"]) -> Float[Array,
     batch, rows, columns, _ = maps.shape
     x, y = jnp.meshgrid(jnp.arange(columns, dtype=maps.dtype), jnp.arange(rows, dtype=maps.dtype))
     return jnp.broadcast_to(jnp.stack([x, y], axis=-1), (batch, rows, columns, 2))
+
+
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "large": {},
+    "small": {
+        "widths": (32, 32, 64, 96, 128),
+        "context": 64,
+        "bottleneck": True,
+        "context_norm": "none",
+        "radius": 3,
+        "sizes": Sizes(96, (96,), (64, 32), 82, ((3, 3),), 128, 0),
+    },
+    "tiny": {
+        "widths": (8, 8, 12, 16, 24),
+        "context": 12,
+        "levels": 2,
+        "radius": 2,
+        "sizes": Sizes(16, (16, 12), (8, 6), 14, ((1, 5), (5, 1)), 10, 10),
+    },
+}
+"""Fields of the networks by size; "tiny" is the large one with few channels, for tests."""
+
+
+def raft(
+    size: str = "large", updates: int = 12, frozen_norm: bool = False, unroll: bool | None = None, **shared: Any
+) -> RAFT:
+    """A RAFT of one of the `SIZES`.
+
+    Args:
+      size: "large" and "small" are the paper's.
+      updates: how many at evaluation and in training.
+      frozen_norm: see `RAFT`.
+      unroll: see `RAFT`.
+      **shared: fields that every network has.
+
+    Raises:
+      UnknownNameError: there is no such size.
+
+    >>> raft("small").radius
+    3
+    """
+    if size not in SIZES:
+        raise unknown("size", size, SIZES)
+    return RAFT(**SIZES[size], updates=updates, frozen_norm=frozen_norm, unroll=unroll, **shared)

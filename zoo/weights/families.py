@@ -16,6 +16,7 @@ from zoo.weights import (
     inception,
     mnasnet,
     mobilenet,
+    raft,
     regnet,
     resnet,
     shufflenet,
@@ -54,6 +55,7 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/fcos": single_stage.fcos,
     "torchvision/ssd": single_stage.ssd,
     "torchvision/ssdlite": single_stage.ssdlite,
+    "torchvision/raft": raft.raft,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 
