@@ -63,7 +63,7 @@ def test_every_detector_has_the_parameters_of_the_table(name):
     assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS
 
 
-@pytest.mark.parametrize("name", zoo.list_models(task="optical_flow"))
+@pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models(task="optical_flow")])
 def test_every_network_of_optical_flow_has_the_parameters_of_the_table(name):
     variables = jax.eval_shape(zoo.create(name).init, jax.random.key(0), *batch_of(CATALOG[name].inputs))
     assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS

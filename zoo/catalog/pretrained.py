@@ -53,7 +53,7 @@ class Pretrained:
     """The digest's first digits, which stand in the file's name."""
     preprocessing: Preprocessing
     classes: str
-    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet"; empty where nothing is classified."""
+    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet"; empty for no classes."""
     metrics: Mapping[str, float]
     """What was reported on the evaluation set, in percent: of a classifier "top1" and "top5", one crop; of a detector
     "box_ap", "mask_ap" and "keypoint_ap", averages over overlaps as COCO has them. Of optical flow the end-point error

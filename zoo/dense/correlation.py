@@ -57,7 +57,7 @@ def correlation(
     near = jnp.pad(first, ((0, 0), (0, 0), (0, beyond), (0, 0)))
     near = near.reshape(batch, rows, blocks, block, step, channels)
     far = jnp.pad(second, ((0, 0), around, (max_displacement, max_displacement + beyond), (0, 0)))
-    far = far.reshape(batch, far.shape[1], -1, step, channels)
+    far = far.reshape(batch, far.shape[1], far.shape[2] // step, step, channels)
     length = block + count - 1
     far = jnp.stack([far[:, :, i * block : i * block + length] for i in range(blocks)], axis=2)
     bands = []
@@ -66,7 +66,7 @@ def correlation(
         products = jnp.einsum("brnisc,brnjsc->brnsij", near, there, preferred_element_type=wide)
         bands.append(_band(products, count))
     found = jnp.stack(bands, axis=-2) / channels  # batch, rows, blocks, remainder, column, y, x
-    found = found.transpose(0, 1, 2, 4, 3, 5, 6).reshape(batch, rows, -1, count**2)
+    found = found.transpose(0, 1, 2, 4, 3, 5, 6).reshape(batch, rows, columns + beyond, count**2)
     return found[:, :, :columns]
 
 

@@ -73,10 +73,10 @@ def look_up(
         across, down = (
             _shares(centres[..., axis, None] + steps, volume.shape[3 - axis]).astype(volume.dtype) for axis in (0, 1)
         )
-        # In this order the gradient of the volume is a product that comes as it lies in memory: on CPU four times as fast.
+        # In this order the gradient of the volume is a product that comes as it lies in memory: faster on CPU.
         around = jnp.einsum("bpij,bplj->bpil", volume, across)
         around = jnp.einsum("bpil,bpki->bplk", around, down)
-        found.append(around.reshape(batch, rows, columns, -1))
+        found.append(around.reshape(batch, rows, columns, len(steps) ** 2))
     return jnp.concatenate(found, axis=-1)
 
 
