@@ -1,4 +1,4 @@
-"""What every network of optical flow promises, held by its small variant: two images of any size, a flow for each pixel."""
+"""What every network of optical flow promises, held by its small variant: images of any size, a flow a pixel."""
 
 import functools
 
@@ -15,14 +15,14 @@ from zoo.tables import summarise
 
 ALL = zoo.list_models(task="optical_flow")
 NAMES = [name for name in ALL if name.endswith("_tiny")]
-BATCHED = {"raft_tiny": 15, "flownet_s_tiny": 10, "flownet_c_tiny": 11}
-"""How many blocks are computed again in the backward pass: RAFT's twelve residual units, and each of its updates, of
-which there is one while variables are drawn."""
+REMATERIALISED = {"raft_tiny": 16, "flownet_s_tiny": 10, "flownet_c_tiny": 11}
+"""How many blocks are computed again in the backward pass: RAFT's twelve residual units and each of its updates, and
+FlowNet's convolutions on the way down; those that both images go through are one."""
 
 of_every_network = pytest.mark.parametrize("name", NAMES, scope="module")
 compiled_of_every_network = pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name == "flownet_c_tiny" else [pytest.mark.slow]) for name in NAMES],
+    [pytest.param(name, marks=[] if name == "flownet_s_tiny" else [pytest.mark.slow]) for name in NAMES],
     scope="module",
 )  # a program or two each
 
@@ -68,13 +68,6 @@ def evaluated(name):
     return jax.device_get(program(variables_of(name), *images))
 
 
-def flow_of(name, *shape, **options):
-    """Shape and type of the flow of images of this shape; nothing is computed."""
-    images = [jax.ShapeDtypeStruct(shape, jnp.float32)] * 2
-    variables = jax.eval_shape(lambda: variables_of(name))
-    return jax.eval_shape(lambda v, *x: zoo.create(name, **options).apply(v, *x), variables, *images)
-
-
 def test_every_network_of_optical_flow_has_a_small_variant():
     assert {zoo.describe(name).builder for name in ALL} == {zoo.describe(name).builder for name in NAMES}
 
@@ -101,13 +94,6 @@ def test_bfloat16_is_near_float32(name):
     assert 0 < off.max() < 0.2 * np.abs(found["flow"]).max()
 
 
-@of_every_network
-@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 33, 65, 3), (1, 8, 1000, 3), (0, 64, 64, 3)])
-def test_images_may_have_any_size(name, shape):
-    flow = flow_of(name, *shape, dtype=jnp.bfloat16)
-    assert (flow.shape, flow.dtype) == ((*shape[:3], 2), jnp.float32)
-
-
 @pytest.mark.slow  # a program a size
 @of_every_network
 def test_one_pixel_and_a_very_wide_image_have_flows_that_are_numbers(name):
@@ -118,36 +104,39 @@ def test_one_pixel_and_a_very_wide_image_have_flows_that_are_numbers(name):
 
 @of_every_network
 def test_in_training_flows_go_from_coarse_to_fine_or_from_the_first_update_to_the_last(name):
-    model, images = zoo.create(name, remat=True), pair(2, 40, 56, 3)
+    """Of images whose sides no stride divides; with remat, whose blocks are computed again."""
+    written_out = {"unroll": True} if name == "raft_tiny" else {}
+    model, images = zoo.create(name, remat=True, **written_out), pair(2, 41, 57, 3)
     options = {"train": True, "mutable": ["batch_stats"]}
-    flows, state = jax.eval_shape(lambda v: model.apply(v, *images, **options), variables_of(name))
+    jaxpr, (flows, state) = jax.make_jaxpr(lambda v: model.apply(v, *images, **options), return_shape=True)(
+        variables_of(name)
+    )
     assert isinstance(flows, tuple)
-    sizes = [(40, 56)] * 4 if name.startswith("raft") else [(1, 1), (2, 2), (3, 4), (5, 7), (10, 14)]
+    sizes = [(41, 57)] * 4 if name.startswith("raft") else [(1, 1), (2, 2), (3, 4), (6, 8), (11, 15)]
     assert [flow.shape for flow in flows] == [(2, *size, 2) for size in sizes]
     assert {flow.dtype for flow in flows} == {jnp.dtype("float32")}
     assert ("batch_stats" in state) == name.startswith("raft")
+    again = sum(equation.primitive.name in ("checkpoint", "remat", "remat2") for equation in jaxpr.eqns)
+    assert again == REMATERIALISED[name]
 
 
 @of_every_network
-def test_variables_are_float32_whatever_the_compute_type_and_parameters_of_the_type_that_is_asked_for(name):
-    for options, expected in (({"dtype": jnp.bfloat16}, "float32"), ({"param_dtype": jnp.bfloat16}, "bfloat16")):
-        found = jax.eval_shape(zoo.create(name, **options).init, jax.random.key(0), *pair(1, 64, 64, 3))
-        assert {leaf.dtype.name for leaf in jax.tree.leaves(found["params"])} == {expected}
-        assert {leaf.dtype.name for leaf in jax.tree.leaves(found.get("batch_stats", {}))} <= {"float32"}
+def test_an_empty_batch_has_an_empty_flow_in_float32_whatever_the_compute_type(name):
+    variables = jax.eval_shape(lambda: variables_of(name))
+    flow = jax.eval_shape(zoo.create(name, dtype=jnp.bfloat16).apply, variables, *pair(0, 1, 1, 3))
+    assert (flow.shape, flow.dtype) == ((0, 1, 1, 2), jnp.float32)
 
 
 @of_every_network
-def test_with_remat_blocks_are_computed_again_under_the_same_names(name):
-    model, images = zoo.create(name, remat=True), pair(1, 64, 64, 3)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), *images)
-    assert flatten_dict(shapes).keys() == flatten_dict(variables_of(name)).keys()
-    jaxpr = str(jax.make_jaxpr(lambda v: model.apply(v, *images))(variables_of(name)))
-    assert jaxpr.count("checkpoint[") + jaxpr.count("remat2[") + jaxpr.count("remat[") >= 10
-    plain = str(jax.make_jaxpr(lambda v: zoo.create(name).apply(v, *images))(variables_of(name)))
-    assert "name=checkpoint" not in plain or name.startswith("raft")
+def test_parameters_are_of_the_type_that_is_asked_for_and_statistics_of_float32(name):
+    model = zoo.create(name, param_dtype=jnp.bfloat16, remat=True)
+    found = jax.eval_shape(model.init, jax.random.key(0), *pair(1, 64, 64, 3))
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(found["params"])} == {"bfloat16"}
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(found.get("batch_stats", {}))} <= {"float32"}
+    assert flatten_dict(found).keys() == flatten_dict(variables_of(name)).keys()  # with remat too
 
 
-@of_every_network
+@compiled_of_every_network
 def test_a_program_is_exported_for_batches_of_any_size(name):
     exported = zoo.export_model(zoo.create(name), variables_of(name), zoo.describe(name).inputs, platforms=("cpu",))
     assert exported.out_avals[0].str_short() == "float32[batch,64,64,2]"
@@ -168,6 +157,7 @@ def test_other_shapes_and_integers_are_refused(name):
     refused(ValueError, "expected .* channels, got images of shape", (1, 64, 64, 4), (1, 64, 64, 4))
 
 
+@pytest.mark.slow  # five traces
 def test_stages_parameters_and_work_are_counted_for_both_images():
     summary = summarise("raft_tiny")
     assert list(summary.stages) == ["first", "second", "context", "correlation", "hidden", "coarse_flow", "flow"]
@@ -177,6 +167,7 @@ def test_stages_parameters_and_work_are_counted_for_both_images():
     assert four - two == pytest.approx(2 * (two - one), rel=1e-3)  # a loop's body would be counted once
 
 
+@pytest.mark.slow  # four traces of large networks
 def test_feature_strides_are_those_of_the_paper():
     found = zoo.feature_info("raft_small", (128, 128, 3), (128, 128, 3))
     assert found["first"] == (128, (8, 8))

@@ -16,6 +16,7 @@ from zoo.dense.correlation_pyramid import correlation_pyramid, look_up
 from zoo.dense.flow_losses import sequence_loss
 from zoo.dense.raft import RAFT, places_of, raft
 from zoo.dense.raft_update import Sizes, bilinear, convex
+from zoo.tables import markdown_row
 from zoo.weights.raft import raft as family_of
 from zoo.weights.rules import rename, to_ours, to_theirs
 
@@ -88,15 +89,22 @@ def trained(name, train):
 
 
 @functools.cache
-def evaluated(name):
-    """Flows of updates that are written out; the named maps, by a loop; what the context's encoder gives."""
+def looped(name):
+    """The flow after each update, by a loop."""
+    model = model_of(name).copy(frozen_norm=True, unroll=False)
+    program = jax.jit(lambda variables, images: model.apply(variables, *images, train=True, updates=given.UPDATES))
+    return jax.device_get(program(variables_of(name), given.pair(*given.RAFTS[name])))
+
+
+@functools.cache
+def named(name):
+    """The named maps, and what the context's encoder gives."""
     model = model_of(name)
 
     @jax.jit
     def program(variables, images):
-        flows = model.copy(frozen_norm=True, unroll=True).apply(variables, *images, train=True, updates=given.UPDATES)
-        named = model.apply(variables, *images, features=True, updates=given.UPDATES)
-        return flows, named, model.apply(variables, images[0], method=lambda m, x: m.context_encoder(x))
+        context = model.apply(variables, images[0], method=lambda m, x: m.context_encoder(x))
+        return model.apply(variables, *images, features=True, updates=given.UPDATES), context
 
     return jax.device_get(program(variables_of(name), given.pair(*given.RAFTS[name])))
 
@@ -110,9 +118,9 @@ def some(slow, names):
     return pytest.mark.parametrize("name", found)
 
 
-evaluated_of_every_model = some({"raft_bottleneck"}, given.RAFTS)
+of_every_model = some({"raft_bottleneck"}, given.RAFTS)
 # A program with gradients takes ten seconds to compile.
-trained_of_every_model = some(given.RAFTS, given.RAFTS)
+slow_of_every_model = some(given.RAFTS, given.RAFTS)
 
 
 def agrees(found, expected, name, tolerance=1e-4):
@@ -121,7 +129,7 @@ def agrees(found, expected, name, tolerance=1e-4):
     np.testing.assert_allclose(sampled, expected, rtol=0, atol=tolerance * expected[-1], err_msg=name)
 
 
-@pytest.mark.parametrize("name", given.RAFTS)
+@of_every_model
 def test_names_are_torchvisions_and_shapes_fit(name):
     model, images = model_of(name), given.pair(*given.RAFTS[name])
     expected = jax.eval_shape(model.init, jax.random.key(0), *images)
@@ -131,24 +139,24 @@ def test_names_are_torchvisions_and_shapes_fit(name):
     assert {key: value.shape for key, value in back.items()} == {k: v.shape for k, v in theirs_of(name).items()}
 
 
-@evaluated_of_every_model
-def test_features_and_context_are_torchvisions(name):
-    _, named, context = evaluated(name)
-    agrees(named["first"], golden(name)["first"], "first")
-    agrees(context, golden(name)["context"], "context")
-    np.testing.assert_array_equal(named["context"], np.maximum(context[..., -named["context"].shape[-1] :], 0))
-
-
-@evaluated_of_every_model
-def test_the_flow_after_every_update_is_torchvisions_written_out_and_by_a_loop(name):
-    flows, named, _ = evaluated(name)
+@of_every_model
+def test_the_flow_after_every_update_is_torchvisions(name):
+    flows = looped(name)
     for number, flow in enumerate(flows, start=1):
         agrees(flow, golden(name)[f"flow{number}"], f"flow{number}")
     assert np.abs(flows[-1] - flows[0]).max() > 0.1  # pixels, so that later updates look elsewhere
-    agrees(named["flow"], golden(name)[f"flow{given.UPDATES}"], f"flow{given.UPDATES}")
 
 
-@trained_of_every_model
+@slow_of_every_model
+def test_features_context_and_the_flow_at_evaluation_are_torchvisions(name):
+    maps, context = named(name)
+    agrees(maps["first"], golden(name)["first"], "first")
+    agrees(context, golden(name)["context"], "context")
+    np.testing.assert_array_equal(maps["context"], np.maximum(context[..., -maps["context"].shape[-1] :], 0))
+    agrees(maps["flow"], golden(name)[f"flow{given.UPDATES}"], f"flow{given.UPDATES}")
+
+
+@slow_of_every_model
 def test_loss_gradients_and_running_statistics_are_torchvisions(name):
     train = "train/loss" in golden(name)
     begin = "train/" if train else ""  # without batch statistics training is the same
@@ -194,8 +202,8 @@ def test_correlations_and_what_is_around_a_place_are_torchvisions():
 
 def test_finer_flows_are_torchvisions():
     flow, logits = given.finer()
-    agrees(8 * bilinear(flow, 8), golden("flow_operations")["bilinear"], "bilinear")
-    agrees(8 * convex(flow, logits, 8), golden("flow_operations")["convex"], "convex")
+    agrees(8 * jax.jit(bilinear, static_argnums=1)(flow, 8), golden("flow_operations")["bilinear"], "bilinear")
+    agrees(8 * jax.jit(convex, static_argnums=2)(flow, logits, 8), golden("flow_operations")["convex"], "convex")
 
 
 def test_maps_of_different_shapes_and_too_many_levels_are_refused():
@@ -238,25 +246,20 @@ def test_in_a_loop_gradients_are_those_of_updates_written_out_and_with_remat_too
 
 def test_the_number_of_updates_is_an_argument():
     model, variables, images = tiny()
-    for count in (1, 3):
-        flows = jax.eval_shape(
-            lambda v, count=count: model.apply(v, *images, train=True, updates=count, mutable=["batch_stats"])[0],
-            variables,
-        )
-        assert len(flows) == count
+    options = {"train": True, "updates": 1, "mutable": ["batch_stats"]}
+    assert len(jax.eval_shape(lambda v: model.apply(v, *images, **options)[0], variables)) == 1 < model.updates
     with pytest.raises(ValueError, match="updates: expected a positive integer, got 0"):
         model.apply(variables, *images, updates=0)
     with pytest.raises(zoo.UnknownNameError, match="no size 'huge'; known: large, small, tiny"):
         raft("huge")
 
 
-@pytest.mark.parametrize(("size", "parameters", "features"), [("large", 5_257_536, 324), ("small", 990_162, 196)])
-def test_the_networks_have_the_parameters_that_torchvision_states(size, parameters, features):
-    model = raft(size)
-    images = [jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)] * 2
-    named, variables = jax.eval_shape(lambda *x: model.init_with_output(*x, features=True), jax.random.key(0), *images)
-    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == parameters
-    assert named["correlation"].shape == (1, 16, 16, features)
+@pytest.mark.parametrize(("name", "parameters"), [("raft_large", 5_257_536), ("raft_small", 990_162)])
+def test_the_table_has_the_parameters_that_torchvision_states(name, parameters):
+    """And `tests/test_catalog.py` holds that the table has the networks' own."""
+    table = (Path(zoo.__file__).parent / "MODELS.md").read_text().splitlines()
+    assert markdown_row(name, parameters) in table
+    assert len(zoo.describe(name).pretrained) == {"raft_large": 6, "raft_small": 2}[name]
 
 
 def test_places_are_x_before_y():
