@@ -10,12 +10,12 @@ from scipy import ndimage
 from zoo.dense.flow_losses import (
     census,
     charbonnier,
-    end_point_error,
     multi_scale_loss,
     photometric_loss,
     sequence_loss,
     smoothness_loss,
 )
+from zoo.dense.flow_metrics import end_point_error
 from zoo.dense.warp import warp
 from zoo.names import UnknownNameError
 

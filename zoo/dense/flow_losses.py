@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from zoo.dense.flow_metrics import end_point_error
 from zoo.dense.flownet import STRIDES
 from zoo.names import unknown
 
@@ -160,17 +161,6 @@ def smoothness_loss(flow: Flow, images: Images, edges: float = 150.0) -> Sums:
         total = total + terms.mean(-1).sum()
         weight += change.size
     return Sums(total, jnp.asarray(weight, flow.dtype))
-
-
-def end_point_error(flow: Float[Array, "*n 2"], target: Float[Array, "*n 2"]) -> Float[Array, "*n"]:
-    """The distance of flows in pixels; its gradient is zero where it is.
-
-    >>> float(end_point_error(jnp.array([3.0, 4.0]), jnp.zeros(2)))
-    5.0
-    """
-    square = jnp.square(flow - target).sum(-1)
-    off = square > 0
-    return jnp.where(off, jnp.sqrt(jnp.where(off, square, 1)), 0)
 
 
 def charbonnier(error: Float[Array, "*n"], epsilon: float = 1e-3) -> Float[Array, "*n"]:
