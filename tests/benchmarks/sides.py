@@ -3,9 +3,8 @@
     python -m tests.benchmarks.sides ours resnet18 8 224 9        name, batch, pixels a side, rounds
     python -m tests.benchmarks.sides channels_last resnet18 8 224 9
 
-`tests/benchmarks/convnets.py`, `detectors.py` and `flow.py` start these. A training step is forward and backward pass and
-SGD with
-momentum, in float32, and includes dropout.
+`tests/benchmarks/convnets.py`, `detectors.py` and `flow.py` start these. A training step is forward and backward pass
+and SGD with momentum, in float32, and includes dropout.
 """
 
 import json

@@ -64,7 +64,11 @@ class FlowNet(Network):
         second: Float[Array, "batch height width channels"],
         train: bool = False,
         features: bool = False,
-    ) -> Float[Array, "batch height width 2"] | tuple[Array, ...] | Mapping[str, Float[Array, "batch ..."]]:
+    ) -> (
+        Float[Array, "batch height width 2"]
+        | tuple[Float[Array, "batch rows columns 2"], ...]
+        | Mapping[str, Float[Array, "batch ..."]]
+    ):
         """Where each pixel of the first images is in the second ones: x and y in pixels, float32 at least.
 
         In training the five flows that are predicted, from coarse to fine, each of its own size, a place for every 64,

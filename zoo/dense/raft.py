@@ -68,7 +68,11 @@ class RAFT(Network):
         train: bool = False,
         features: bool = False,
         updates: int | None = None,
-    ) -> Float[Array, "batch height width 2"] | tuple[Array, ...] | Mapping[str, Float[Array, "batch ..."]]:
+    ) -> (
+        Float[Array, "batch height width 2"]
+        | tuple[Float[Array, "batch height width 2"], ...]
+        | Mapping[str, Float[Array, "batch ..."]]
+    ):
         """Where each pixel of the first images is in the second ones: x and y in pixels, float32 at least.
 
         In training the flow after each update, from the first to the last. With `features` all named maps: features of
