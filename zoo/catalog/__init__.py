@@ -12,7 +12,7 @@ from typing import Any
 
 import flax.linen as nn
 
-from zoo.catalog import convnets, detection, perceptrons, segmentation, single_stage, surfaces, torchvision_dense
+from zoo.catalog import convnets, detection, flow, perceptrons, segmentation, single_stage, surfaces, torchvision_dense
 from zoo.catalog.entry import Entry, Ref
 from zoo.catalog.inputs import Input
 from zoo.names import unknown
@@ -43,6 +43,7 @@ CATALOG = _table(
         *segmentation.ENTRIES,
         *torchvision_dense.ENTRIES,
         *surfaces.ENTRIES,
+        *flow.ENTRIES,
     )
 )
 """Every model's row, by name."""

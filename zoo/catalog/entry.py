@@ -38,7 +38,7 @@ class Entry:
     """Where the Flax module class is, or a function that makes a module, as "package.module:Name"; imported when the
     model is created."""
     task: str
-    """What the model predicts: "classification"."""
+    """What the model predicts: "classification", "detection", "optical_flow"."""
     inputs: tuple[Input, ...]
     """What the model takes, of the sizes that the paper used. Of one image the shape will do: (224, 224, 3)."""
     paper: str

@@ -17,6 +17,7 @@ from zoo.weights import (
     inception,
     mnasnet,
     mobilenet,
+    raft,
     regnet,
     resnet,
     segmentation,
@@ -60,6 +61,7 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/deeplabv3": segmentation.deeplabv3,
     "torchvision/lraspp": segmentation.lraspp,
     "torchvision/vgg_as_fcn": fcn.fcn_vgg,
+    "torchvision/raft": raft.raft,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 
