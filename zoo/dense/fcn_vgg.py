@@ -135,11 +135,10 @@ class FCNVGG(Network):
                 coarse = enlarged_bilinearly(total, 2)
             begin = 2 * begin - 1
             if begin < 0:  # nothing was moved: the reach alone is cut off
-                rows, columns = fine.shape[1:3]
-                total, begin = fine + coarse[:, 1 : 1 + rows, 1 : 1 + columns], 0
-            else:
-                rows, columns = coarse.shape[1:3]
-                total = coarse + fine[:, begin : begin + rows, begin : begin + columns]
+                coarse, begin = coarse[:, 1:, 1:], 0
+            fine = fine[:, begin:, begin:]
+            rows, columns = map(min, coarse.shape[1:3], fine.shape[1:3])  # with the paper's padding that of the coarse
+            total = coarse[:, :rows, :columns] + fine[:, :rows, :columns]
         factor = 2**level
         offset = self.pad - 1 + factor // 2 - factor * begin  # 19, 27 and 31 of the paper's
         return enlarged_bilinearly(total, factor, (offset, offset), size)
