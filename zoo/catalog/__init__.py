@@ -12,7 +12,7 @@ from typing import Any
 
 import flax.linen as nn
 
-from zoo.catalog import convnets, detection, perceptrons, single_stage
+from zoo.catalog import convnets, detection, flow_pyramids, perceptrons, single_stage
 from zoo.catalog.entry import Entry, Ref
 from zoo.catalog.inputs import Input
 from zoo.names import unknown
@@ -34,7 +34,9 @@ def _table(entries: Iterable[Entry]) -> Mapping[str, Entry]:
     return types.MappingProxyType(table)
 
 
-CATALOG = _table((*perceptrons.ENTRIES, *convnets.ENTRIES, *detection.ENTRIES, *single_stage.ENTRIES))
+CATALOG = _table(
+    (*perceptrons.ENTRIES, *convnets.ENTRIES, *detection.ENTRIES, *single_stage.ENTRIES, *flow_pyramids.ENTRIES)
+)
 """Every model's row, by name."""
 
 

@@ -70,7 +70,9 @@ class FlowNet(Network):
             flows.append(self._predicted(x, level))
         if train and not features:
             sizes = [(-(-height // stride), -(-width // stride)) for stride in STRIDES]
-            return tuple(self.unit * flow[:, :rows, :columns] for flow, (rows, columns) in zip(flows, sizes, strict=True))
+            return tuple(
+                self.unit * flow[:, :rows, :columns] for flow, (rows, columns) in zip(flows, sizes, strict=True)
+            )
         fine = self.unit * enlarged(flows[-1], tuple(4 * side for side in flows[-1].shape[1:3]))
         fine = fine[:, :height, :width]
         coarse = {f"flow{level}": self.unit * flow for level, flow in zip((6, 5, 4, 3, 2), flows, strict=True)}
@@ -92,9 +94,7 @@ class FlowNet(Network):
         """A convolution and a ReLU that leaks a tenth."""
         init = nn.initializers.variance_scaling(2 / (1 + 0.1**2), "fan_in", "normal")
         conv = nn.remat(self.conv_maker().func) if self.remat else self.conv_maker().func
-        made = conv(
-            features, (side, side), strides, padding=side // 2, kernel_init=init, **self.types, name=name
-        )
+        made = conv(features, (side, side), strides, padding=side // 2, kernel_init=init, **self.types, name=name)
         return lambda x: leaky_relu(made(x))
 
     def _predicted(self, x: Maps, level: int) -> Float[Array, "batch rows columns 2"]:

@@ -17,6 +17,7 @@ from train.data.sources.coco import coco, coco_splits
 from train.data.sources.digits import digits, rotated_digits
 from train.data.sources.folder import folder, folder_splits
 from train.data.sources.masks import masks, masks_splits
+from train.data.sources.moving import moving
 from train.data.sources.npz import npz, npz_splits
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
@@ -46,6 +47,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "digits": lambda asked: digits(asked.split),
     "rotated_digits": lambda asked: rotated_digits(asked.split),
     "scenes": lambda asked: scenes(asked.split),
+    "moving": lambda asked: moving(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),
