@@ -15,6 +15,7 @@ from train.data.select import OfClasses, balanced_subset, check_classes, imbalan
 from train.data.source import Source, in_memory
 from train.data.sources.coco import coco, coco_splits
 from train.data.sources.digits import digits, rotated_digits
+from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
 from train.data.sources.masks import masks, masks_splits
 from train.data.sources.moving import moving
@@ -54,6 +55,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "coco:FILE": lambda asked: coco(asked.after, asked.split, asked.any_size, asked.held_out),
     "voc:PATH": lambda asked: voc(asked.after, asked.split, asked.any_size),
     "masks:PATH": lambda asked: masks(asked.after, asked.split, asked.any_size, asked.held_out),
+    "flow:PATH": lambda asked: flow(asked.after, asked.split, asked.any_size, asked.held_out),
 }
 """By name; where that has a colon, something must follow it."""
 
@@ -63,10 +65,11 @@ BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "coco:FILE": lambda asked: coco_splits(asked.after, asked.any_size, asked.held_out),
     "voc:PATH": lambda asked: voc_splits(asked.after, asked.any_size),
     "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size, asked.held_out),
+    "flow:PATH": lambda asked: flow_splits(asked.after, asked.any_size, asked.held_out),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 
-DIVIDED = frozenset({"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH"})
+DIVIDED = frozenset({"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "flow:PATH"})
 """Those that may bring no test of their own."""
 
 
