@@ -46,6 +46,7 @@ class OpticalFlow(OneForward):
 
     places: ClassVar[Mapping[str, Kind]] = {"flow": Kind.FLOW}
     frames: ClassVar[tuple[str, ...]] = ("image", "second")
+    writes: ClassVar[tuple[str, ...]] = ("flo",)
 
     has_occluded: bool
     """Whether examples say which pixels the second image does not show, as 1 in "occluded"."""
