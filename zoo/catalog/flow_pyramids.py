@@ -18,12 +18,13 @@ ENTRIES = (
     _row(
         "pwc_tiny",
         (64, 64),
-        widths=(12, 16, 24, 32),
+        widths=(16, 24, 32),
         finest=1,
-        radius=3,
+        radius=2,
         estimator=(32, 24, 16),
         context=(24, 24, 16),
         dilations=(1, 2, 4),
+        unit=4.0,
     ),
 )
-"""The tiny one is for small images: its last flow has half of their resolution."""
+"""The tiny one is for small images and motions: its last flow has half of the resolution, its first an eighth."""

@@ -123,7 +123,8 @@ class PWCNet(Network):
 
     def _flow(self, name: str, x: Maps) -> Float[Array, "batch rows columns 2"]:
         conv = self.conv_maker(dtype=self.wide)
-        return conv(2, (3, 3), padding=1, name=name)(x.astype(self.wide))
+        # Zeros: it begins with no motion, where random vectors would have every level look in a place of its own.
+        return conv(2, (3, 3), padding=1, kernel_init=nn.initializers.zeros, name=name)(x.astype(self.wide))
 
 
 class Layer(nn.Module):
