@@ -43,6 +43,7 @@ KINDS = {
     "class_means": _kind("angles", "ClassMeans", "class_means"),
     "segmentation": _kind("segmentation", "Segmentation", "segmentation"),
     "detection": _kind("detection", "Detection", "detection"),
+    "flow": _kind("flow", "Flow", "flow", "OpticalFlow"),
 }
 """Every task. A chapter adds a row, a file of settings and a folder of `train.tasks`, and changes nothing else."""
 

@@ -15,6 +15,7 @@ _CHAPTERS = (
     "sphere",
     "scenes",
     "detection",
+    "flow",
     "penn_fudan",
     "photographs",
 )

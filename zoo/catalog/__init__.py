@@ -12,7 +12,17 @@ from typing import Any
 
 import flax.linen as nn
 
-from zoo.catalog import convnets, detection, flow, perceptrons, segmentation, single_stage, surfaces, torchvision_dense
+from zoo.catalog import (
+    convnets,
+    detection,
+    flow,
+    flow_pyramids,
+    perceptrons,
+    segmentation,
+    single_stage,
+    surfaces,
+    torchvision_dense,
+)
 from zoo.catalog.entry import Entry, Ref
 from zoo.catalog.inputs import Input
 from zoo.names import unknown
@@ -44,6 +54,7 @@ CATALOG = _table(
         *torchvision_dense.ENTRIES,
         *surfaces.ENTRIES,
         *flow.ENTRIES,
+        *flow_pyramids.ENTRIES,
     )
 )
 """Every model's row, by name."""

@@ -7,14 +7,18 @@ from zoo.dense.deeplab import DeepLabV3
 from zoo.dense.dilated_fcn import DilatedFCN
 from zoo.dense.fcn import FCN
 from zoo.dense.fcn_vgg import FCNVGG
+from zoo.dense.flow_colour import colour_wheel, flow_to_colour, wheel_picture
 from zoo.dense.flow_losses import multi_scale_loss, photometric_loss, sequence_loss, smoothness_loss
 from zoo.dense.flow_metrics import end_point_error, flow_sums
 from zoo.dense.flownet import FlowNetC, FlowNetS
+from zoo.dense.horn_schunck import horn_schunck
 from zoo.dense.lraspp import LRASPP
+from zoo.dense.pwc import PWCNet
 from zoo.dense.raft import RAFT
 from zoo.dense.scales import multi_scale
 from zoo.dense.segnet import SegNet
 from zoo.dense.tiles import tiled
+from zoo.dense.tv_l1 import tv_l1
 from zoo.dense.unet import UNet
 from zoo.dense.warp import warp
 
@@ -27,16 +31,20 @@ __all__ = [
     "DilatedFCN",
     "FlowNetC",
     "FlowNetS",
+    "PWCNet",
     "SegNet",
     "UNet",
     "accuracy",
     "class_accuracies",
+    "colour_wheel",
     "confusion",
     "correlation",
     "correlation_pyramid",
     "end_point_error",
     "flow_sums",
+    "flow_to_colour",
     "frequency_weighted_iou",
+    "horn_schunck",
     "intersection_over_union",
     "look_up",
     "multi_scale",
@@ -45,5 +53,7 @@ __all__ = [
     "sequence_loss",
     "smoothness_loss",
     "tiled",
+    "tv_l1",
     "warp",
+    "wheel_picture",
 ]

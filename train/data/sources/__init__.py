@@ -15,9 +15,11 @@ from train.data.select import OfClasses, balanced_subset, check_classes, imbalan
 from train.data.source import Source, in_memory
 from train.data.sources.coco import coco, coco_splits
 from train.data.sources.digits import digits, rotated_digits
+from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
 from train.data.sources.label_maps import label_maps, label_maps_splits
 from train.data.sources.masks import masks, masks_splits
+from train.data.sources.moving import moving
 from train.data.sources.npz import npz, npz_splits
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
@@ -47,6 +49,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "digits": lambda asked: digits(asked.split),
     "rotated_digits": lambda asked: rotated_digits(asked.split),
     "scenes": lambda asked: scenes(asked.split),
+    "moving": lambda asked: moving(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),
@@ -54,6 +57,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "voc:PATH": lambda asked: voc(asked.after, asked.split, asked.any_size),
     "masks:PATH": lambda asked: masks(asked.after, asked.split, asked.any_size, asked.held_out),
     "label_maps:PATH": lambda asked: label_maps(asked.after, asked.split, asked.any_size, asked.held_out),
+    "flow:PATH": lambda asked: flow(asked.after, asked.split, asked.any_size, asked.held_out),
 }
 """By name; where that has a colon, something must follow it."""
 
@@ -64,10 +68,11 @@ BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "voc:PATH": lambda asked: voc_splits(asked.after, asked.any_size),
     "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size, asked.held_out),
     "label_maps:PATH": lambda asked: label_maps_splits(asked.after, asked.any_size, asked.held_out),
+    "flow:PATH": lambda asked: flow_splits(asked.after, asked.any_size, asked.held_out),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 
-DIVIDED = frozenset({"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH"})
+DIVIDED = frozenset({"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH", "flow:PATH"})
 """Those that may bring no test of their own."""
 
 

@@ -1,0 +1,78 @@
+"""PWC-Net: counted by hand, of any size, and still before it has learned."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import zoo
+from zoo.dense import PWCNet
+
+TINY = {"widths": (4, 6, 8), "finest": 1, "radius": 2, "estimator": (6, 5), "context": (6, 4), "dilations": (1, 2)}
+IMAGES = np.random.default_rng(0).normal(size=(2, 1, 19, 26, 3)).astype(np.float32)
+
+
+def conv(inputs, outputs, side=3):
+    return (side**2 * inputs + 1) * outputs
+
+
+def counted(widths, finest, radius, estimator, context):
+    """Parameters, as section 3 and the supplement of the paper describe the network."""
+    total, channels = 0, 3
+    for width in widths:
+        total, channels = total + conv(channels, width) + conv(width, width), width
+    for level in range(len(widths), finest - 1, -1):
+        inputs = (2 * radius + 1) ** 2 + widths[level - 1]
+        if level < len(widths):
+            inputs += 4
+            total += conv(2, 2, 4) + conv(estimator[-1], 2, 4)  # flow and features, enlarged
+        for width in estimator:
+            total, inputs = total + conv(inputs, width), width
+        total += conv(inputs, 2)
+    inputs = estimator[-1] + 2
+    for width in context:
+        total, inputs = total + conv(inputs, width), width
+    return total + conv(inputs, 2)
+
+
+def test_parameters_are_those_of_the_paper():
+    image = jax.ShapeDtypeStruct((1, 64, 64, 3), "float32")
+    shapes = jax.eval_shape(PWCNet().init, jax.random.key(0), image, image)
+    model = PWCNet()
+    expected = counted(model.widths, model.finest, model.radius, model.estimator, model.context)
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == expected
+    assert model.strides == (64, 32, 16, 8, 4)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A thin one with weights that are not zero, applied to images that no stride divides."""
+    model = PWCNet(**TINY)
+    variables = model.init(jax.random.key(0), *IMAGES)
+    random = np.random.default_rng(1)
+    moved = jax.tree.map(lambda leaf: leaf + 0.05 * random.normal(size=leaf.shape).astype(np.float32), variables)
+    return model, variables, moved
+
+
+def test_flow_is_of_the_images_size_and_zero_before_training(model):
+    network, variables, moved = model
+    still, flow = (jax.jit(network.apply)(each, *IMAGES) for each in (variables, moved))
+    assert still.shape == flow.shape == (1, 19, 26, 2)
+    assert not np.any(still)
+    assert np.std(flow) > 0.01
+    flows = jax.eval_shape(lambda variables: network.apply(variables, *IMAGES, train=True), variables)
+    assert [each.shape for each in flows] == [(1, 3, 4, 2), (1, 5, 7, 2), (1, 10, 13, 2)]
+
+
+def test_images_of_one_pixel_and_wide_ones_have_a_flow(model):
+    network, variables, _ = model
+    for size in ((1, 1, 1, 3), (1, 2, 70, 3)):
+        flow = jax.eval_shape(network.apply, variables, *[jnp.zeros(size)] * 2)
+        assert flow.shape == (*size[:3], 2)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="expected a finest level of 1 to 3"):
+        PWCNet(**{**TINY, "finest": 4}).init(jax.random.key(0), *IMAGES)
+    with pytest.raises(ValueError, match="two batches of images of one shape"):
+        zoo.create("pwc_tiny").init(jax.random.key(0), IMAGES[0], IMAGES[1][:, :-1])

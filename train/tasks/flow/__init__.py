@@ -1,0 +1,1 @@
+"""Optical flow: where each pixel of an image is in the next one."""

@@ -1,0 +1,143 @@
+"""PWC-Net: optical flow from coarse to fine, on a pyramid of features, by warping and a cost volume on each level.
+
+Sun, Yang, Liu and Kautz, 2018, PWC-Net: CNNs for Optical Flow Using Pyramid, Warping, and Cost Volume, section 3; the
+smaller one of its section 4.2, whose estimators have no dense connections. Lecture row L62.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from zoo.dense.correlation import correlation
+from zoo.dense.fcn import enlarged
+from zoo.dense.pairs import check_pair, margins, padded
+from zoo.dense.warp import warp
+from zoo.nn.network import Network
+from zoo.nn.transposed import ConvTranspose
+
+LEAK = 0.1
+Maps = Float[Array, "batch rows columns channels"]
+
+
+class PWCNet(Network):
+    """Each level improves the flow of the coarser one: features warped by it are compared with those around.
+
+    Images are of any size: their borders are repeated at the bottom and on the right until the pyramid divides both
+    sides.
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 96, 128, 196)
+    """Channels of the pyramid's levels, of which each has half the resolution of the one before."""
+    first_stride: int = 2
+    """Of the finest level of the pyramid, in pixels."""
+    finest: int = 2
+    """The level, counted from 1, whose flow is the last: 2 is a quarter of the resolution."""
+    radius: int = 4
+    """Places that are compared to either side."""
+    estimator: tuple[int, ...] = (128, 128, 96, 64, 32)
+    """Channels of a level's convolutions on its cost volume."""
+    context: tuple[int, ...] = (128, 128, 128, 96, 64, 32)
+    """Channels of the convolutions that look at the surroundings of the last flow."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1)
+    """Of these."""
+    unit: float = 20.0
+    """Pixels that a prediction of 1 stands for."""
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels from one place to the next of the flows that are predicted, from coarse to fine."""
+        return tuple(self.first_stride * 2**level for level in range(len(self.widths) - 1, self.finest - 2, -1))
+
+    @nn.compact
+    def __call__(
+        self,
+        first: Float[Array, "batch height width channels"],
+        second: Float[Array, "batch height width channels"],
+        train: bool = False,
+    ) -> Float[Array, "batch height width 2"] | tuple[Array, ...]:
+        """Where each pixel of the first images is in the second ones: x and y in pixels, float32 at least.
+
+        In training the flows of all levels, from coarse to fine, a place for every stride pixels begun, in pixels.
+
+        Raises:
+          ValueError: images of another rank or of different shapes, or a finest level that there is not.
+          TypeError: images of integers.
+        """
+        check_pair(first, second, type(self).__name__)
+        if not 1 <= self.finest <= len(self.widths) or len(self.context) != len(self.dilations):
+            raise ValueError(
+                f"expected a finest level of 1 to {len(self.widths)} and a dilation for each of {self.context}, "
+                f"got {self.finest} and {self.dilations}"
+            )
+        height, width = first.shape[1:3]
+        around = margins(height, width, self.strides[0], centred=False)
+        both = jnp.concatenate([padded(first, around), padded(second, around)])
+        pyramid = self._pyramid(both.astype(self.dtype))
+        flow, before, flows = None, None, []
+        for stride, level in zip(self.strides, range(len(self.widths), 0, -1), strict=False):
+            ours, theirs = jnp.split(pyramid[level - 1], 2)
+            seen = [ours]
+            if flow is not None:
+                flow = self._upsampled(2, f"upsample_flow{level}")(flow)
+                theirs, _ = warp(theirs, flow * (self.unit / stride))
+                seen += [flow.astype(self.dtype), self._upsampled(2, f"upsample_features{level}")(before)]
+            cost = nn.leaky_relu(correlation(ours, theirs.astype(ours.dtype), self.radius, 1), LEAK)
+            x = jnp.concatenate([cost.astype(self.dtype), *seen], axis=-1)
+            for number, features in enumerate(self.estimator, start=1):
+                x = self._layer(features, name=f"estimator{level}_{number}")(x)
+            change, before = self._flow(f"predict_flow{level}", x), x
+            flow = change if flow is None else flow + change
+            if level == self.finest:
+                x = jnp.concatenate([x, flow.astype(self.dtype)], axis=-1)
+                for number, (features, dilation) in enumerate(zip(self.context, self.dilations, strict=True), start=1):
+                    x = self._layer(features, dilation=dilation, name=f"context{number}")(x)
+                flow = flow + self._flow("refine_flow", x)
+            flows.append(flow)
+        if train:
+            sizes = [(-(-height // stride), -(-width // stride)) for stride in self.strides]
+            return tuple(
+                self.unit * flow[:, :rows, :columns] for flow, (rows, columns) in zip(flows, sizes, strict=True)
+            )
+        fine = enlarged(flows[-1], tuple(self.strides[-1] * side for side in flows[-1].shape[1:3]))
+        return self.unit * fine[:, :height, :width]
+
+    def _pyramid(self, x: Maps) -> list[Maps]:
+        """Maps of each level, from fine to coarse, of both images."""
+        levels = []
+        for level, features in enumerate(self.widths, start=1):
+            stride = self.first_stride if level == 1 else 2
+            for number in (1, 2):
+                x = self._layer(features, stride if number == 1 else 1, name=f"pyramid{level}_{number}")(x)
+            levels.append(x)
+        return levels
+
+    def _layer(self, features: int, strides: int = 1, dilation: int = 1, **options: Any) -> "Layer":
+        return self.rematerialised(Layer, static_argnums=())(features, strides, dilation, self.conv_maker(), **options)
+
+    def _upsampled(self, features: int, name: str) -> ConvTranspose:
+        kind = functools.partial(ConvTranspose, window=4, stride=2, padding=1, param_dtype=self.param_dtype)
+        return kind(features, dtype=self.wide if "flow" in name else self.dtype, name=name)
+
+    def _flow(self, name: str, x: Maps) -> Float[Array, "batch rows columns 2"]:
+        conv = self.conv_maker(dtype=self.wide)
+        # Zeros: it begins with no motion, where random vectors would have every level look in a place of its own.
+        return conv(2, (3, 3), padding=1, kernel_init=nn.initializers.zeros, name=name)(x.astype(self.wide))
+
+
+class Layer(nn.Module):
+    """A 3x3 convolution and a ReLU that leaks a tenth."""
+
+    features: int
+    strides: int
+    dilation: int
+    conv: Any
+
+    @nn.compact
+    def __call__(self, x: Maps) -> Float[Array, "batch _ _ features"]:
+        """The layer's maps."""
+        init = nn.initializers.variance_scaling(2 / (1 + LEAK**2), "fan_in", "normal")
+        options = {"padding": self.dilation, "kernel_dilation": self.dilation, "kernel_init": init}
+        return nn.leaky_relu(self.conv(self.features, (3, 3), self.strides, name="conv", **options)(x), LEAK)
