@@ -48,7 +48,7 @@ def test_parameters_are_those_of_the_paper():
 def model():
     """A thin one with weights that are not zero, applied to images that no stride divides."""
     model = PWCNet(**TINY)
-    variables = model.init(jax.random.key(0), *IMAGES)
+    variables = jax.jit(model.init)(jax.random.key(0), *IMAGES)
     random = np.random.default_rng(1)
     moved = jax.tree.map(lambda leaf: leaf + 0.05 * random.normal(size=leaf.shape).astype(np.float32), variables)
     return model, variables, moved
