@@ -4,7 +4,8 @@ python -m train fit moving_flow
 python -m train fit moving_flow --task.loss photometric        without true flow
 
 The network is a thin PWC-Net, whose cost volumes compare features directly: what a network of convolutions alone has
-to learn first. Its last flow has half of the image's resolution, for the digits' strokes are thin.
+to learn first. Its last flow has half of the image's resolution, for the digits' strokes are thin. What it reaches was
+not measured yet.
 """
 
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule

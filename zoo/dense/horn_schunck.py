@@ -17,7 +17,7 @@ from zoo.dense.flow_pyramid import Plane, Planes, coarse_to_fine, gradient, stor
 def horn_schunck(
     first: Num[Array, "batch height width channels"],
     second: Num[Array, "batch height width channels"],
-    smoothness: float = 0.06,
+    smoothness: float = 0.2,
     num_warp: int = 5,
     num_iter: int = 50,
     levels: int = 10,
@@ -31,7 +31,7 @@ def horn_schunck(
     Args:
       first: grey or colour; bytes, or floats from 0 to 1.
       second: of the same size.
-      smoothness: alpha of the paper, in brightness; 15 where images go to 255 is 0.06.
+      smoothness: alpha of the paper, in brightness; 15 where images go to 255 is 0.06. Large motions need more.
       num_warp: how often the second image is warped anew, on each size.
       num_iter: of the minimisation, after each warp.
       levels: sizes at most, each half of the one before.
