@@ -26,8 +26,8 @@ class Data(Config):
     )
 
     source: str = "digits"
-    """digits, rotated_digits, scenes, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH, masks:PATH or
-    label_maps:PATH."""
+    """digits, rotated_digits, scenes, surfaces, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH, masks:PATH,
+    label_maps:PATH or depth:PATH."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are; by default TFDS's own folder."""
     held_out: int = 0

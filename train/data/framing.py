@@ -328,5 +328,6 @@ UNFRAME: dict[Kind, Callable[[Any, Move], Any]] = {
     Kind.KEYPOINTS: _keypoints_before,
     Kind.LABEL_MAP: lambda value, move: _nearest_before(value, move, move.facts.ignore),
     Kind.MAP: lambda value, move: _nearest_before(value, move, math.nan),
+    Kind.NORMALS: lambda value, move: _nearest_before(value, move, math.nan),
 }
 """The way back of `FRAME`, for the kinds that a task predicts."""
