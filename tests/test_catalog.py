@@ -83,6 +83,15 @@ def test_every_segmenter_has_the_parameters_of_the_table_and_scores_every_pixel(
     assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS
 
 
+WITHOUT_CLASSES = [*zoo.list_models(task="optical_flow"), *zoo.list_models(task="surfaces")]
+
+
+@pytest.mark.parametrize("name", [traced(name) for name in WITHOUT_CLASSES])
+def test_every_network_without_classes_has_the_parameters_of_the_table(name):
+    variables = jax.eval_shape(zoo.create(name).init, jax.random.key(0), *batch_of(CATALOG[name].inputs))
+    assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS
+
+
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_every_row_names_a_builder_its_fields_a_paper_and_rows_of_the_lecture(name):
     entry = zoo.describe(name)
@@ -104,7 +113,8 @@ def test_every_row_names_a_builder_its_fields_a_paper_and_rows_of_the_lecture(na
 
 def test_a_module_is_described_by_its_own_row_whatever_its_head_and_dropout():
     for name in zoo.list_models():
-        assert entry_of(zoo.create(name, num_classes=3)).name == name
+        options = {} if name in WITHOUT_CLASSES else {"num_classes": 3}
+        assert entry_of(zoo.create(name, **options)).name == name
     assert entry_of(zoo.create("vgg16_bn", dropout=0.1, dtype=jnp.bfloat16)).name == "vgg16_bn"
     variant = entry_of(zoo.create("resnet50", stage_sizes=(1, 2, 3, 4)))
     assert (variant.name, variant.pretrained, variant.input_shape) == ("ResNet", (), (224, 224, 3))

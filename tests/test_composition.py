@@ -42,6 +42,15 @@ def test_a_model_that_goes_by_its_name_is_there_for_its_maps():
         zoo.create("on_resnet8", backbone="cifar_resnet9")
 
 
+def test_a_reference_computes_as_the_whole_does_and_a_module_as_it_is():
+    narrow = zoo.create("on_that", dtype=jnp.bfloat16)
+    assert {narrow.dtype, narrow.backbone.dtype, narrow.backbone.backbone.dtype} == {jnp.bfloat16}
+    own = zoo.create("cifar_resnet8", num_classes=0)
+    assert zoo.create("on_resnet8", backbone=own, dtype=jnp.bfloat16).backbone.dtype == jnp.float32
+    other = Ref("cifar_resnet8", num_classes=0, dtype=jnp.float32)
+    assert zoo.create("on_resnet8", backbone=other, dtype=jnp.bfloat16).backbone.dtype == jnp.float32
+
+
 def test_references_are_values():
     assert Ref("a", depth=3) == Ref("a", depth=3) != Ref("a", depth=4)
     assert repr(Ref("a", depth=3)) == "Ref(name='a', options={'depth': 3})"

@@ -44,9 +44,9 @@ def preprocess(name: str, weights: str | None = None) -> Transform:
     """The evaluation transform of a model's published weights, as torchvision's presets do it with Pillow.
 
     The transform takes a file's path, a `PIL.Image` or uint8 pixels (height, width[, 1 or 3]), and gives float32
-    (crop, crop, 3), for detectors and segmentation (height, width, 3) of the whole image; grey images become colour,
-    transparency is dropped, 16 bits are scaled to 8. A file is turned upright as its EXIF orientation says; an image
-    that is open stays as it lies, as with torchvision.
+    (crop, crop, 3); for detectors and segmentation (height, width, 3) of the whole image, for optical flow of its own
+    size. Grey images become colour, transparency is dropped, 16 bits are scaled to 8. A file is turned upright as its
+    EXIF orientation says; an image that is open stays as it lies, as with torchvision.
 
     Args:
       name: a name of `zoo.list_models()`.
@@ -74,7 +74,7 @@ def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width
     picture = eight_bits(_opened(image)).convert("RGB")
     if how.frame == "crop":
         picture = central_square(picture, how.resize, how.crop, how.interpolation)
-    elif how.frame == "whole":
+    elif how.frame == "whole" and how.resize:
         picture = with_shorter_side(picture, how.resize, how.interpolation)
     pixels = np.asarray(picture, np.float32) / np.float32(255)
     pixels = (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)

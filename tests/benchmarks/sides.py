@@ -3,8 +3,8 @@
     python -m tests.benchmarks.sides ours resnet18 8 224 9        name, batch, pixels a side, rounds
     python -m tests.benchmarks.sides channels_last resnet18 8 224 9
 
-`tests/benchmarks/convnets.py` and `detectors.py` start these. A training step is forward and backward pass and SGD with
-momentum, in float32, and includes dropout.
+`tests/benchmarks/convnets.py`, `detectors.py`, `dense.py` and `flow.py` start these. A training step is forward and
+backward pass and SGD with momentum, in float32, and includes dropout.
 """
 
 import json
@@ -161,17 +161,23 @@ def times(call: Callable[[], Any], rounds: int) -> list[float]:
 
 
 def main() -> None:
+    from tests.benchmarks import flow_sides
+
     side, name, *numbers = sys.argv[1:]
     batch, pixels, rounds = map(int, numbers)
     if name in MODELS:
         random, (shape, classes) = np.random.default_rng(0), shapes(name, batch, pixels)
         given = random.standard_normal(shape).astype(np.float32), random.integers(0, classes, batch)
         of_ours, of_torchs = ours, torchs
+    elif name in flow_sides.MODELS:
+        given = flow_sides.examples(name, batch, pixels)
+        of_ours, of_torchs = flow_sides.ours, flow_sides.torchs
     else:
-        from tests.benchmarks import detector_sides
+        from tests.benchmarks import dense_sides, detector_sides
 
-        given = detector_sides.examples(batch, pixels)
-        of_ours, of_torchs = detector_sides.ours, detector_sides.torchs
+        kind = dense_sides if name in dense_sides.MODELS else detector_sides
+        given = kind.examples(batch, pixels)
+        of_ours, of_torchs = kind.ours, kind.torchs
     if side == "ours":
         inference, training, compiled = of_ours(name, *given)
     else:

@@ -44,6 +44,7 @@ def test_errors_are_scikit_learns_and_add_up_over_batches():
     scores = depth_scores({name: parts[0][name] + parts[1][name] for name in parts[0]})
     x, y = PREDICTED[KNOWN].astype(np.float64), TRUE[KNOWN].astype(np.float64)
     assert scores["abs_rel"] == pytest.approx(metrics.mean_absolute_percentage_error(y, x), rel=1e-5)
+    assert scores["sq_rel"] == pytest.approx(((x - y) ** 2 / y).mean(), rel=1e-5)
     assert scores["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, x), rel=1e-5)
     assert scores["rmse_log"] == pytest.approx(metrics.root_mean_squared_error(np.log(y), np.log(x)), rel=1e-5)
     for power in (1, 2, 3):

@@ -50,6 +50,14 @@ def test_normals_of_a_sphere_point_away_from_its_centre():
     assert np.isnan(found[np.isnan(depth)]).all()
 
 
+@pytest.mark.parametrize("strange", [np.nan, np.inf, 0.0, -1.0])
+def test_depth_that_nobody_knows_takes_its_neighbours_with_it(strange):
+    found = pinhole_normals(jnp.full((5, 5), 2.0).at[2, 2].set(strange), 10.0)
+    unknown = np.zeros((5, 5), bool)
+    unknown[[1, 2, 2, 2, 3], [2, 1, 2, 3, 2]] = True
+    np.testing.assert_array_equal(np.isnan(found).any(axis=-1), unknown)
+
+
 def test_angles_are_those_of_the_rotation_between_two_directions():
     turns = Rotation.from_rotvec(random.normal(size=(50, 3)))
     one = unit(random.normal(size=(50, 3)))
@@ -80,10 +88,30 @@ def test_unknown_normals_count_nowhere():
     assert np.isnan(list(angle_scores(angle_sums(predicted[:1, :1], true[:1, :1])).values())).all()
 
 
-def test_nothing_has_no_direction_and_a_finite_gradient():
+def test_zero_has_no_direction_and_a_finite_gradient():
     value, gradient = jax.value_and_grad(lambda x: unit(x).sum())(jnp.zeros(3))
     assert value == 0
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("length", [1e-25, 1.0, 1e25])
+def test_directions_have_length_one_however_long_they_are(length):
+    vectors = random.normal(size=(5, 3)).astype(np.float32)
+    expected = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    np.testing.assert_allclose(unit(np.float32(length) * vectors), expected, rtol=1e-5)
+
+
+def test_gradients_of_angles_are_those_of_differences_and_finite_where_there_is_none():
+    wall = jnp.array([0.0, 0.0, -1.0])
+    gradient = jax.jit(jax.vmap(jax.value_and_grad(lambda x: angles(x, wall))))
+    degrees, slopes = gradient(jnp.stack([wall, 2 * wall, -wall, 0 * wall]))
+    np.testing.assert_allclose(degrees, [0, 0, 180, 90])  # zero is no better than what is across
+    assert not slopes.any()
+    with jax.enable_x64(True):
+        place = random.normal(size=3)
+        steps = 1e-6 * np.concatenate([np.eye(3), -np.eye(3)])
+        degrees, slopes = gradient(place + np.concatenate([steps, np.zeros((1, 3))]))
+        np.testing.assert_allclose(slopes[6], (degrees[:3] - degrees[3:6]) / 2e-6, rtol=1e-5)
 
 
 def test_too_few_pixels_and_impossible_cameras_are_refused():

@@ -107,6 +107,14 @@ def test_network_is_traced_for_one_size_whatever_the_number_of_windows():
     assert set(seen) == {(2, 9, 10, 2)}
 
 
+def test_memory_is_that_of_a_window():
+    def needed(predict):
+        program = jax.jit(predict).lower(jax.ShapeDtypeStruct((2, 256, 256, 2), jnp.float32)).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    assert needed(lambda images: tiled(network, images, 32, 8)) < needed(network) / 16
+
+
 def test_maps_of_half_precision_are_added_in_float32():
     found = jax.eval_shape(lambda x: tiled(lambda x: x.astype(jnp.bfloat16), x, 8, 4), images_of(20, 20))
     assert found.dtype == jnp.float32

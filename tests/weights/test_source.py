@@ -129,6 +129,7 @@ def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_prep
                 "coco": 91,
                 "coco_person": 2,
                 "voc": 21,
+                "": 0,
             }  # with the background, of detection and segmentation
             assert len(file.class_names) == outputs[file.classes]
             how = file.preprocessing
@@ -140,6 +141,11 @@ def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_prep
                 assert 300 <= how.resize <= how.crop <= 1333
                 assert set(file.metrics) <= {"box_ap", "mask_ap", "keypoint_ap"}
                 assert all(20 < value < 70 for value in file.metrics.values())
+                continue
+            if not file.classes:
+                assert (how.frame, how.resize, how.crop) == ("whole", 0, 0)
+                assert {name.rpartition("_")[2] for name in file.metrics} <= {"epe", "all"}
+                assert all(1 < value < 26 for value in file.metrics.values())
                 continue
             assert 32 <= how.crop <= how.resize <= 600
             assert 55 < file.top1 < (file.top5 or 100) <= 100

@@ -12,7 +12,7 @@ from typing import Any
 
 import flax.linen as nn
 
-from zoo.catalog import convnets, detection, perceptrons, segmentation, single_stage, surfaces, torchvision_dense
+from zoo.catalog import convnets, detection, flow, perceptrons, segmentation, single_stage, surfaces, torchvision_dense
 from zoo.catalog.entry import Entry, Ref
 from zoo.catalog.inputs import Input
 from zoo.names import unknown
@@ -43,6 +43,7 @@ CATALOG = _table(
         *segmentation.ENTRIES,
         *torchvision_dense.ENTRIES,
         *surfaces.ENTRIES,
+        *flow.ENTRIES,
     )
 )
 """Every model's row, by name."""
@@ -97,7 +98,8 @@ def create(name: str, **overrides: Any) -> nn.Module:
       name: a name of `zoo.list_models()`.
       **overrides: options of its builder to set, such as `num_classes=100` or `dtype=jnp.bfloat16`. Where the model is
         made of others, such as `backbone`, any module, a `Ref` to a model of the catalog, or such a model's name, which
-        stands for it without a head: Ref(name, num_classes=0).
+        stands for it without a head: Ref(name, num_classes=0). Types, `remat` and `axis_name` are of these parts too,
+        but for a module, which is taken as it is.
 
     Raises:
       UnknownNameError: no such model, or it has no such option; the message names the nearest.
@@ -115,7 +117,9 @@ def create(name: str, **overrides: Any) -> nn.Module:
             raise unknown(f"option of {name}", option, known)
         _check_type(f"option {option} of {name}", value, hints.get(option))
     parts = {option: _named(value) for option, value in overrides.items() if hints.get(option) is nn.Module}
-    return builder(**{option: _built(value) for option, value in {**entry.options, **overrides, **parts}.items()})
+    computing = {option: value for option, value in overrides.items() if option in _HOW_IT_COMPUTES}
+    options = {**entry.options, **overrides, **parts}
+    return builder(**{option: _built(value, computing) for option, value in options.items()})
 
 
 def _builder(entry: Entry) -> Callable[..., nn.Module]:
@@ -140,9 +144,13 @@ def _named(value: Any) -> Any:
     return Ref(value, num_classes=0, **maps)
 
 
-def _built(value: Any) -> Any:
-    """An option's value, which is a module where the row or the caller refers to one."""
-    return create(value.name, **value.options) if isinstance(value, Ref) else value
+def _built(value: Any, computing: Mapping[str, Any]) -> Any:
+    """An option's value, which is a module where the row or the caller refers to one: it computes as the whole does."""
+    if not isinstance(value, Ref):
+        return value
+    known = _options(_builder(describe(value.name)))
+    shared = {option: given for option, given in computing.items() if option in known}
+    return create(value.name, **{**shared, **value.options})
 
 
 def _check_type(what: str, value: Any, expected: Any) -> None:

@@ -38,7 +38,7 @@ class Entry:
     """Where the Flax module class is, or a function that makes a module, as "package.module:Name"; imported when the
     model is created."""
     task: str
-    """What the model predicts: "classification"."""
+    """What the model predicts: "classification", "detection", "optical_flow"."""
     inputs: tuple[Input, ...]
     """What the model takes, of the sizes that the paper used. Of one image the shape will do: (224, 224, 3)."""
     paper: str
@@ -53,6 +53,9 @@ class Entry:
     """Paths of the layers whose last axis grows with the number of classes: they are drawn anew for another number."""
     auxiliary: tuple[str, ...] = ()
     """Paths of whole classifiers beside the network, which is the same without them."""
+    additions: tuple[str, ...] = ()
+    """Paths of layers that a file may lack, which then begin as they are drawn: what a network adds to another, from
+    whose weights it goes on."""
 
     def __post_init__(self) -> None:
         given = self.inputs

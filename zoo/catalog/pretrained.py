@@ -30,7 +30,7 @@ class Preprocessing:
     """How an image becomes what the weights were evaluated on: resize, central crop, scale, normalise."""
 
     resize: int
-    """The shorter side after resizing, in pixels."""
+    """The shorter side after resizing, in pixels; 0 where the size stays."""
     crop: int
     """Pixels a side of the central square; with "fit" the longer side at most; with "whole" nothing."""
     interpolation: str
@@ -53,15 +53,20 @@ class Pretrained:
     """The digest's first digits, which stand in the file's name."""
     preprocessing: Preprocessing
     classes: str
-    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet" or "voc"."""
+    """What `class_names` are of: "cifar10", or the name of a list such as "imagenet" or "voc";
+    empty for no classes."""
     metrics: Mapping[str, float]
     """What was reported on the evaluation set, in percent: of a classifier "top1" and "top5", one crop; of a detector
     "box_ap", "mask_ap" and "keypoint_ap", averages over overlaps as COCO has them; of segmentation "miou", the mean
-    intersection over union, and "pixel_acc"."""
+    intersection over union, and "pixel_acc". Of optical flow the end-point error in pixels, such as
+    "sintel_train_clean_epe", and "kitti_train_fl_all" and "kitti_test_fl_all" in percent; "kitti_train_epe" is the mean
+    of the images' means."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The name of each output."""
+        """The name of each output; none where nothing is classified."""
+        if not self.classes:
+            return ()
         return CIFAR10 if self.classes == "cifar10" else class_list(self.classes)
 
     @property

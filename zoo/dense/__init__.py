@@ -1,29 +1,49 @@
 """Dense prediction: a label or a value for every pixel."""
 
-from zoo.dense.confusion import (
-    accuracy,
-    class_accuracies,
-    confusion,
-    frequency_weighted_iou,
-    intersection_over_union,
-)
+from zoo.dense.confusion import accuracy, class_accuracies, confusion, frequency_weighted_iou, intersection_over_union
+from zoo.dense.correlation import correlation
+from zoo.dense.correlation_pyramid import correlation_pyramid, look_up
 from zoo.dense.deeplab import DeepLabV3
 from zoo.dense.dilated_fcn import DilatedFCN
 from zoo.dense.fcn import FCN
+from zoo.dense.fcn_vgg import FCNVGG
+from zoo.dense.flow_losses import multi_scale_loss, photometric_loss, sequence_loss, smoothness_loss
+from zoo.dense.flow_metrics import end_point_error, flow_sums
+from zoo.dense.flownet import FlowNetC, FlowNetS
 from zoo.dense.lraspp import LRASPP
+from zoo.dense.raft import RAFT
 from zoo.dense.scales import multi_scale
+from zoo.dense.segnet import SegNet
 from zoo.dense.tiles import tiled
+from zoo.dense.unet import UNet
+from zoo.dense.warp import warp
 
 __all__ = [
     "FCN",
+    "FCNVGG",
     "LRASPP",
+    "RAFT",
     "DeepLabV3",
     "DilatedFCN",
+    "FlowNetC",
+    "FlowNetS",
+    "SegNet",
+    "UNet",
     "accuracy",
     "class_accuracies",
     "confusion",
+    "correlation",
+    "correlation_pyramid",
+    "end_point_error",
+    "flow_sums",
     "frequency_weighted_iou",
     "intersection_over_union",
+    "look_up",
     "multi_scale",
+    "multi_scale_loss",
+    "photometric_loss",
+    "sequence_loss",
+    "smoothness_loss",
     "tiled",
+    "warp",
 ]

@@ -68,6 +68,7 @@ def depth_sums(predicted: Depths, true: Depths, counted: Counted | None = None) 
     ratio = jnp.maximum(x / y, y / x)
     terms = {
         "absolute": jnp.abs(x - y) / y,
+        "squared_relative": jnp.square(x - y) / y,
         "squared": jnp.square(x - y),
         "squared_log": jnp.square(jnp.log(x) - jnp.log(y)),
         **{f"delta{power}": ratio < DELTA**power for power in (1, 2, 3)},
@@ -77,16 +78,17 @@ def depth_sums(predicted: Depths, true: Depths, counted: Counted | None = None) 
 
 
 def depth_scores(sums: dict[str, float]) -> dict[str, float]:
-    """The errors that papers report: "abs_rel", "rmse" in metres, "rmse_log", and the shares "delta1" to "delta3".
+    """The errors that papers report: "abs_rel", "sq_rel" and "rmse" in metres, "rmse_log", shares "delta1" to "delta3".
 
     >>> sums = depth_sums(jnp.array([[[2.0, 1.0]]]), jnp.array([[[1.0, jnp.nan]]]))
     >>> {name: round(value, 3) for name, value in depth_scores(sums).items()}
-    {'abs_rel': 1.0, 'rmse': 1.0, 'rmse_log': 0.693, 'delta1': 0.0, 'delta2': 0.0, 'delta3': 0.0}
+    {'abs_rel': 1.0, 'sq_rel': 1.0, 'rmse': 1.0, 'rmse_log': 0.693, 'delta1': 0.0, 'delta2': 0.0, 'delta3': 0.0}
     """
     count = float(sums["count"])
     mean = {name: float(value) / count if count else float("nan") for name, value in sums.items()}
     return {
         "abs_rel": mean["absolute"],
+        "sq_rel": mean["squared_relative"],
         "rmse": mean["squared"] ** 0.5,
         "rmse_log": mean["squared_log"] ** 0.5,
         **{name: mean[name] for name in ("delta1", "delta2", "delta3")},

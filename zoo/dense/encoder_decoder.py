@@ -37,7 +37,7 @@ class EncoderDecoder(Network):
     predicts: tuple[str, ...] = tuple(MAPS)
     """Names of `MAPS`."""
     width: int = 64
-    """Channels of the decoder at the image's size; at each coarser one twice as many, up to 256."""
+    """Channels of the decoder at the image's size; at half of it twice as many, and below four times."""
 
     @nn.compact
     def __call__(
@@ -62,7 +62,7 @@ class EncoderDecoder(Network):
         for level, fine in reversed(list(enumerate(maps.values(), start=1))):
             if x is not None:
                 fine = jnp.concatenate([fine, enlarged(x, fine.shape[1:3]).astype(fine.dtype)], axis=-1)
-            x = layer(min(self.width * 2**level, 256), 3, **makers, name=f"decode{level}")(fine, train)
+            x = layer(min(2**level, 4) * self.width, 3, **makers, name=f"decode{level}")(fine, train)
         full = layer(self.width // 2, 3, **makers, name="full")(images.astype(x.dtype), train)
         x = jnp.concatenate([full, enlarged(x, images.shape[1:3]).astype(x.dtype)], axis=-1)
         x = layer(self.width, 3, **makers, name="join")(x, train)

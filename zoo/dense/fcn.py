@@ -4,13 +4,13 @@ Long, Shelhamer and Darrell, 2015, Fully Convolutional Networks for Semantic Seg
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.nn import Conv
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of
+from zoo.nn.resize import resize
 
 
 class FCN(nn.Module):
@@ -59,6 +59,4 @@ def enlarged(
     >>> enlarged(jnp.array([[[[0.0], [1.0]]]]), (1, 4))[0, 0, :, 0].tolist()
     [0.0, 0.25, 0.75, 1.0]
     """
-    if maps.shape[1:3] == size:
-        return maps
-    return jax.image.resize(maps, (maps.shape[0], *size, maps.shape[-1]), "bilinear", antialias=False)
+    return resize(maps, size)

@@ -41,7 +41,7 @@ class FCNVGG(Network):
     """
 
     num_classes: int = 21
-    """Outputs for each pixel; 0 gives the map of `fc7` instead of logits."""
+    """Outputs for each pixel; 0 gives the map of `fc7` instead of logits, whatever the padding."""
     stride: int = 32
     """One of `STRIDES`: the scores of pool4 join at 16, those of pool3 too at 8."""
     depth: int = 16
@@ -70,11 +70,12 @@ class FCNVGG(Network):
         """Logits of each pixel, float32; with `features` all named features: stage1-5, fc6, pre_logits and logits.
 
         Raises:
-          ValueError: an option that is none, images of the wrong rank, or so little padding that pixels at the border
-            would have no scores.
+          ValueError: an option that is none, images of the wrong rank or so small that `fc6` has no place, or so little
+            padding that pixels at the border would have no scores.
         """
         self._check()
-        check_images(images, "FCNVGG")
+        # So large that fc6 has a place; with the paper's padding one pixel will do.
+        check_images(images, "FCNVGG", max(1, 32 * (self.window - 2 * self.fc6_pad - 1) + 3 - 2 * self.pad))
         conv = self.conv_maker(kernel_init=kaiming_fan_out)
         stage = self.rematerialised(VGGStage)
         drop = nn.Dropout(self.dropout, deterministic=not train)
@@ -107,10 +108,11 @@ class FCNVGG(Network):
             )
         half = self.window // 2
         least = 32 * (half - self.fc6_pad) - 15  # 81 of the paper's
-        if self.window % 2 == 0 or not 0 <= self.fc6_pad <= half or self.pad < max(1, least):
+        least = max(1, least) if self.num_classes else 1
+        if self.window % 2 == 0 or not 0 <= self.fc6_pad <= half or self.pad < least:
             raise ValueError(
                 f"FCNVGG expected an odd window of fc6, padded by at most half of it, and so a pad of at least "
-                f"{max(1, least)}, got window {self.window}, fc6_pad {self.fc6_pad} and pad {self.pad}"
+                f"{least}, got window {self.window}, fc6_pad {self.fc6_pad} and pad {self.pad}"
             )
 
     def _scored(self, x: Array, pooled: Mapping[int, Array], size: tuple[int, int]) -> Array:
@@ -133,11 +135,10 @@ class FCNVGG(Network):
                 coarse = enlarged_bilinearly(total, 2)
             begin = 2 * begin - 1
             if begin < 0:  # nothing was moved: the reach alone is cut off
-                rows, columns = fine.shape[1:3]
-                total, begin = fine + coarse[:, 1 : 1 + rows, 1 : 1 + columns], 0
-            else:
-                rows, columns = coarse.shape[1:3]
-                total = coarse + fine[:, begin : begin + rows, begin : begin + columns]
+                coarse, begin = coarse[:, 1:, 1:], 0
+            fine = fine[:, begin:, begin:]
+            rows, columns = map(min, coarse.shape[1:3], fine.shape[1:3])  # with the paper's padding that of the coarse
+            total = coarse[:, :rows, :columns] + fine[:, :rows, :columns]
         factor = 2**level
         offset = self.pad - 1 + factor // 2 - factor * begin  # 19, 27 and 31 of the paper's
         return enlarged_bilinearly(total, factor, (offset, offset), size)

@@ -31,7 +31,9 @@ class LRASPP(Segmenter):
         """See `Segmenter`."""
         return self.low, self.high
 
-    def scored(self, maps: Mapping[str, Float[Array, "batch _ _ _"]], train: bool) -> dict[str, Array]:
+    def scored(
+        self, maps: Mapping[str, Float[Array, "batch _ _ _"]], train: bool
+    ) -> dict[str, Float[Array, "batch _ _ classes"]]:
         """See `Segmenter`."""
         head = self.rematerialised(LRASPPHead, static_argnums=(3,))
         head = head(self.num_classes, self.width, **self.shared, name="head")

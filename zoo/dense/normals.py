@@ -10,6 +10,7 @@ surface: that of a wall which faces the camera is (0, 0, -1). One that has a nan
 from collections.abc import Mapping
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float
 
 Normals = Float[Array, "*batch height width 3"]
@@ -28,7 +29,7 @@ def pinhole_normals(
     where one of these is unknown the normal is nan.
 
     Args:
-      depth: distance along the axis away from the viewer, in metres; nan where it is unknown.
+      depth: distance along the axis away from the viewer, in metres; unknown where it is nan, infinite or not positive.
       focal: of the camera, in pixels.
       centre: where its axis meets the image, x and y in pixels, the centre of the first pixel at (0.5, 0.5); by
         default in the middle.
@@ -42,6 +43,7 @@ def pinhole_normals(
     if focal <= 0:
         raise ValueError(f"expected a focal length of more than 0 pixels, got {focal}")
     x, y = _places(depth, centre)
+    depth = jnp.where(depth > 0, depth, jnp.nan)
     return _of_points(jnp.stack([depth * x / focal, depth * y / focal, depth], axis=-1))
 
 
@@ -60,11 +62,19 @@ def orthographic_normals(depth: Float[Array, "*batch height width"], spacing: fl
 def angles(predicted: Normals, true: Normals) -> Float[Array, "*batch height width"]:
     """How far two directions are apart, in degrees; neither needs to have length one. Exact for small angles too.
 
+    What has no direction, zero, is 90 degrees from everything. Gradients are finite everywhere: where the angle has
+    none, at 0 and 180 degrees and of zero, they are zero.
+
     >>> angles(jnp.array([0.0, 1.0, 0.0]), jnp.array([0.0, 0.0, -2.0])).tolist()
     90.0
     """
-    across = jnp.linalg.norm(jnp.cross(predicted, true), axis=-1)
-    return jnp.degrees(jnp.arctan2(across, jnp.sum(predicted * true, axis=-1)))
+    one, other = unit(predicted), unit(true)
+    across = jnp.sum(jnp.square(jnp.cross(one, other)), axis=-1)
+    turned = across > 0
+    across = jnp.where(turned, jnp.sqrt(jnp.where(turned, across, 1)), 0)  # no root of zero, whose slope is infinite
+    along = jnp.sum(one * other, axis=-1)
+    has_none = (across == 0) & (along == 0)
+    return jnp.degrees(jnp.where(has_none, jnp.pi / 2, jnp.arctan2(across, jnp.where(has_none, 1, along))))
 
 
 def cosine_loss(
@@ -102,9 +112,11 @@ def known(true: Normals, counted: Counted | None = None) -> Counted:
 
 
 def unit(vectors: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
-    """The same directions with length one; of nothing it is nothing, and so is the gradient."""
-    squared = jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
-    return vectors * jnp.where(squared > 0, 1 / jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+    """The same directions with length one, however long they are; of zero it is zero, and so is the gradient."""
+    largest = lax.stop_gradient(jnp.max(jnp.abs(vectors), axis=-1, keepdims=True))
+    scaled = vectors / jnp.where(largest == 0, 1, largest)  # whose squares neither overflow nor vanish
+    squared = jnp.sum(jnp.square(scaled), axis=-1, keepdims=True)
+    return scaled / jnp.sqrt(jnp.where(largest == 0, 1, squared))
 
 
 def _places(

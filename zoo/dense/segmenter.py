@@ -42,7 +42,9 @@ class Segmenter(Network):
         """The names of the backbone's maps that are read."""
         raise NotImplementedError
 
-    def scored(self, maps: Mapping[str, Float[Array, "batch _ _ _"]], train: bool) -> dict[str, Array]:
+    def scored(
+        self, maps: Mapping[str, Float[Array, "batch _ _ _"]], train: bool
+    ) -> dict[str, Float[Array, "batch _ _ classes"]]:
         """The coarse scores "logits", and with an auxiliary head and in training also "aux1"."""
         raise NotImplementedError
 
@@ -128,7 +130,9 @@ class OnOneMap(Segmenter):
         """The scores of the map's places."""
         raise NotImplementedError
 
-    def scored(self, maps: Mapping[str, Float[Array, "batch _ _ _"]], train: bool) -> dict[str, Array]:
+    def scored(
+        self, maps: Mapping[str, Float[Array, "batch _ _ _"]], train: bool
+    ) -> dict[str, Float[Array, "batch _ _ classes"]]:
         """See `Segmenter`."""
         scored = {"logits": self.scores(maps[self.map], train)}
         if self.aux_heads and (train or self.is_initializing()):

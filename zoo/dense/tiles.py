@@ -35,6 +35,9 @@ def tiled(
       window: pixels a side.
       overlap: pixels that neighbouring windows have in common, at least.
 
+    Returns:
+      float32 at least.
+
     Raises:
       ValueError: images of the wrong rank, an overlap that is not below the window, or maps of another size.
 
@@ -51,8 +54,9 @@ def tiled(
     said = jax.eval_shape(predict, cut)
     if said.shape[:-1] != cut.shape[:-1]:
         raise ValueError(f"expected maps of the size of the images {cut.shape}, got shape {said.shape}")
+    dtype = jnp.promote_types(said.dtype, jnp.float32)
     if cut.shape == images.shape:
-        return predict(images)
+        return predict(images).astype(dtype)
     starts, weights = ((jnp.asarray(rows[i]), jnp.asarray(columns[i])) for i in (0, 1))
 
     def add(total: Array, place: Int[Array, "2"]) -> tuple[Array, None]:
@@ -63,7 +67,6 @@ def tiled(
         return lax.dynamic_update_slice(total, lax.dynamic_slice(total, corner, maps.shape) + maps, corner), None
 
     places = np.stack(np.meshgrid(np.arange(len(rows.starts)), np.arange(len(columns.starts)), indexing="ij"), axis=-1)
-    dtype = jnp.promote_types(said.dtype, jnp.float32)
     return lax.scan(add, jnp.zeros((batch, height, width, said.shape[-1]), dtype), places.reshape(-1, 2))[0]
 
 

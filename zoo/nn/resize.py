@@ -170,7 +170,6 @@ def _weights(have: int, want: int, method: str, align_corners: bool) -> np.ndarr
         at = np.arange(want) * ((have - 1) / (want - 1) if want > 1 else 0.0)
     else:
         at = (np.arange(want) + 0.5) * (have / want) - 0.5
-        at = at if method == "bicubic" else np.maximum(at, 0)
     first = np.floor(at).astype(int)
     part = at - first
     taps = (0, 1) if method == "bilinear" else (-1, 0, 1, 2)

@@ -12,10 +12,12 @@ from zoo.weights import (
     densenet,
     detection,
     efficientnet,
+    fcn,
     googlenet,
     inception,
     mnasnet,
     mobilenet,
+    raft,
     regnet,
     resnet,
     segmentation,
@@ -58,6 +60,8 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/fcn": segmentation.fcn,
     "torchvision/deeplabv3": segmentation.deeplabv3,
     "torchvision/lraspp": segmentation.lraspp,
+    "torchvision/vgg_as_fcn": fcn.fcn_vgg,
+    "torchvision/raft": raft.raft,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 

@@ -45,7 +45,8 @@ def load_weights(
     The file is `.safetensors`, or torch's `.pth`, `.pt` or `.th`; its names are this zoo's (as `save_weights`
     writes them) or those of a layout that the model's row in the catalog names. All of it fits, or nothing is
     loaded. Only the heads that the row names may differ in the number of classes: they are then drawn anew, with a
-    warning; with `num_classes=0` they are left out. A module without a row takes files with this zoo's names alone,
+    warning; with `num_classes=0` they are left out. Layers that the row names as additions may be missing in the file:
+    they begin as they are drawn. A module without a row takes files with this zoo's names alone,
     and its head is the layer `head`.
 
     With `into="backbone"` the file is one of that part of the model: it is read by the rules of the part's row, and
@@ -92,14 +93,15 @@ def load_weights(
     found = _in_our_layout(arrays, entry, part, wanted)
     if is_without_epsilon(path, entry):
         found = found._replace(arrays=with_epsilon(found.arrays))
-    drawn = _heads_for_other_classes(found.arrays, wanted, entry)
-    kept, problems = _fitted(found, wanted, drawn, entry)
+    missing = _additions_without_weights(found.arrays, wanted, entry)
+    drawn = _heads_for_other_classes(found.arrays, {name: wanted[name] for name in wanted.keys() - missing}, entry)
+    kept, problems = _fitted(found, wanted, drawn | missing, entry)
     if problems:
         shapes = ", ".join(str(one.shape) for one in examples)
         what = f"{entry.name} as {into}" if into else entry.name
         raise misfit(f"{path} does not fit {what} at input shape {shapes}{_strictness(part)}", problems)
 
-    values = {_within(name, into): jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name not in drawn}
+    values = {_within(name, into): jnp.asarray(kept[name], wanted[name].dtype) for name in wanted if name in kept}
     if drawn:
         theirs, ours = (_classes(arrays, drawn, entry) for arrays in (found.arrays, wanted))
         message = f"{path} has a head for {theirs} classes, the model one for {ours}: initialised anew: "
@@ -222,6 +224,12 @@ def _heads_for_other_classes(found: Mapping[str, Any], wanted: Mapping[str, Any]
     if len(shapes) < len(heads) or any(theirs[:-1] != ours[:-1] for theirs, ours in shapes):
         return set()
     return heads if any(theirs != ours for theirs, ours in shapes) else set()
+
+
+def _additions_without_weights(found: Mapping[str, Any], wanted: Mapping[str, Any], entry: Entry) -> set[str]:
+    """The paths of the layers of the row's additions of which the file has nothing."""
+    lacking = [layer for layer in entry.additions if not any(lies_in(name, (layer,)) for name in found)]
+    return {name for name in wanted if lies_in(name, lacking)}
 
 
 def _fitted(

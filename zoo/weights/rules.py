@@ -9,6 +9,7 @@ so that weights load and save by the same lines. `{name:regex}` takes text that 
 several paths of ours a rule cuts theirs in as many parts: torch fuses the gates of an LSTM in one array.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -32,6 +33,8 @@ class Rule(NamedTuple):
     """Where each axis of ours comes from in theirs; None keeps the array."""
     singletons: int = 0
     """How many axes of length one theirs has at its end, which ours lacks."""
+    window: tuple[int, ...] = ()
+    """Rows and columns of a map that theirs holds flattened, with its channels, in the last axis; ours has all axes."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -44,10 +47,16 @@ class Rule(NamedTuple):
             return False
         if self.axes is None:
             return True
+        if self.window:
+            flattened = len(self.axes) - len(self.window)
+            return array.ndim == flattened and array.shape[-1] % math.prod(self.window) == 0
         return array.shape[len(self.axes) :] == (1,) * self.singletons and array.ndim >= len(self.axes)
 
     def expected(self) -> str:
         """What `fits` asks for, in words."""
+        if self.window:
+            sides = " x ".join(map(str, self.window))
+            return f"expected {len(self.axes) - len(self.window)} axes, the last of channels times {sides} places"
         asked = [] if self.axes is None else [f"{len(self.axes)} axes"]
         asked += [f"{self.singletons} of length one"] if self.singletons else []
         asked += [f"a first axis of {len(self.paths)} equal parts"] if len(self.paths) > 1 else []
@@ -64,12 +73,19 @@ class Rule(NamedTuple):
         return np.concatenate(back) if len(back) > 1 else back[0]
 
     def _turned(self, array: np.ndarray) -> np.ndarray:
-        return array if self.axes is None else array.reshape(array.shape[: len(self.axes)]).transpose(self.axes)
+        if self.axes is None:
+            return array
+        shape = array.shape[: len(self.axes)]
+        if self.window:
+            shape = (*shape[:-1], shape[-1] // math.prod(self.window), *self.window)
+        return array.reshape(shape).transpose(self.axes)
 
     def _turned_back(self, array: np.ndarray) -> np.ndarray:
         if self.axes is None:
             return array
         theirs = array.transpose(np.argsort(self.axes))
+        if self.window:
+            return theirs.reshape(*theirs.shape[: -len(self.window) - 1], -1)
         return theirs.reshape(*theirs.shape, *(1,) * self.singletons)
 
 
@@ -120,6 +136,17 @@ def linear_in_parts(theirs: str, ours: Sequence[str], weight: str = "weight", bi
         Rule(f"{theirs}{weight}", tuple(f"params/{path}/kernel" for path in ours), (1, 0)),
         Rule(f"{theirs}{bias}", tuple(f"params/{path}/bias" for path in ours)),
     )
+
+
+def linear_over_window(theirs: str, ours: str, window: tuple[int, int]) -> tuple[Rule, ...]:
+    """A torch linear layer over a flattened map, which is a convolution here whose window is the whole map.
+
+    >>> rule = linear_over_window("fc", "fc6", (7, 7))[0]
+    >>> rule.to_ours(np.zeros((10, 49 * 3)))[0].shape
+    (7, 7, 3, 10)
+    """
+    kernel = Rule(f"{theirs}.weight", f"params/{ours}/kernel", (2, 3, 1, 0), window=window)
+    return kernel, Rule(f"{theirs}.bias", f"params/{ours}/bias")
 
 
 def linear_as_convolution(theirs: str, ours: str) -> tuple[Rule, ...]:
