@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str, str]] = {
     "fit": (fit, "[RECIPE] [--FIELD VALUE ...]", "train a recipe"),
     "resume": (resume, "WORKDIR", "go on with an interrupted run"),
     "evaluate": (evaluate, "WORKDIR|--weights ...", "measure a run, or weights, on a test split"),
-    "predict": (predict, "WORKDIR|--weights ... IMAGE|VIDEO ...", "predict images and videos"),
+    "predict": (predict, "WORKDIR|--weights ... IMAGE|FOLDER|VIDEO ...", "predict images and videos"),
     "explain": (explain, "WORKDIR|MODEL IMAGE ...", "draw what a model sees in an image"),
     "rerun": (rerun, "WORKDIR", "repeat a run and compare the bits"),
     "list": (list_recipes, "", "list recipes and experiments"),

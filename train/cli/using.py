@@ -82,9 +82,10 @@ def predict(arguments: Arguments) -> int:
 
     @dataclasses.dataclass(frozen=True)
     class Predict(_OfWeights):
-        paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE|VIDEO ...")] = ()
-        """A run's folder, but with --weights none; image files of any size, resized to what the model takes; videos,
-        of which every frame is predicted."""
+        paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE|FOLDER|VIDEO ...")] = ()
+        """A run's folder, but with --weights none; image files of any size, resized to what the model takes, or folders
+        of them, in order of their names; videos, of which every frame is predicted. Optical flow is that of each image
+        and the next."""
         best: bool = False
         """The best checkpoint instead of the last."""
         ema: bool = False
@@ -102,8 +103,10 @@ def predict(arguments: Arguments) -> int:
     if not files:
         of = run[0] if run else "WORKDIR" if chosen.weights is None else f"--weights {chosen.weights}"
         raise UsageError(f"predict {of}: expected one or more image files, or videos")
+    from train.data.sources.folder import images_in
     from train.data.video_file import is_video
 
+    files = tuple(file for path in files for file in (images_in(path) if path.is_dir() else (path,)))
     videos = tuple(path for path in files if is_video(path))
     images = tuple(path for path in files if path not in videos)
     output = chosen.output or (run[0] / "predictions" if run else None)

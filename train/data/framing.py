@@ -323,11 +323,18 @@ def _nearest_before(value: Num[np.ndarray, "height width *channels"], move: Move
     return found
 
 
+def _flow_before(value: Float[np.ndarray, "side side 2"], move: Move) -> Float[np.ndarray, "height width 2"]:
+    """Vectors grow back with the image."""
+    scale, _ = move.affine()
+    return _nearest_before(value, move, math.nan) / np.float32(scale)
+
+
 UNFRAME: dict[Kind, Callable[[Any, Move], Any]] = {
     Kind.BOXES: _boxes_before,
     Kind.KEYPOINTS: _keypoints_before,
+    Kind.NORMALS: lambda value, move: _nearest_before(value, move, math.nan),
     Kind.LABEL_MAP: lambda value, move: _nearest_before(value, move, move.facts.ignore),
     Kind.MAP: lambda value, move: _nearest_before(value, move, math.nan),
-    Kind.NORMALS: lambda value, move: _nearest_before(value, move, math.nan),
+    Kind.FLOW: _flow_before,
 }
 """The way back of `FRAME`, for the kinds that a task predicts."""

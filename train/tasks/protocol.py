@@ -129,6 +129,11 @@ class Task(Protocol):
     places: Mapping[str, Kind]
     """Which predictions are places in the image, and of what kind: `predict` gives them in the file's own pixels, and
     "size", the height and width of the image that these are of."""
+    frames: tuple[str, ...]
+    """The fields of `inputs` that are pictures: ("image",), or those of several that follow each other, such as the
+    two images of a flow. `predict` gives these as many files, or frames of a video, one after the other."""
+    writes: tuple[str, ...]
+    """Suffixes of the files that `predict` writes of each image beside its picture: `Page.files` makes them."""
     seen: int
     """How many held-out examples are followed over the run, see `remember`; often none."""
 
@@ -227,6 +232,9 @@ class Page(Protocol):
         Of images of one size all have one size, whatever is predicted: they make a video.
         """
 
+    def files(self, predicted: HostPrediction) -> Mapping[str, bytes]:
+        """The prediction as further files, by suffix: those of `Task.writes`. Not asked for where there are none."""
+
 
 class OneForward(abc.ABC):
     """What most tasks are: one call of the model, whose outputs are compared with the batch."""
@@ -236,6 +244,8 @@ class OneForward(abc.ABC):
     mixes: ClassVar[tuple[str, ...]] = ()
     whole_batch: ClassVar[bool] = False
     places: ClassVar[Mapping[str, Kind]] = MappingProxyType({})
+    frames: ClassVar[tuple[str, ...]] = ("image",)
+    writes: ClassVar[tuple[str, ...]] = ()
     seen: ClassVar[int] = 0
 
     @abc.abstractmethod

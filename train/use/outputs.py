@@ -24,7 +24,7 @@ class Outputs(NamedTuple):
     """One a video, in their order; see `records_of` for the other file of each."""
 
 
-def outputs_of(images: Sequence[Path], videos: Sequence[Path], folder: Path) -> Outputs:
+def outputs_of(images: Sequence[Path], videos: Sequence[Path], folder: Path, suffixes: Sequence[str] = ()) -> Outputs:
     """The files that are written of some images and videos; no two inputs share a picture or a video.
 
     What an earlier call wrote into the folder is written over. Nothing else is where it is a folder of an input.
@@ -33,6 +33,7 @@ def outputs_of(images: Sequence[Path], videos: Sequence[Path], folder: Path) -> 
       images: files that are predicted.
       videos: others, in the same call.
       folder: for what is written; it need not exist.
+      suffixes: of further files beside each picture, see `beside`.
 
     Raises:
       DataError: a file would be written over an input, or over another file beside an input, or twice.
@@ -41,6 +42,7 @@ def outputs_of(images: Sequence[Path], videos: Sequence[Path], folder: Path) -> 
     pictures = tuple(folder / _free_name(path.stem, "png", taken) for path in images)
     drawn = tuple(folder / _free_name(path.stem, "mp4", taken) for path in videos)
     of = [*zip(pictures, images, strict=True), *((folder / RECORDS, path) for path in images[:1])]
+    of += [(beside(file, suffix), path) for file, path in zip(pictures, images, strict=True) for suffix in suffixes]
     for video, source in zip(drawn, videos, strict=True):
         if images and records_of(video).name == RECORDS:
             told = f"{records_of(video)} would be written twice, of it and of {images[0]}"
@@ -63,6 +65,15 @@ def records_of(video: Path) -> Path:
     return video.with_name(f"{video.stem}.json")
 
 
+def beside(picture: Path, suffix: str) -> Path:
+    """A further file of an image, named as its picture.
+
+    >>> beside(Path("street.png"), "flo").name
+    'street.flo'
+    """
+    return picture.with_name(f"{picture.stem}.{suffix}")
+
+
 def _is_same(file: Path, other: Path) -> bool:
     if file.exists() and other.exists():
         return file.samefile(other)
@@ -71,7 +82,7 @@ def _is_same(file: Path, other: Path) -> bool:
 
 def _is_written(file: Path) -> bool:
     """Whether the last call that wrote here wrote a file, by the records in it, or beside it."""
-    if file.suffix == ".png":
+    if file.suffix not in (".mp4", ".json"):
         return any(re.fullmatch(rf"{re.escape(stem)}(-\d+)?", file.stem) for stem in _recorded(file.with_name(RECORDS)))
     records = records_of(file) if file.suffix == ".mp4" else file
     if not records.is_file():

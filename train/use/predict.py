@@ -1,6 +1,6 @@
 """Predicts image files with a run's model, or one by name: says it, draws it, and writes it down."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from train.engine.console import Console
 from train.store.files import finite, write_bytes, write_json
 from train.use.classifier import Classifier
 from train.use.open_run import open_run
-from train.use.outputs import RECORDS, outputs_of
+from train.use.outputs import RECORDS, beside, outputs_of
 from train.use.predictor import ClassifierPredictor, Predictor, RunPredictor
 from zoo.images import upright_size
 
@@ -33,7 +33,8 @@ def predict_images(
 
     A task whose predictions have places says of which kind they are, `places = {"boxes": Kind.BOXES}`. Those are
     written down and drawn in the pixels of the file, and the record has its "width" and "height". Other pictures show
-    the image as the model saw it.
+    the image as the model saw it. One that takes several pictures, `frames = ("image", "second")`, is given each file
+    with the next ones, which the record calls "following".
 
     Args:
       path: the run's folder.
@@ -50,7 +51,7 @@ def predict_images(
       WorkdirError: there is no run here.
       RunError: its task does not predict mirror images too.
       CheckpointError: the run has no checkpoint, or no moving average.
-      PredictError: its model takes something else than an image.
+      PredictError: its model takes something else than images, or more of them.
     """
     return predict_files(RunPredictor(open_run(path, flips), best, ema), images, output, console)
 
@@ -87,23 +88,27 @@ def predict_files(
       DataError: a file is not an image, or what is written would replace a file of yours; see `outputs_of`.
     """
     console = console or Console()
-    written = () if output is None else outputs_of(images, (), output).pictures
-    examples = [predictor.example(read_picture(image, predictor.mode)) for image in images]
+    written = () if output is None else outputs_of(images, (), output, predictor.writes).pictures
+    examples = predictor.joined([predictor.example(read_picture(image, predictor.mode)) for image in images])
+    count = len(predictor.frames)
+    following = [images[i : i + count] for i in range(len(examples))]
     predictions = predictor.predict(examples, min(_BATCH, len(examples)))
-    records = []
-    for image, predicted in zip(images, predictions, strict=True):
+    records, sizes = [], []
+    for (image, *others), predicted in zip(following, predictions, strict=True):
         with opened(image, image) as file:
-            size = upright_size(file)
-        records.append({"image": str(image), **predictor.record(size, predicted)})
+            sizes.append(upright_size(file))
+        then = {"following": [str(other) for other in others]} if others else {}
+        records.append({"image": str(image), **then, **predictor.record(sizes[-1], predicted)})
     say_what_it_sees(predictor, console)
     console.table(predictor.ready.title, [(record["image"], record["text"]) for record in records])
     if output is not None:
-        given = zip(images, examples, predictions, strict=True)
+        given = zip(following, examples, predictions, strict=True)
         drawn = (
             predictor.drawn(lambda image=image: read_picture(image), example, predicted)
-            for image, example, predicted in given
+            for (image, *_), example, predicted in given
         )
-        _write(output, written, drawn, records, console)
+        files = (predictor.files(size, predicted) for size, predicted in zip(sizes, predictions, strict=True))
+        _write(output, written[: len(records)], drawn, files, records, console)
     return records
 
 
@@ -111,12 +116,15 @@ def _write(
     output: Path,
     written: tuple[Path, ...],
     pictures: Iterable[np.ndarray],
+    files: Iterable[Mapping[str, bytes]],
     records: list[dict[str, Any]],
     console: Console,
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    for file, picture in zip(written, pictures, strict=True):
+    for file, picture, others in zip(written, pictures, files, strict=True):
         write_bytes(file, encoded(picture))
+        for suffix, content in others.items():
+            write_bytes(beside(file, suffix), content)
     write_json(output / RECORDS, finite(records))
     console.say(f"pictures and {RECORDS}: {output}")
 

@@ -2,7 +2,7 @@
 
 import abc
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -54,6 +54,10 @@ class Predictor(abc.ABC):
     """How pictures become its inputs, in words, where that is worth saying."""
     mode: Literal["RGB", "L"] = "RGB"
     """Pillow's mode of the pictures that it takes."""
+    frames: tuple[str, ...] = ("image",)
+    """What of an example are pictures; of more than one they follow each other, see `joined`."""
+    writes: tuple[str, ...] = ()
+    """Suffixes of what `files` gives."""
 
     @functools.cached_property
     @abc.abstractmethod
@@ -84,6 +88,24 @@ class Predictor(abc.ABC):
           predicted: what was predicted.
         """
 
+    def joined(self, examples: Sequence[Example]) -> list[Example]:
+        """Examples of pictures that follow each other: as they are, or each with the next for who takes two.
+
+        Raises:
+          PredictError: there are fewer pictures than an example has.
+        """
+        count = len(self.frames)
+        if len(examples) < count:
+            raise PredictError(f"expected at least {count} images, one after the other, got {len(examples)}")
+        return [
+            {**examples[i], **{name: examples[i + k]["image"] for k, name in enumerate(self.frames)}}
+            for i in range(len(examples) - count + 1)
+        ]
+
+    def files(self, size: Size, predicted: Prediction) -> Mapping[str, bytes]:
+        """What is predicted of a picture of this size as further files, by suffix."""
+        return {}
+
     def predict(self, examples: Sequence[Example], size: int) -> list[Prediction]:
         """What is predicted of each example, on the host; all batches have this size."""
         found: list[Prediction] = []
@@ -109,7 +131,8 @@ class RunPredictor(Predictor):
     """
 
     def __init__(self, run: FinishedRun, best: bool = False, ema: bool = False) -> None:
-        if "image" not in run.spec or run.spec["image"].kind is not Kind.IMAGE:
+        self.frames, self.writes = run.task.frames, run.task.writes
+        if any(name not in run.spec or run.spec[name].kind is not Kind.IMAGE for name in ("image", *self.frames)):
             raise PredictError(f"{run.files.path} learned {run.recipe.task.kind}: predict reads images alone")
         self.mode = "L" if run.spec["image"].shape[-1] == 1 else "RGB"
         self._run, self._page, self._which = run, run.task.page(), (best, ema)
@@ -138,6 +161,14 @@ class RunPredictor(Predictor):
             told = dict(zip(("width", "height"), size, strict=True))
             predicted = self._in_picture(predicted, self._move(size))
         return {**told, **self._page.record(predicted), "text": self._page.words(predicted)}
+
+    def files(self, size: Size, predicted: Prediction) -> Mapping[str, bytes]:
+        """See `Predictor`: places in pixels of the picture."""
+        if not self.writes:
+            return {}
+        if self._run.task.places:
+            predicted = self._in_picture(predicted, self._move(size))
+        return self._page.files(predicted)
 
     def drawn(
         self, picture: Callable[[], Image.Image], example: Example, predicted: Prediction

@@ -70,7 +70,9 @@ def _annotate(predictor: Predictor, source: Video, video: Path, records: Path) -
     annotated = _annotated(predictor, source)
     opening = next(annotated, None)
     if opening is None:
-        raise DataError(f"{source.path}: expected a readable video: it has no frame")
+        least = len(predictor.frames)
+        found = "no frame" if least == 1 else f"less than {least} frames"
+        raise DataError(f"{source.path}: expected a readable video: it has {found}")
     first, _, _ = opening
     height, width = (side + side % 2 for side in first.shape[:2])  # H.264 takes even numbers
     count = 0
@@ -91,18 +93,21 @@ def _annotate(predictor: Predictor, source: Video, video: Path, records: Path) -
 
 def _annotated(predictor: Predictor, source: Video) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], Fraction, dict]]:
     """Each frame with what is predicted of it, its time, and its record."""
-    for frames in _batches(source):
-        examples = [predictor.example(frame.picture) for frame in frames]
+    for frames in _batches(source, len(predictor.frames) - 1):
+        examples = predictor.joined([predictor.example(frame.picture) for frame in frames])
         predictions = predictor.predict(examples, BATCH)
-        for frame, example, predicted in zip(frames, examples, predictions, strict=True):
+        for frame, example, predicted in zip(frames[: len(examples)], examples, predictions, strict=True):
             record = predictor.record(frame.picture.size, predicted)
             yield predictor.drawn(frame.picture.copy, example, predicted), frame.time, record
 
 
-def _batches(source: Video) -> Iterator[list[Frame]]:
-    frames = iter(source)
-    while batch := list(itertools.islice(frames, BATCH)):
-        yield batch
+def _batches(source: Video, following: int) -> Iterator[list[Frame]]:
+    """Frames, and as many that follow the last of them, which the next batch begins with."""
+    frames, batch = iter(source), []
+    while more := list(itertools.islice(frames, BATCH)):
+        batch = batch[len(batch) - following :] + more if batch else more
+        if len(batch) > following:
+            yield batch
 
 
 def _line(lines: IO[str], text: str, is_first: bool) -> None:

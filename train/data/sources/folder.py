@@ -95,6 +95,18 @@ def _classes(root: Path) -> dict[str, list[Path]]:
     return classes
 
 
+def images_in(folder: Path) -> tuple[Path, ...]:
+    """The image files that lie in a folder itself, by name; what begins with a dot is left out.
+
+    Raises:
+      DataError: there are none, or the folder cannot be read.
+    """
+    found = tuple(path for path, is_folder in _listed(folder) if not is_folder and path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise DataError(f"{folder}: expected images ({' '.join(SUFFIXES)}), found none")
+    return found
+
+
 def _images(top: Path) -> list[Path]:
     """The image files of a folder and of those in it, at all levels; what begins with a dot is left out.
 

@@ -78,6 +78,8 @@ class Detection:
 
     mixes: ClassVar[tuple[str, ...]] = ()
     whole_batch: ClassVar[bool] = False
+    frames: ClassVar[tuple[str, ...]] = ("image",)
+    writes: ClassVar[tuple[str, ...]] = ()
     seen: ClassVar[int] = SEEN
 
     class_names: tuple[str, ...]
