@@ -42,6 +42,7 @@ KINDS = {
     "sphereface": _kind("angles", "SphereFace", "margins", "AngularMargin"),
     "class_means": _kind("angles", "ClassMeans", "class_means"),
     "segmentation": _kind("segmentation", "Segmentation", "segmentation"),
+    "surfaces": _kind("surfaces", "Surfaces", "surfaces"),
     "detection": _kind("detection", "Detection", "detection"),
     "flow": _kind("flow", "Flow", "flow", "OpticalFlow"),
 }

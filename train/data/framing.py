@@ -332,6 +332,7 @@ def _flow_before(value: Float[np.ndarray, "side side 2"], move: Move) -> Float[n
 UNFRAME: dict[Kind, Callable[[Any, Move], Any]] = {
     Kind.BOXES: _boxes_before,
     Kind.KEYPOINTS: _keypoints_before,
+    Kind.NORMALS: lambda value, move: _nearest_before(value, move, math.nan),
     Kind.LABEL_MAP: lambda value, move: _nearest_before(value, move, move.facts.ignore),
     Kind.MAP: lambda value, move: _nearest_before(value, move, math.nan),
     Kind.FLOW: _flow_before,

@@ -14,6 +14,7 @@ _CHAPTERS = (
     "transfer",
     "sphere",
     "scenes",
+    "surfaces",
     "detection",
     "flow",
     "penn_fudan",

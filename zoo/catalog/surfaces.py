@@ -7,10 +7,12 @@ EIGEN_2015 = (
     "Convolutional Architecture"
 )
 
+LARGE, SMALL = (480, 640, 3), (64, 64, 3)
 VARIANTS = {
-    "surfaces_resnet18": ("resnet18", 64),
-    "surfaces_resnet50": ("resnet50", 64),
-    "surfaces_tiny": ("resnet_tiny", 8),
+    "surfaces_resnet18": (Ref("resnet18", num_classes=0), 64, LARGE),
+    "surfaces_resnet50": (Ref("resnet50", num_classes=0), 64, LARGE),
+    "surfaces_small": (Ref("resnet_tiny", num_classes=0, width=16), 16, SMALL),
+    "surfaces_tiny": (Ref("resnet_tiny", num_classes=0), 8, SMALL),
 }
 
 ENTRIES = tuple(
@@ -18,11 +20,11 @@ ENTRIES = tuple(
         name,
         "zoo.dense.encoder_decoder:EncoderDecoder",
         "surfaces",
-        (64, 64, 3) if name.endswith("_tiny") else (480, 640, 3),
+        shape,
         EIGEN_2015,
         "L63, L64",
-        {"backbone": Ref(backbone, num_classes=0), "width": width},
+        {"backbone": backbone, "width": width},
         heads=(),
     )
-    for name, (backbone, width) in VARIANTS.items()
+    for name, (backbone, width, shape) in VARIANTS.items()
 )

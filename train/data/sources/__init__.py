@@ -14,6 +14,7 @@ from train.data.proposed import Proposed
 from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset, no_held_out_count
 from train.data.source import Source, in_memory
 from train.data.sources.coco import coco, coco_splits
+from train.data.sources.depth_files import depth_files, depth_files_splits
 from train.data.sources.digits import digits, rotated_digits
 from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
@@ -23,6 +24,7 @@ from train.data.sources.moving import moving
 from train.data.sources.npz import npz, npz_splits
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
+from train.data.sources.surfaces import surfaces
 from train.data.sources.tfds import TfdsSource
 from train.data.sources.voc import voc, voc_splits
 from zoo.names import unknown
@@ -50,6 +52,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "rotated_digits": lambda asked: rotated_digits(asked.split),
     "scenes": lambda asked: scenes(asked.split),
     "moving": lambda asked: moving(asked.split),
+    "surfaces": lambda asked: surfaces(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),
@@ -58,6 +61,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "masks:PATH": lambda asked: masks(asked.after, asked.split, asked.any_size, asked.held_out),
     "label_maps:PATH": lambda asked: label_maps(asked.after, asked.split, asked.any_size, asked.held_out),
     "flow:PATH": lambda asked: flow(asked.after, asked.split, asked.any_size, asked.held_out),
+    "depth:PATH": lambda asked: depth_files(asked.after, asked.split, asked.any_size, asked.held_out),
 }
 """By name; where that has a colon, something must follow it."""
 
@@ -69,10 +73,13 @@ BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size, asked.held_out),
     "label_maps:PATH": lambda asked: label_maps_splits(asked.after, asked.any_size, asked.held_out),
     "flow:PATH": lambda asked: flow_splits(asked.after, asked.any_size, asked.held_out),
+    "depth:PATH": lambda asked: depth_files_splits(asked.after, asked.any_size, asked.held_out),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 
-DIVIDED = frozenset({"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH", "flow:PATH"})
+DIVIDED = frozenset(
+    {"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH", "flow:PATH", "depth:PATH"}
+)
 """Those that may bring no test of their own."""
 
 

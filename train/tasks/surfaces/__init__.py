@@ -1,0 +1,1 @@
+"""Depth, normals, reflectance and shading of every pixel, one at a time or together."""
