@@ -4,13 +4,24 @@ from zoo.dense.confusion import accuracy, class_accuracies, confusion, frequency
 from zoo.dense.correlation import correlation
 from zoo.dense.correlation_pyramid import correlation_pyramid, look_up
 from zoo.dense.deeplab import DeepLabV3
+from zoo.dense.depth import depth_scores, depth_sums, scale_invariant_loss
 from zoo.dense.dilated_fcn import DilatedFCN
+from zoo.dense.encoder_decoder import EncoderDecoder
 from zoo.dense.fcn import FCN
 from zoo.dense.fcn_vgg import FCNVGG
 from zoo.dense.flow_losses import multi_scale_loss, photometric_loss, sequence_loss, smoothness_loss
 from zoo.dense.flow_metrics import end_point_error, flow_sums
 from zoo.dense.flownet import FlowNetC, FlowNetS
+from zoo.dense.intrinsic import local_error, reconstruct, scale_invariant_error
 from zoo.dense.lraspp import LRASPP
+from zoo.dense.normals import (
+    angle_scores,
+    angle_sums,
+    angles,
+    cosine_loss,
+    orthographic_normals,
+    pinhole_normals,
+)
 from zoo.dense.raft import RAFT
 from zoo.dense.scales import multi_scale
 from zoo.dense.segnet import SegNet
@@ -25,23 +36,36 @@ __all__ = [
     "RAFT",
     "DeepLabV3",
     "DilatedFCN",
+    "EncoderDecoder",
     "FlowNetC",
     "FlowNetS",
     "SegNet",
     "UNet",
     "accuracy",
+    "angle_scores",
+    "angle_sums",
+    "angles",
     "class_accuracies",
     "confusion",
     "correlation",
     "correlation_pyramid",
+    "cosine_loss",
+    "depth_scores",
+    "depth_sums",
     "end_point_error",
     "flow_sums",
     "frequency_weighted_iou",
     "intersection_over_union",
+    "local_error",
     "look_up",
     "multi_scale",
     "multi_scale_loss",
+    "orthographic_normals",
     "photometric_loss",
+    "pinhole_normals",
+    "reconstruct",
+    "scale_invariant_error",
+    "scale_invariant_loss",
     "sequence_loss",
     "smoothness_loss",
     "tiled",
