@@ -278,7 +278,7 @@ def test_without_relus_it_calls_gradients_gradients():
 
 
 def test_a_photograph_is_turned_upright(tmp_path, monkeypatch):
-    monkeypatch.setattr("train.use.classifier._with_weights", lambda name, _: (zoo.create(name), {}))
+    monkeypatch.setattr("train.use.with_weights._loaded", lambda name, _: (zoo.create(name), {}))
     exif = PIL.Image.Exif()
     exif[0x0112] = 8
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
