@@ -120,6 +120,11 @@ EXPERIMENTS = {
         "train.experiments.detection.roi",
         SeededOptions,
     ),
+    "one-output-or-all": Experiment(
+        "one network for depth, normals, reflectance and shading against one for each (lecture rows L63, L64)",
+        "train.experiments.dense.one_output_or_all",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

@@ -57,7 +57,7 @@ class PWCNet(Network):
         first: Float[Array, "batch height width channels"],
         second: Float[Array, "batch height width channels"],
         train: bool = False,
-    ) -> Float[Array, "batch height width 2"] | tuple[Array, ...]:
+    ) -> Float[Array, "batch height width 2"] | tuple[Float[Array, "batch rows columns 2"], ...]:
         """Where each pixel of the first images is in the second ones: x and y in pixels, float32 at least.
 
         In training the flows of all levels, from coarse to fine, a place for every stride pixels begun, in pixels.

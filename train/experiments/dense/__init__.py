@@ -1,0 +1,1 @@
+"""Experiments of dense prediction: one file each."""
