@@ -124,7 +124,7 @@ def test_scores_are_those_of_other_libraries(task, whole):
     degrees = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
     assert scores["angle"] == pytest.approx(degrees.mean(), rel=1e-4)
     assert scores["under11"] == pytest.approx(np.mean(degrees < 11.25))
-    assert scores["loss"] == pytest.approx(whole[0].value(), rel=1e-5)
+    assert scores["loss"] == pytest.approx(float(whole[0].value()), rel=1e-5)
     assert {metric.name for metric in task.metrics} <= scores.keys()
 
 
