@@ -15,9 +15,9 @@ from zoo.tables import summarise
 
 ALL = zoo.list_models(task="optical_flow")
 NAMES = [name for name in ALL if name.endswith("_tiny")]
-REMATERIALISED = {"raft_tiny": 16, "flownet_s_tiny": 10, "flownet_c_tiny": 11}
+REMATERIALISED = {"raft_tiny": 16, "flownet_s_tiny": 10, "flownet_c_tiny": 11, "pwc_tiny": 18}
 """How many blocks are computed again in the backward pass: RAFT's twelve residual units and each of its updates, and
-FlowNet's convolutions on the way down; those that both images go through are one."""
+FlowNet's convolutions on the way down, PWC-Net's but for those that predict; those of both images are one."""
 
 of_every_network = pytest.mark.parametrize("name", NAMES, scope="module")
 compiled_of_every_network = pytest.mark.parametrize(
@@ -113,6 +113,8 @@ def test_in_training_flows_go_from_coarse_to_fine_or_from_the_first_update_to_th
     )
     assert isinstance(flows, tuple)
     sizes = [(41, 57)] * 4 if name.startswith("raft") else [(1, 1), (2, 2), (3, 4), (6, 8), (11, 15)]
+    if name.startswith("pwc"):
+        sizes = [(-(-41 // stride), -(-57 // stride)) for stride in model.strides]
     assert [flow.shape for flow in flows] == [(2, *size, 2) for size in sizes]
     assert {flow.dtype for flow in flows} == {jnp.dtype("float32")}
     assert ("batch_stats" in state) == name.startswith("raft")

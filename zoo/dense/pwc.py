@@ -5,6 +5,7 @@ smaller one of its section 4.2, whose estimators have no dense connections. Lect
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -57,10 +58,16 @@ class PWCNet(Network):
         first: Float[Array, "batch height width channels"],
         second: Float[Array, "batch height width channels"],
         train: bool = False,
-    ) -> Float[Array, "batch height width 2"] | tuple[Float[Array, "batch rows columns 2"], ...]:
+        features: bool = False,
+    ) -> (
+        Float[Array, "batch height width 2"]
+        | tuple[Float[Array, "batch rows columns 2"], ...]
+        | Mapping[str, Float[Array, "batch ..."]]
+    ):
         """Where each pixel of the first images is in the second ones: x and y in pixels, float32 at least.
 
-        In training the flows of all levels, from coarse to fine, a place for every stride pixels begun, in pixels.
+        In training the flows of all levels, from coarse to fine, a place for every stride pixels begun, in pixels. With
+        `features` all by name: level1, ... of the first images' pyramid, the flows of levels, as flow6, and flow.
 
         Raises:
           ValueError: images of another rank or of different shapes, or a finest level that there is not.
@@ -86,23 +93,29 @@ class PWCNet(Network):
                 seen += [flow.astype(self.dtype), self._upsampled(2, f"upsample_features{level}")(before)]
             cost = nn.leaky_relu(correlation(ours, theirs.astype(ours.dtype), self.radius, 1), LEAK)
             x = jnp.concatenate([cost.astype(self.dtype), *seen], axis=-1)
-            for number, features in enumerate(self.estimator, start=1):
-                x = self._layer(features, name=f"estimator{level}_{number}")(x)
+            for number, channels in enumerate(self.estimator, start=1):
+                x = self._layer(channels, name=f"estimator{level}_{number}")(x)
             change, before = self._flow(f"predict_flow{level}", x), x
             flow = change if flow is None else flow + change
             if level == self.finest:
                 x = jnp.concatenate([x, flow.astype(self.dtype)], axis=-1)
-                for number, (features, dilation) in enumerate(zip(self.context, self.dilations, strict=True), start=1):
-                    x = self._layer(features, dilation=dilation, name=f"context{number}")(x)
+                for number, (channels, dilation) in enumerate(zip(self.context, self.dilations, strict=True), start=1):
+                    x = self._layer(channels, dilation=dilation, name=f"context{number}")(x)
                 flow = flow + self._flow("refine_flow", x)
             flows.append(flow)
-        if train:
+        if train and not features:
             sizes = [(-(-height // stride), -(-width // stride)) for stride in self.strides]
             return tuple(
                 self.unit * flow[:, :rows, :columns] for flow, (rows, columns) in zip(flows, sizes, strict=True)
             )
         fine = enlarged(flows[-1], tuple(self.strides[-1] * side for side in flows[-1].shape[1:3]))
-        return self.unit * fine[:, :height, :width]
+        fine = self.unit * fine[:, :height, :width]
+        if not features:
+            return fine
+        of_first = {f"level{level}": jnp.split(maps, 2)[0] for level, maps in enumerate(pyramid, start=1)}
+        levels = range(len(self.widths), self.finest - 1, -1)
+        of_levels = {f"flow{level}": self.unit * each for level, each in zip(levels, flows, strict=True)}
+        return {**of_first, **of_levels, "flow": fine}
 
     def _pyramid(self, x: Maps) -> list[Maps]:
         """Maps of each level, from fine to coarse, of both images."""
