@@ -47,7 +47,7 @@ SPEC |= {name: Field(kind, (SIDE, SIDE, channels), "float32") for name, (kind, c
 TRUE, PREDICTED = maps(), maps()
 for values in TRUE.values():
     values[1, :5, 3:9] = np.nan
-TRUE["depth"][0, 0, :7] = 0, -1, np.nan, np.inf, 2, 2, 2
+TRUE["depth"][0, 0, :7, 0] = 0, -1, np.nan, np.inf, 2, 2, 2
 BATCH = {
     "image": random.integers(0, 256, (COUNT, SIDE, SIDE, 3)).astype(np.uint8),
     **TRUE,
