@@ -49,7 +49,7 @@ def warp(
     pixels = images.reshape(batch, height * width, channels)
 
     def at(row: Array, column: Array) -> Array:
-        places = (row * width + column).reshape(batch, -1, 1)
+        places = (row * width + column).reshape(batch, height * width, 1)
         found = jnp.take_along_axis(pixels, places, axis=1, mode="promise_in_bounds")
         return found.reshape(images.shape)
 
