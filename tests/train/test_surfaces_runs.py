@@ -75,13 +75,21 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def finished(small, recipe, tmp_path_factory):
-    """The folder and the outcome of a run."""
-    path = tmp_path_factory.mktemp("surfaces") / "run"
-    return path, harness.run(recipe, path)
+    """The folder and the outcome of a run, and what draws its report, which is left to one test."""
+    path, reports = tmp_path_factory.mktemp("surfaces") / "run", []
+
+    def later(files, *rest):
+        reports.append(functools.partial(WRITE_REPORT, files, *rest))
+        harness.write_no_report(files)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finish, "write_report", later)
+        outcome = harness.run(recipe, path)
+    return path, outcome, reports[0]
 
 
 def test_run_measures_what_it_learned_beside_constants(finished):
-    path, outcome = finished
+    path, outcome, _ = finished
     evaluations = harness.lines(path, "eval")
     assert [line["step"] for line in evaluations] == [2, 4]
     for name in ("angle", "abs_rel"):
@@ -92,7 +100,8 @@ def test_run_measures_what_it_learned_beside_constants(finished):
 
 
 def test_report_shows_the_worst_and_the_best(finished):
-    path, _ = finished
+    path, _, draw = finished
+    draw()
     html = (path / "report.html").read_text(encoding="utf-8")
     for words in ("<h2>Errors</h2>", "<h2>Angles</h2>", "<h2>Worst examples</h2>", "<h2>Best examples</h2>"):
         assert words in html
@@ -100,7 +109,7 @@ def test_report_shows_the_worst_and_the_best(finished):
 
 
 def test_prediction_of_a_file_is_drawn_and_written_in_its_own_pixels(finished, tmp_path):
-    path, _ = finished
+    path = finished[0]
     Image.fromarray(np.full((40, 100, 3), 90, np.uint8)).save(tmp_path / "wide.png")
     (record,) = predict_images(path, (tmp_path / "wide.png",), output=tmp_path / "out")
     (written,) = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))
