@@ -15,15 +15,16 @@ PROBE = """
 import json, sys, time
 import flax.linen, jax
 from jaxtyping import Array, PyTree
-theirs = set(sys.modules)
+theirs, seconds = set(sys.modules), time.process_time()
 import zoo
-print(json.dumps({"ours": sorted(set(sys.modules) - theirs), "seconds": time.process_time()}))
+ours = time.process_time() - seconds
+print(json.dumps({"ours": sorted(set(sys.modules) - theirs), "share": ours / seconds}))
 """
 
 
 @pytest.fixture(scope="module")
 def imported():
-    """What `import zoo` adds to jax, flax and jaxtyping in a new process, and the processor time up to there."""
+    """What `import zoo` adds to jax, flax and jaxtyping in a new process: modules, and a share of their time."""
     done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -37,8 +38,8 @@ def test_import_zoo_brings_no_chapter(imported):
     assert {name for name in imported["ours"] if name.startswith("zoo")} == {"zoo"}
 
 
-def test_import_zoo_takes_less_than_two_seconds(imported):
-    assert imported["seconds"] < 2
+def test_import_zoo_takes_a_tenth_of_what_jax_and_flax_take_at_most(imported):
+    assert imported["share"] < 0.1  # of processor time
 
 
 def test_what_zoo_offers_is_there():

@@ -1,14 +1,13 @@
 """The sides of the comparison of networks for segmentation, for `tests/benchmarks/sides.py`."""
 
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.sides import LEARNING_RATE, MOMENTUM
+from tests.benchmarks.sides import LEARNING_RATE, MOMENTUM, Ours, compiled, descended
 
 CLASSES = 21
 AUX_WEIGHT = 0.5
@@ -53,7 +52,7 @@ def examples(batch: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     return images, random.integers(0, CLASSES, (batch, side, side))
 
 
-def ours(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable, tuple[float, float]]:
+def ours(name: str, images: np.ndarray, labels: np.ndarray) -> Ours:
     """Inference, a training step, and the seconds that compiling either took."""
     import jax
     import jax.numpy as jnp
@@ -81,21 +80,10 @@ def ours(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, C
             return losses["logits"] + AUX_WEIGHT * losses.get("aux1", 0.0), updated
 
         slopes, updated = jax.grad(loss, has_aux=True)(variables["params"])
-        velocity = jax.tree.map(lambda v, slope: MOMENTUM * v + slope, velocity, slopes)
-        params = jax.tree.map(lambda param, v: param - LEARNING_RATE * v, variables["params"], velocity)
+        params, velocity = descended(variables["params"], velocity, slopes)
         return {"params": params, **updated}, velocity
 
-    started = time.perf_counter()
-    infer = jax.jit(model.apply).lower(variables, inputs[0]).compile()
-    between = time.perf_counter()
-    train = jax.jit(step, donate_argnums=0).lower(state, *inputs).compile()
-    took = between - started, time.perf_counter() - between
-
-    def training() -> None:
-        nonlocal state
-        state = jax.block_until_ready(train(state, *inputs))
-
-    return lambda: jax.block_until_ready(infer(variables, inputs[0])), training, took
+    return compiled(model.apply, (variables, inputs[0]), step, state, inputs)
 
 
 def torchs(name: str, images: np.ndarray, labels: np.ndarray, layout: str) -> tuple[Callable, Callable]:

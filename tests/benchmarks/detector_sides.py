@@ -1,12 +1,11 @@
 """The sides of the comparison of detectors, for `tests/benchmarks/sides.py`."""
 
 import os
-import time
 from collections.abc import Callable
 
 import numpy as np
 
-from tests.benchmarks.sides import LEARNING_RATE, MOMENTUM
+from tests.benchmarks.sides import LEARNING_RATE, MOMENTUM, Ours, compiled, descended
 
 MODELS = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn", "fcos_resnet50_fpn")
 CLASSES = 91
@@ -29,9 +28,7 @@ def masks_of(boxes: np.ndarray, side: int) -> np.ndarray:
     return (x > left) & (x < right) & (y > top) & (y < bottom)
 
 
-def ours(
-    name: str, images: np.ndarray, boxes: np.ndarray, labels: np.ndarray
-) -> tuple[Callable, Callable, tuple[float, float]]:
+def ours(name: str, images: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> Ours:
     """Inference, a training step, and the seconds that compiling either took."""
     import jax
     import jax.numpy as jnp
@@ -53,20 +50,9 @@ def ours(
             return sum(term.value() for term in terms.values())
 
         params, velocity = state
-        velocity = jax.tree.map(lambda v, slope: MOMENTUM * v + slope, velocity, jax.grad(loss)(params))
-        return jax.tree.map(lambda param, v: param - LEARNING_RATE * v, params, velocity), velocity
+        return descended(params, velocity, jax.grad(loss)(params))
 
-    started = time.perf_counter()
-    infer = jax.jit(model.apply).lower(variables, inputs).compile()
-    between = time.perf_counter()
-    train = jax.jit(step, donate_argnums=0).lower(state, inputs, truth, key).compile()
-    took = between - started, time.perf_counter() - between
-
-    def training() -> None:
-        nonlocal state
-        state = jax.block_until_ready(train(state, inputs, truth, key))
-
-    return lambda: jax.block_until_ready(infer(variables, inputs)), training, took
+    return compiled(model.apply, (variables, inputs), step, state, (inputs, truth, key))
 
 
 def torchs(

@@ -1,13 +1,12 @@
 """The sides of the comparison of networks of optical flow, for `tests/benchmarks/sides.py`."""
 
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.sides import LEARNING_RATE, MOMENTUM
+from tests.benchmarks.sides import LEARNING_RATE, MOMENTUM, Ours, compiled, descended
 
 MODELS = ("raft_small", "raft_large", "flownet_s", "correlation")
 CHANNELS, STRIDE, FAR, STEP = 256, 8, 20, 2
@@ -23,9 +22,7 @@ def examples(name: str, batch: int, side: int) -> tuple[np.ndarray, np.ndarray, 
     return first, second, random.normal(0, 5, (batch, side, side, 2)).astype(np.float32)
 
 
-def ours(
-    name: str, first: np.ndarray, second: np.ndarray, flow: np.ndarray
-) -> tuple[Callable, Callable, tuple[float, float]]:
+def ours(name: str, first: np.ndarray, second: np.ndarray, flow: np.ndarray) -> Ours:
     """Inference, a training step, and the seconds that compiling either took."""
     import jax
     import jax.numpy as jnp
@@ -36,7 +33,7 @@ def ours(
 
     inputs, target = (jnp.asarray(first), jnp.asarray(second)), jnp.asarray(flow)
     if name == "correlation":
-        state, infer = inputs, jax.jit(correlation)
+        state, infer = inputs, correlation
 
         def step(state: tuple, inputs: tuple, target: jax.Array) -> tuple:
             slopes = jax.grad(lambda maps: jnp.square(correlation(*maps)).mean())(state)
@@ -47,7 +44,7 @@ def ours(
         model, key = zoo.create(name), jax.random.key(0, impl="rbg")
         variables = zoo.init(model, key, first.shape[1:], second.shape[1:])
         state = (jax.tree.map(jnp.copy, variables), jax.tree.map(jnp.zeros_like, variables["params"]))
-        infer, arguments = jax.jit(model.apply), (variables, *inputs)
+        infer, arguments = model.apply, (variables, *inputs)
 
         def step(state: tuple, inputs: tuple, target: jax.Array) -> tuple:
             variables, velocity = state
@@ -60,22 +57,10 @@ def ours(
                 return sum(jnp.square(each).mean() for each in flows), updated
 
             slopes, updated = jax.grad(loss, has_aux=True)(variables["params"])
-            velocity = jax.tree.map(lambda v, slope: MOMENTUM * v + slope, velocity, slopes)
-            params = jax.tree.map(lambda param, v: param - LEARNING_RATE * v, variables["params"], velocity)
+            params, velocity = descended(variables["params"], velocity, slopes)
             return {"params": params, **updated}, velocity
 
-        state = jax.tree.map(jnp.copy, state)
-    started = time.perf_counter()
-    infer = infer.lower(*arguments).compile()
-    between = time.perf_counter()
-    train = jax.jit(step, donate_argnums=0 if name != "correlation" else ()).lower(state, inputs, target).compile()
-    took = between - started, time.perf_counter() - between
-
-    def training() -> None:
-        nonlocal state
-        state = jax.block_until_ready(train(state, inputs, target))
-
-    return lambda: jax.block_until_ready(infer(*arguments)), training, took
+    return compiled(infer, arguments, step, state, (inputs, target), donated=name != "correlation")
 
 
 def torchs(

@@ -60,7 +60,45 @@ def shapes(name: str, batch: int, side: int) -> tuple[tuple[int, ...], int]:
     return (batch, side, side, channels), classes
 
 
-def ours(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable, tuple[float, float]]:
+Ours = tuple[Callable, Callable, tuple[float, float]]
+"""Inference, a training step, and the seconds that compiling either took."""
+
+
+def descended(params: Any, velocity: Any, slopes: Any) -> tuple[Any, Any]:
+    """Parameters and velocity after a step of SGD with momentum."""
+    import jax
+
+    velocity = jax.tree.map(lambda v, slope: MOMENTUM * v + slope, velocity, slopes)
+    return jax.tree.map(lambda param, v: param - LEARNING_RATE * v, params, velocity), velocity
+
+
+def compiled(infer: Callable, given: tuple, step: Callable, state: Any, inputs: tuple, donated: bool = True) -> Ours:
+    """Our side of a comparison.
+
+    Args:
+      infer: a pure function.
+      given: its arguments.
+      step: a pure function of the state and the inputs, which gives the next state.
+      state: at the beginning.
+      inputs: of a step.
+      donated: whether the state's memory may be written over.
+    """
+    import jax
+
+    started = time.perf_counter()
+    inference = jax.jit(infer).lower(*given).compile()
+    between = time.perf_counter()
+    train = jax.jit(step, donate_argnums=0 if donated else ()).lower(state, *inputs).compile()
+    took = between - started, time.perf_counter() - between
+
+    def training() -> None:
+        nonlocal state
+        state = jax.block_until_ready(train(state, *inputs))
+
+    return lambda: jax.block_until_ready(inference(*given)), training, took
+
+
+def ours(name: str, images: np.ndarray, labels: np.ndarray) -> Ours:
     """Inference, a training step, and the seconds that compiling either took."""
     import jax
     import jax.numpy as jnp
@@ -76,21 +114,10 @@ def ours(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, C
     def step(state: tuple, images: jax.Array, labels: jax.Array, key: jax.Array) -> tuple:
         variables, velocity = state
         slopes, updated = gradients(model, variables, (images,), labels, key)
-        velocity = jax.tree.map(lambda v, slope: MOMENTUM * v + slope, velocity, slopes)
-        params = jax.tree.map(lambda param, v: param - LEARNING_RATE * v, variables["params"], velocity)
+        params, velocity = descended(variables["params"], velocity, slopes)
         return {"params": params, **updated}, velocity
 
-    started = time.perf_counter()
-    infer = jax.jit(model.apply).lower(variables, inputs[0]).compile()
-    between = time.perf_counter()
-    train = jax.jit(step, donate_argnums=0).lower(state, *inputs).compile()
-    took = between - started, time.perf_counter() - between
-
-    def training() -> None:
-        nonlocal state
-        state = jax.block_until_ready(train(state, *inputs))
-
-    return lambda: jax.block_until_ready(infer(variables, inputs[0])), training, took
+    return compiled(model.apply, (variables, inputs[0]), step, state, inputs)
 
 
 def torchs(name: str, images: np.ndarray, labels: np.ndarray, layout: str) -> tuple[Callable, Callable]:

@@ -6,6 +6,9 @@ python -m train fit surfaces_normals      normals alone
 
 Without augmentation: where a thing stands in the image says how far away it is, and the lamp is always at the left.
 The constants that fit the training scenes best are beside the scores, as `abs_rel_constant` and so on.
+
+What the recipes reach was not measured yet: after two epochs `surfaces_all` is off by 14.2 % of the depth and by 15.9
+degrees, the constants by 33.4 % and 39.2 degrees.
 """
 
 import dataclasses

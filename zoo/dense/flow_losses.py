@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from zoo.dense.flow_metrics import end_point_error
+from zoo.dense.flow_metrics import end_point_error, known
 from zoo.dense.flownet import STRIDES
 from zoo.names import unknown
 
@@ -64,10 +64,10 @@ def multi_scale_loss(
         raise ValueError(
             f"expected as many flows as weights and strides, got {len(flows)}, {len(weights)} and {len(strides)}"
         )
-    target, known = _known(target, valid)
-    total, counted = jnp.zeros((), target.dtype), known[..., 0]
+    target, counts = _known(target, valid)
+    total, counted = jnp.zeros((), target.dtype), counts[..., 0]
     for flow, weight, stride in zip(flows, weights, strides, strict=True):
-        pixels = _cells(known, stride)
+        pixels = _cells(counts, stride)
         if flow.shape != (*pixels.shape[:3], 2):
             raise ValueError(f"expected a flow of {(*pixels.shape[:3], 2)} at stride {stride}, got {flow.shape}")
         mean = _cells(target, stride) / jnp.maximum(pixels, 1)
@@ -99,8 +99,8 @@ def sequence_loss(
     """
     if not flows or any(flow.shape != target.shape for flow in flows):
         raise ValueError(f"expected flows of shape {target.shape}, got {[flow.shape for flow in flows]}")
-    target, known = _known(target, valid)
-    counts = known * (jnp.linalg.norm(target, axis=-1, keepdims=True) < max_flow)
+    target, counts = _known(target, valid)
+    counts = counts * (jnp.linalg.norm(target, axis=-1, keepdims=True) < max_flow)
     total = jnp.zeros((), target.dtype)
     for number, flow in enumerate(reversed(flows)):
         error = jnp.where(counts > 0, jnp.abs(flow.astype(target.dtype) - target), 0)
@@ -216,9 +216,8 @@ PHOTOMETRIC: dict[str, Callable[[Images, Images], tuple[Array, Array]]] = {
 def _known(target: Flow, valid: Pixels | None) -> tuple[Flow, Float[Array, "batch height width 1"]]:
     """The true flow in float32 at least, zero where it is not known, and 1 where it is."""
     target = target.astype(jnp.promote_types(target.dtype, jnp.float32))
-    known = jnp.isfinite(target).all(-1)
-    known = known if valid is None else known & valid
-    return jnp.where(known[..., None], target, 0), known[..., None].astype(target.dtype)
+    counted = known(target) if valid is None else known(target) & valid
+    return jnp.where(counted[..., None], target, 0), counted[..., None].astype(target.dtype)
 
 
 def _cells(values: Float[Array, "batch height width channels"], side: int) -> Float[Array, "batch _ _ channels"]:

@@ -51,7 +51,8 @@ def hard_cross_entropy(
     """Cross entropy of the hard pixels alone, chosen anew at each step, image by image.
 
     A pixel is hard whose own class has a probability of less than the threshold; where those are fewer than a share of
-    the image's pixels that count, the hardest of these are taken until there are as many. Online hard example mining:
+    the image's pixels that count, the hardest of these are taken until there are as many. Which they are is decided
+    without a gradient; so the weight, their number, has none. Online hard example mining:
     Shrivastava, Gupta and Girshick, 2016, section 4, for pixels as Wu, Shen and van den Hengel, 2016, Bridging
     Category-level and Instance-level Semantic Image Segmentation, section 3.
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from zoo.nn import linear_uniform
 from zoo.nn.conv import convolution
 from zoo.nn.network import ModuleMaker, Network
+from zoo.nn.resize import resize
 
 Maps = Float[Array, "batch rows columns channels"]
 STRIDE = 8
@@ -160,7 +161,7 @@ class Update(Network):
     ) -> Float[Array, "batch height width 2"]:
         """The flow in pixels, and of each pixel."""
         if not self.sizes.mask:
-            return STRIDE * bilinear(flow, STRIDE)
+            return STRIDE * resize(flow, [STRIDE * side for side in flow.shape[1:3]], align_corners=True)
         # A quarter, as the paper's code has it, holds the weights' gradients back.
         weights = 0.25 * self.mask2(nn.relu(self.mask1(hidden)))
         return STRIDE * convex(flow, weights.astype(flow.dtype), STRIDE)
@@ -193,20 +194,3 @@ def convex(
         near = around[:, row : row + rows, column : column + columns, None, None, :]
         total = total + shares[:, :, :, neighbour, :, :, None] * near
     return total.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * factor, columns * factor, channels)
-
-
-def bilinear(maps: Maps, factor: int) -> Float[Array, "batch height width channels"]:
-    """Maps of `factor` times the size, interpolated bilinearly so that corners stay corners, as two products.
-
-    >>> bilinear(jnp.array([[[[0.0], [3.0]]]]), 2)[0, 0, :, 0].round(5).tolist()
-    [0.0, 1.0, 2.0, 3.0]
-    """
-    down, across = (_between(size, factor, maps.dtype) for size in maps.shape[1:3])
-    return jnp.einsum("yi,bijc,xj->byxc", down, maps, across)
-
-
-def _between(size: int, factor: int, dtype: jnp.dtype) -> Float[Array, "larger size"]:
-    """What each of so many places counts for each of `factor` times as many between the first and the last."""
-    count = size * factor
-    at = jnp.arange(count, dtype=dtype) * ((size - 1) / max(count - 1, 1))
-    return jnp.maximum(1 - jnp.abs(at[:, None] - jnp.arange(size, dtype=dtype)), 0)

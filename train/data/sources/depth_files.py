@@ -18,7 +18,7 @@ from train.data.fields import Facts, Field, Kind, Spec
 from train.data.select import held_out_count
 from train.data.source import Source, Subset
 from train.data.sources.folder import SUFFIXES
-from train.data.sources.objects import ObjectSource, held_out_rows
+from train.data.sources.objects import ObjectSource, check_size_beside, held_out_rows
 from zoo.arrays import in_a_line
 
 INTRINSICS, SCALE = "camera-intrinsics.txt", "depth-scale.txt"
@@ -232,11 +232,5 @@ def _size(pair: Pair) -> tuple[int, int]:
     else:
         with opened(pair.depth, pair.depth) as depth:
             width, height = depth.size
-    with opened(pair.image, pair.image) as image:
-        other = image.size
-    if other not in ((width, height), (height, width)):  # the second may be upright, as its EXIF says
-        raise DataError(
-            f"{pair.depth}: expected {other[1]}x{other[0]} pixels (height x width) as {pair.image} has,"
-            f" found {height}x{width}"
-        )
+    check_size_beside(pair.depth, height, width, pair.image)
     return height, width

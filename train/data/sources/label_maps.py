@@ -19,7 +19,7 @@ from train.data.select import held_out_count, no_held_out_count
 from train.data.source import Source, Subset
 from train.data.sources.folder import SUFFIXES
 from train.data.sources.masks import read_numbers
-from train.data.sources.objects import ObjectSource, held_out_rows
+from train.data.sources.objects import ObjectSource, check_size_beside, held_out_rows
 from train.data.sources.voc import CLASSES as VOC_CLASSES
 from zoo.arrays import in_a_line
 
@@ -271,11 +271,7 @@ def _size(pair: Pair) -> tuple[int, int]:
     Raises:
       DataError: they differ.
     """
-    with opened(pair.labels, pair.labels) as labels, opened(pair.image, pair.image) as image:
-        (width, height), other = labels.size, image.size
-    if other not in ((width, height), (height, width)):  # the second may be upright, as its EXIF says
-        raise DataError(
-            f"{pair.labels}: expected {other[1]}x{other[0]} pixels (height x width) as {pair.image} has,"
-            f" found {height}x{width}"
-        )
+    with opened(pair.labels, pair.labels) as labels:
+        width, height = labels.size
+    check_size_beside(pair.labels, height, width, pair.image)
     return height, width

@@ -106,6 +106,20 @@ def pixels_of(file: Path, height: int, width: int) -> UInt8[np.ndarray, "height 
         return np.asarray(rgb(image, file))
 
 
+def check_size_beside(file: Path, height: int, width: int, image: Path) -> None:
+    """Refuses a file of places, one a pixel, of another size than its image; of that only the header is read.
+
+    Raises:
+      DataError: the sizes differ, or the image cannot be read.
+    """
+    with opened(image, image) as picture:
+        other = picture.size
+    if other not in ((width, height), (height, width)):  # the second may be upright, as its EXIF says
+        raise DataError(
+            f"{file}: expected {other[1]}x{other[0]} pixels (height x width) as {image} has, found {height}x{width}"
+        )
+
+
 def of_objects(kind: Kind, shape: tuple[int | None, ...], dtype: str, most: int) -> Field:
     """A field of which an image has one an object; of `most` at least one, for there are no empty arrays on devices."""
     return Field(kind, (None, *shape), dtype, (max(most, 1),))

@@ -150,7 +150,7 @@ def nearest(surfaces: list[Seen]) -> tuple[Seen, Int[np.ndarray, "height width"]
 def shaded(normals: Float[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
     """How bright the light makes a white surface: `AMBIENT`, and the lamp by the cosine of its angle.
 
-    >>> float(np.round(shaded(np.array([[LIGHT]])), 6)), float(shaded(-np.array([[LIGHT]])))
+    >>> shaded(np.array([[LIGHT]])).round(6).item(), shaded(-np.array([[LIGHT]])).item()
     (1.0, 0.25)
     """
     return AMBIENT + (1 - AMBIENT) * np.maximum(normals @ np.array(LIGHT), 0)

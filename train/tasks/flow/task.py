@@ -25,7 +25,7 @@ from zoo.dense.flow_losses import (
     sequence_loss,
     smoothness_loss,
 )
-from zoo.dense.flow_metrics import flow_sums
+from zoo.dense.flow_metrics import flow_sums, known
 from zoo.dense.flownet import STRIDES
 from zoo.dense.warp import warp
 
@@ -139,8 +139,7 @@ class OpticalFlow(OneForward):
         return FlowPage()
 
     def _counted(self, batch: Batch) -> Bool[Array, "batch height width"]:
-        known = jnp.all(jnp.isfinite(batch["flow"]), axis=-1)
-        return known & batch["mask"][:, None, None]
+        return known(batch["flow"]) & batch["mask"][:, None, None]
 
     def _weights(self, strides: Sequence[int]) -> tuple[float, ...]:
         if self.weights:

@@ -17,6 +17,7 @@ from train.tasks.fitting import Rows
 from train.tasks.protocol import HostBatch, HostPrediction
 from train.tasks.surfaces.drawing import Shown, panels
 from train.tasks.surfaces.measures import degrees_between, error_of
+from zoo.dense.normals import WITHIN
 
 SHOWN, PANELS = 6, 9
 """Examples of each section, and at most how many pictures stand side by side."""
@@ -30,8 +31,6 @@ ERRORS = {
     "reflectance": "local error of reflectance",
     "shading": "local error of shading",
 }
-WITHIN = (11.25, 22.5, 30.0)
-"""Degrees up to which a normal is called right."""
 
 
 class SurfacePage:
@@ -183,7 +182,7 @@ class SurfacePage:
         count, upper = self.angles.cumsum(), 180 * np.arange(1, STEPS + 1) / STEPS
         median = float(upper[np.searchsorted(count, count[-1] / 2)])
         rows = []
-        for most in WITHIN:
+        for most in WITHIN.values():
             share = count[np.searchsorted(upper, most)] / count[-1]
             rows.append((f"within {most:g}°", float(share), percent(share, 1, 1), ""))
         return section("Angles", blocks.bars(rows), text=f"Half of the normals are off by at most {median:g}°.")
