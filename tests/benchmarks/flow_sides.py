@@ -73,24 +73,19 @@ def torchs(
     layout = getattr(torch, "contiguous_format" if layout == "contiguous" else layout)
     inputs = [torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout) for x in (first, second)]
     target = torch.from_numpy(flow).permute(0, 3, 1, 2)
+    model = torch_model(name).to(memory_format=layout)
     if name == "correlation":
-        maps = [torch.nn.Parameter(x) for x in inputs]
-
-        def model(*given: Any) -> torch.Tensor:
-            return matched(*given)
-
-        parameters: list = maps
-        inputs = maps
-    else:
-        network = torch_model(name).to(memory_format=layout)
-        model, parameters = network, list(network.parameters())
+        inputs = [torch.nn.Parameter(x) for x in inputs]
+    parameters = inputs if name == "correlation" else list(model.parameters())
     optimizer = torch.optim.SGD(parameters, LEARNING_RATE, MOMENTUM)
 
     def inference() -> None:
+        model.eval()
         with torch.inference_mode():
             model(*inputs)
 
     def training() -> None:
+        model.train()
         optimizer.zero_grad()
         found = model(*inputs)
         if name.startswith("raft"):
@@ -116,10 +111,17 @@ def matched(first: Any, second: Any) -> Any:
 
 
 def torch_model(name: str) -> Any:
-    """torchvision's RAFT; a FlowNetS that is made here."""
+    """torchvision's RAFT; a correlation layer and a FlowNetS that are made here."""
     import torch
     from torch import nn
 
+    if name == "correlation":
+
+        class Correlation(nn.Module):
+            def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+                return matched(first, second)
+
+        return Correlation()
     if name.startswith("raft"):
         from torchvision.models import optical_flow
 
@@ -152,7 +154,7 @@ def torch_model(name: str) -> Any:
             for level, there in enumerate(reversed(maps[:-1])):
                 x = torch.cat([there, self.up[level](x), self.larger[level](flows[-1] / 20)], dim=1)
                 flows.append(20 * self.predict[level + 1](x))
-            if not torch.is_grad_enabled():
+            if not self.training:
                 flows.append(nn.functional.interpolate(flows[-1], scale_factor=4, mode="bilinear"))
             return flows
 
