@@ -140,6 +140,8 @@ def test_what_does_not_fit_is_refused():
         horn_schunck(image[..., 0], image[..., 0])
     with pytest.raises(ValueError, match="at least one level and pixel, got 0 and 16"):
         tv_l1(image, image, levels=0)
+    with pytest.raises(TypeError, match="expected bytes, or floats from 0 to 1, got int32"):
+        tv_l1(image.astype(np.int32), image.astype(np.int32))
     assert tv_l1(image[:, :1, :1], image[:, :1, :1], num_warp=1, num_iter=1).tolist() == [[[[0.0, 0.0]]]]
 
 

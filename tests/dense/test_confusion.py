@@ -57,3 +57,10 @@ def test_label_that_does_not_count_may_be_any_number():
     labels = np.array([-1, 255, 1])
     counts = confused(labels, np.array([0, 1, 1]), labels == 1, 2)
     np.testing.assert_array_equal(counts, [[0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize("narrow", ["int8", "uint8", "int16"])
+def test_labels_of_narrow_types_are_counted_alike(narrow):
+    labels = np.array([0, 100, 119], narrow)
+    counts = np.asarray(confused(labels, labels[::-1], np.ones(3, bool), 120))
+    assert np.argwhere(counts).tolist() == [[0, 119], [100, 100], [119, 0]]

@@ -37,6 +37,12 @@ def test_outliers_are_beyond_three_pixels_and_five_percent(error, length, outlie
     assert float(sums["outliers"]) == outlier
 
 
+def test_sums_of_half_precision_do_not_overflow():
+    true = jnp.zeros((1, 64, 64, 2), jnp.float16)
+    sums = SUMS(true + jnp.float16(300), true, jnp.ones((1, 64, 64), bool))
+    assert float(sums["error"]) == pytest.approx(64 * 64 * 300 * 2**0.5, rel=1e-5)
+
+
 def test_nothing_known_is_zero_and_gradients_are_finite():
     true = np.full((1, 2, 2, 2), np.nan, np.float32)
     sums = SUMS(GUESS[:1, :2, :2], true, np.ones((1, 2, 2), bool))

@@ -88,10 +88,18 @@ def test_unknown_normals_count_nowhere():
     assert np.isnan(list(angle_scores(angle_sums(predicted[:1, :1], true[:1, :1])).values())).all()
 
 
-def test_zero_has_no_direction_and_a_finite_gradient():
-    value, gradient = jax.value_and_grad(lambda x: unit(x).sum())(jnp.zeros(3))
-    assert value == 0
+def test_zero_has_no_direction_and_passes_its_gradient():
+    assert not np.any(unit(jnp.zeros(3)))
+    np.testing.assert_array_equal(jax.jacobian(unit)(jnp.zeros(3)), np.eye(3))
+
+
+def test_unknown_depth_has_no_gradient_and_gives_its_neighbours_none():
+    depth = (3 + random.random((5, 6))).astype(np.float32)
+    depth[2, 3] = np.nan
+    gradient = jax.grad(lambda depth: jnp.nansum(pinhole_normals(depth, 10.0)))(depth)
     assert np.isfinite(gradient).all()
+    assert gradient[2, 3] == 0
+    assert np.any(gradient)
 
 
 @pytest.mark.parametrize("length", [1e-25, 1.0, 1e25])

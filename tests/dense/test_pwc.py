@@ -1,4 +1,4 @@
-"""PWC-Net: counted by hand, of any size, and still before it has learned."""
+"""PWC-Net: counted by the authors' list of layers, of any size, and still before it has learned."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,17 @@ import pytest
 import zoo
 from zoo.dense import PWCNet
 
-TINY = {"widths": (4, 6, 8), "finest": 1, "radius": 2, "estimator": (6, 5), "context": (6, 4), "dilations": (1, 2)}
+TINY = {
+    "residual": True,
+    "widths": (4, 6, 8),
+    "finest": 1,
+    "radius": 2,
+    "estimator": (6, 5),
+    "context": (6, 4),
+    "dilations": (1, 2),
+}
+PARAMETERS = 4_080_004
+"""The paper's Table 7 has 4.08 million for PWC-Net-small."""
 IMAGES = np.random.default_rng(0).normal(size=(2, 1, 19, 26, 3)).astype(np.float32)
 
 
@@ -16,32 +26,18 @@ def conv(inputs, outputs, side=3):
     return (side**2 * inputs + 1) * outputs
 
 
-def counted(widths, finest, radius, estimator, context):
-    """Parameters, as section 3 and the supplement of the paper describe the network."""
-    total, channels = 0, 3
-    for width in widths:
-        total, channels = total + conv(channels, width) + conv(width, width), width
-    for level in range(len(widths), finest - 1, -1):
-        inputs = (2 * radius + 1) ** 2 + widths[level - 1]
-        if level < len(widths):
-            inputs += 4
-            total += conv(2, 2, 4) + conv(estimator[-1], 2, 4)  # flow and features, enlarged
-        for width in estimator:
-            total, inputs = total + conv(inputs, width), width
-        total += conv(inputs, 2)
-    inputs = estimator[-1] + 2
-    for width in context:
-        total, inputs = total + conv(inputs, width), width
-    return total + conv(inputs, 2)
-
-
-def test_parameters_are_those_of_the_paper():
+def test_layers_are_those_of_the_authors_without_dense_connections():
+    pyramid = [(3, 16), (16, 16), (16, 32), (32, 32), (32, 64), (64, 64)]
+    pyramid += [(64, 96), (96, 96), (96, 128), (128, 128), (128, 196), (196, 196)]
+    compared = [81, 81 + 128 + 4, 81 + 96 + 4, 81 + 64 + 4, 81 + 32 + 4]  # channels that levels 6 to 2 begin with
+    estimators = [(128, 128), (128, 96), (96, 64), (64, 32), (32, 2)] * 5 + [(channels, 128) for channels in compared]
+    context = [(32, 128), (128, 128), (128, 128), (128, 96), (96, 64), (64, 32), (32, 2)]
+    larger = [(2, 2), (32, 2)] * 4
+    expected = sum(conv(*each) for each in pyramid + estimators + context) + sum(conv(*each, 4) for each in larger)
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), "float32")
     shapes = jax.eval_shape(PWCNet().init, jax.random.key(0), image, image)
-    model = PWCNet()
-    expected = counted(model.widths, model.finest, model.radius, model.estimator, model.context)
-    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == expected
-    assert model.strides == (64, 32, 16, 8, 4)
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == expected == PARAMETERS
+    assert PWCNet().strides == (64, 32, 16, 8, 4)
 
 
 @pytest.fixture(scope="module")

@@ -134,6 +134,7 @@ def test_the_layer_adds_a_bias_and_says_what_does_not_fit():
 
     refused(r"expected images \(batch, height, width, channels\) and a kernel", images, jnp.ones((2, 2, 3, 5)), 2)
     refused(r"in 3 group\(s\) of equal channels", images, jnp.ones((2, 2, 2, 5)), 2, groups=3)
+    refused(r"in 0 group\(s\)", images, jnp.ones((2, 2, 2, 5)), 2, groups=0)
     refused(
         "below the stride or the dilation, got 2, 0, 2 and a dilation of 1", images, jnp.ones((2, 2, 2, 5)), 2, 0, 2
     )

@@ -64,11 +64,13 @@ def flo_bytes(flow: Float[np.ndarray, "height width 2"]) -> bytes:
     """A flow as a `.flo`; unknown pixels are 1e10, as Middlebury has them.
 
     Raises:
-      ValueError: the flow has another shape, or no pixel.
+      ValueError: the flow has another shape, no pixel, or numbers that a `.flo` would mean as unknown.
     """
     flow = _checked(flow)
     height, width = flow.shape[:2]
     known = np.isfinite(flow).all(axis=-1, keepdims=True)
+    if np.any(np.abs(np.where(known, flow, 0)) > UNKNOWN):
+        raise ValueError(f"expected a flow of at most {UNKNOWN:g} pixels, got more")
     return FLO_TAG + struct.pack("<ii", width, height) + np.where(known, flow, _WRITTEN).astype("<f4").tobytes()
 
 

@@ -234,7 +234,7 @@ def assemble(recipe: Recipe, learned: Mapping[str, Any] | None = None) -> Assemb
         _check_text({f"{source.name}: {name}": value for name, value in source.facts._asdict().items()}, data.DataError)
     if not len(test):
         raise data.DataError(f"{test.name}: none of its {len(train)} examples can be held out for the test")
-    task = make_task(recipe.task, train) if learned is None else restore_task(recipe.task, learned)
+    task = make_task(recipe.task, train, recipe.augment) if learned is None else restore_task(recipe.task, learned)
     for source in (train, test):
         _check_task(recipe, task, source.spec, source.facts)
     train, test = (data.OfFields(source, task.fields) for source in (train, test))

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from train.config import RunError
+from train.config import Augment, RunError
 from train.config import Task as Settings
 from train.config.base import fits
 from train.config.codec import as_tuples
@@ -19,13 +19,19 @@ from train.tasks.protocol import Task, fitted
 __all__ = ["Task", "fitted", "make_task", "restore_task"]
 
 
-def make_task(settings: Settings, source: Source) -> Task:
+def make_task(settings: Settings, source: Source, augment: Augment | None = None) -> Task:
     """The task of a recipe, fitted to the training examples.
+
+    Args:
+      settings: what the recipe says of the task.
+      source: the training examples.
+      augment: by which images are normalised before the task sees them; by default they are not.
 
     Raises:
       RecipeError: the source does not have what the task learns, or its outputs do not fit it.
     """
-    return task_of(settings.kind).fit(settings, source)
+    task = task_of(settings.kind).fit(settings, source)
+    return task if augment is None else task.normalised(augment.mean, augment.std)
 
 
 def restore_task(settings: Settings, values: Mapping[str, Any]) -> Task:

@@ -148,6 +148,14 @@ class Task(Protocol):
           RecipeError: the source does not have what the task learns from.
         """
 
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
+        """The task where images are normalised by these before it sees them; most need not know, and are the same.
+
+        Args:
+          mean: a value, or one a channel, that was subtracted from pixels of 0 to 1; none is 0.
+          std: what they were divided by; none is 1.
+        """
+
     def check(self, spec: Spec, facts: Facts) -> None:
         """Refuses examples that are not of the kind that it was fitted to.
 
@@ -259,6 +267,10 @@ class OneForward(abc.ABC):
     @abc.abstractmethod
     def decode(self, outputs: PyTree[Array]) -> Prediction:
         """The outputs in the units a person reads."""
+
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
+        """See `Task`: the same."""
+        return self
 
     def check(self, spec: Spec, facts: Facts) -> None:
         """See `Task`: every field that it reads has to be there, and classes have to be those that it knows.

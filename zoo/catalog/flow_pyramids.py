@@ -25,6 +25,7 @@ ENTRIES = (
         context=(24, 24, 16),
         dilations=(1, 2, 4),
         unit=4.0,
+        residual=True,
     ),
 )
 """The tiny one is for small images and motions: its last flow has half of the resolution, its first an eighth."""

@@ -17,6 +17,7 @@ def confusion(
     [[1, 0], [1, 1]]
     """
     cells = num_classes**2
+    true, predicted = (jnp.asarray(labels).astype(jnp.int32) for labels in (true, predicted))
     pair = jnp.where(counted, num_classes * true + predicted, cells)  # past the end, where it is dropped
     return jnp.zeros(cells, jnp.int32).at[pair.ravel()].add(1, mode="drop").reshape(num_classes, num_classes)
 

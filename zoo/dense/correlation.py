@@ -40,8 +40,10 @@ def correlation(
     >>> correlation(maps, maps, 1, 1)[0, 0, :, 3:6].tolist()  # of the place to the left, itself, to the right
     [[0.0, 0.0, 0.0], [0.0, 1.0, 2.0], [2.0, 4.0, 0.0]]
     """
-    if first.shape != second.shape or first.ndim != 4:
-        raise ValueError(f"expected two maps (batch, rows, columns, channels), got {first.shape} and {second.shape}")
+    if first.shape != second.shape or first.ndim != 4 or 0 in first.shape[1:]:
+        raise ValueError(
+            f"expected two maps (batch, rows, columns, channels), none empty, got {first.shape} and {second.shape}"
+        )
     if step < 1 or max_displacement < 0 or max_displacement % step:
         raise ValueError(
             f"expected a step from 1 and a largest displacement that it divides, got {step} and {max_displacement}"

@@ -31,9 +31,9 @@ def correlation_pyramid(
     """
     if first.shape != second.shape or first.ndim != 4:
         raise ValueError(f"expected two maps (batch, rows, columns, channels), got {first.shape} and {second.shape}")
-    if min(first.shape[1:3]) < 2 ** (levels - 1):
+    if levels < 1 or min(first.shape[1:3]) < 2 ** (levels - 1):
         raise ValueError(
-            f"expected maps of at least {2 ** (levels - 1)} places a side for {levels} levels, got {first.shape}"
+            f"expected a level, and maps of 2^(levels - 1) places a side, got {levels} levels and {first.shape}"
         )
     batch, rows, columns, channels = first.shape
     wide = jnp.promote_types(first.dtype, jnp.float32)

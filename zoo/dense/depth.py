@@ -64,7 +64,7 @@ def depth_sums(predicted: Depths, true: Depths, counted: Counted | None = None) 
       counted: which others do.
     """
     is_known = known(true, counted)
-    x, y = (jnp.where(is_known, each.astype(jnp.float32), 1) for each in (predicted, true))
+    x, y = (jnp.where(is_known, _wide(each), 1) for each in (predicted, true))
     ratio = jnp.maximum(x / y, y / x)
     terms = {
         "absolute": jnp.abs(x - y) / y,
@@ -96,5 +96,10 @@ def depth_scores(sums: dict[str, float]) -> dict[str, float]:
 
 
 def _log(depths: Depths, is_known: Counted) -> Depths:
-    """The logarithm where it counts, and elsewhere zero, also of its gradient."""
-    return jnp.log(jnp.where(is_known, depths.astype(jnp.float32), 1))
+    """The logarithm where it counts, and elsewhere zero, also of its gradient; of what is not positive that of tiny."""
+    depths = _wide(depths)
+    return jnp.log(jnp.where(is_known, jnp.maximum(depths, jnp.finfo(depths.dtype).tiny), 1))
+
+
+def _wide(depths: Depths) -> Depths:
+    return depths.astype(jnp.promote_types(depths.dtype, jnp.float32))

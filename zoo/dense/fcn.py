@@ -36,10 +36,12 @@ class FCN(nn.Module):
         """Logits of each pixel, float32 at least.
 
         Raises:
-          ValueError: images of the wrong rank, or a backbone that gives no maps.
+          ValueError: images of the wrong rank, less than one class, or a backbone that gives no maps.
           UnknownNameError: the backbone has no map of a name in `maps`.
         """
         check_images(images, "FCN")
+        if self.num_classes < 1:
+            raise ValueError(f"FCN expected at least one class, got {self.num_classes}")
         maps = maps_of(self.backbone, images, train, self.maps)
         total = None
         for name in reversed(maps):

@@ -1,7 +1,8 @@
 """FCN-32s, FCN-16s and FCN-8s: VGG-16 with its dense layers as convolutions, and scores enlarged step by step.
 
 Long, Shelhamer and Darrell, 2015, Fully Convolutional Networks for Semantic Segmentation, section 4; numbers as in the
-authors' networks for Caffe (shelhamer/fcn.berkeleyvision.org, voc-fcn32s to voc-fcn8s-atonce). Lecture rows L61-L65.
+authors' networks for Caffe (shelhamer/fcn.berkeleyvision.org, voc-fcn32s to voc-fcn8s-atonce). Lecture rows
+L61, L65, L66.
 """
 
 from collections.abc import Mapping

@@ -60,7 +60,7 @@ def multi_scale_loss(
     >>> round(float(sums.total), 4), float(sums.weight)  # 2 * 1 + 1 * 4 places of an error of 1.4142
     (8.4853, 4.0)
     """
-    if not len(flows) == len(weights) == len(strides):
+    if not len(flows) == len(weights) == len(strides) > 0:
         raise ValueError(
             f"expected as many flows as weights and strides, got {len(flows)}, {len(weights)} and {len(strides)}"
         )
@@ -154,6 +154,7 @@ def smoothness_loss(flow: Flow, images: Images, edges: float = 150.0) -> Sums:
     """
     if flow.shape[:3] != images.shape[:3]:
         raise ValueError(f"expected flow and images of one size, got {flow.shape} and {images.shape}")
+    flow, images = (values.astype(jnp.promote_types(values.dtype, jnp.float32)) for values in (flow, images))
     total, weight = jnp.zeros((), flow.dtype), 0
     for axis in (1, 2):
         change = jnp.abs(jnp.diff(images, axis=axis)).mean(-1, keepdims=True)

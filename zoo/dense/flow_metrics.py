@@ -21,11 +21,12 @@ def known(flow: Float[Array, "*pixels 2"]) -> Bool[Array, "*pixels"]:
 
 
 def end_point_error(predicted: Float[Array, "*pixels 2"], true: Float[Array, "*pixels 2"]) -> Float[Array, "*pixels"]:
-    """Length of the difference, in pixels; 0 where the true flow is unknown (nan), with a gradient that is 0 there.
+    """Length of the difference, in pixels, float32 at least; 0 where the true flow is unknown, and so the gradient.
 
     >>> end_point_error(jnp.array([[3.0, 4.0], [1.0, 1.0]]), jnp.array([[0.0, 0.0], [jnp.nan, 0.0]])).tolist()
     [5.0, 0.0]
     """
+    predicted, true = (flow.astype(jnp.promote_types(flow.dtype, jnp.float32)) for flow in (predicted, true))
     squares = jnp.sum(jnp.where(known(true)[..., None], predicted - true, 0) ** 2, axis=-1)
     return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
 
@@ -44,7 +45,7 @@ def flow_sums(
     >>> {name: float(value) for name, value in sums.items()}
     {'pixels': 1.0, 'error': 5.0, 'outliers': 1.0}
     """
-    counted = counted & known(true)
+    counted, true = counted & known(true), true.astype(jnp.promote_types(true.dtype, jnp.float32))
     error = end_point_error(predicted, true)
     length = jnp.sqrt(jnp.sum(jnp.where(counted[..., None], true, 0) ** 2, axis=-1))
     outlier = (error > OUTLIER_PIXELS) & (error > OUTLIER_SHARE * length)

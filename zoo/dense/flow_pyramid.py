@@ -28,13 +28,16 @@ _SIGMA, _RADIUS = 2 * DOWNSCALE / 6, 3
 
 
 def grey(images: Num[Array, "batch height width channels"]) -> Plane:
-    """Brightness from 0 to 1; of bytes, or of floats as they are.
+    """Brightness from 0 to 1; of bytes or other numbers without a sign, or of floats as they are.
 
     Raises:
       ValueError: neither grey nor colour images in a batch.
+      TypeError: integers with a sign, of which nobody knows what white is.
     """
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
         raise ValueError(f"expected images (batch, height, width, 1 or 3), got {images.shape}")
+    if not jnp.issubdtype(images.dtype, jnp.floating) and not jnp.issubdtype(images.dtype, jnp.unsignedinteger):
+        raise TypeError(f"expected bytes, or floats from 0 to 1, got {images.dtype}")
     scale = 1 if jnp.issubdtype(images.dtype, jnp.floating) else jnp.iinfo(images.dtype).max
     images = images.astype(jnp.promote_types(images.dtype, jnp.float32)) / scale
     if images.shape[-1] == 1:

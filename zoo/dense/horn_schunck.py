@@ -31,7 +31,7 @@ def horn_schunck(
     Args:
       first: grey or colour; bytes, or floats from 0 to 1.
       second: of the same size.
-      smoothness: alpha of the paper, in brightness; 15 where images go to 255 is 0.06.
+      smoothness: alpha of the paper, in brightness, more than 0; 15 where images go to 255 is 0.06.
       num_warp: how often the second image is warped anew, on each size.
       num_iter: of the minimisation, after each warp.
       levels: sizes at most, each half of the one before.

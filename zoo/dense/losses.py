@@ -18,9 +18,9 @@ Sums = tuple[Float[Array, ""], Float[Array, ""]]
 
 
 def pixel_cross_entropy(logits: Logits, labels: Labels, counted: Counted) -> Float[Array, "batch height width"]:
-    """Softmax cross entropy of each pixel in float32; zero where it does not count, whatever its label."""
+    """Softmax cross entropy of each pixel, float32 at least; zero where it does not count, whatever its label."""
     labels = jnp.where(counted, labels, 0)
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
+    losses = optax.softmax_cross_entropy_with_integer_labels(_wide(logits), labels)
     return jnp.where(counted, losses, 0)
 
 
@@ -50,7 +50,7 @@ def hard_cross_entropy(
 ) -> Sums:
     """Cross entropy of the hard pixels alone, chosen anew at each step, image by image.
 
-    A pixel is hard whose own class has a probability of less than the threshold; where those are fewer than a share of
+    A pixel is hard whose own class has at most the threshold's probability; where those are fewer than a share of
     the image's pixels that count, the hardest of these are taken until there are as many. Which they are is decided
     without a gradient; so the weight, their number, has none. Online hard example mining:
     Shrivastava, Gupta and Girshick, 2016, section 4, for pixels as Wu, Shen and van den Hengel, 2016, Bridging
@@ -60,7 +60,7 @@ def hard_cross_entropy(
       logits: of each pixel.
       labels: from 0 on, of the pixels that count.
       counted: which do.
-      threshold: from this probability on a pixel is easy, in (0, 1].
+      threshold: above this probability a pixel is easy, in (0, 1].
       least: the share of an image's pixels that is learned from in any case, in (0, 1].
 
     Raises:
@@ -97,7 +97,7 @@ def dice(logits: Logits, labels: Labels, counted: Counted) -> Sums:
     Ahmadi, 2016, V-Net, section 3, with the plain sums of Sudre et al., 2017, Generalised Dice overlap.
     """
     classes = logits.shape[-1]
-    probabilities = jnp.where(counted[..., None], jax.nn.softmax(logits.astype(jnp.float32)), 0)
+    probabilities = jnp.where(counted[..., None], jax.nn.softmax(_wide(logits)), 0)
     true = jax.nn.one_hot(jnp.where(counted, labels, classes), classes)  # of what does not count there is none
     has = jnp.sum(true, axis=(1, 2))
     both = jnp.sum(probabilities * true, axis=(1, 2))
@@ -113,5 +113,9 @@ def squared_error(scores: Logits, labels: Labels, counted: Counted) -> Sums:
     (0.25, 1.0)
     """
     wanted = jax.nn.one_hot(jnp.where(counted, labels, 0), scores.shape[-1])
-    errors = jnp.sum(jnp.square(scores.astype(jnp.float32) - wanted), axis=-1)
+    errors = jnp.sum(jnp.square(_wide(scores) - wanted), axis=-1)
     return jnp.sum(errors, where=counted), jnp.sum(counted, dtype=jnp.float32)
+
+
+def _wide(scores: Logits) -> Logits:
+    return scores.astype(jnp.promote_types(scores.dtype, jnp.float32))

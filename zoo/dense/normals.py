@@ -7,11 +7,12 @@ A normal is a direction of length one in the camera's axes, right, down and away
 surface: that of a wall which faces the camera is (0, 0, -1). One that has a nan is unknown, and counts nowhere.
 """
 
+import functools
 from collections.abc import Mapping
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 Normals = Float[Array, "*batch height width 3"]
 Counted = Bool[Array, "*batch height width"]
@@ -43,8 +44,9 @@ def pinhole_normals(
     if focal <= 0:
         raise ValueError(f"expected a focal length of more than 0 pixels, got {focal}")
     x, y = _places(depth, centre)
-    depth = jnp.where(depth > 0, depth, jnp.nan)
-    return _of_points(jnp.stack([depth * x / focal, depth * y / focal, depth], axis=-1))
+    seen = jnp.isfinite(depth) & (depth > 0)
+    depth = jnp.where(seen, depth, 1)  # before anything is computed of it: no gradient is nan
+    return _of_points(jnp.stack([depth * x / focal, depth * y / focal, depth], axis=-1), seen)
 
 
 def orthographic_normals(depth: Float[Array, "*batch height width"], spacing: float) -> Normals:
@@ -56,7 +58,8 @@ def orthographic_normals(depth: Float[Array, "*batch height width"], spacing: fl
     if spacing <= 0:
         raise ValueError(f"expected a spacing of more than 0 metres, got {spacing}")
     x, y = (jnp.broadcast_to(spacing * place, depth.shape) for place in _places(depth, None))
-    return _of_points(jnp.stack([x, y, depth], axis=-1))
+    seen = jnp.isfinite(depth)
+    return _of_points(jnp.stack([x, y, jnp.where(seen, depth, 1)], axis=-1), seen)
 
 
 def angles(predicted: Normals, true: Normals) -> Float[Array, "*batch height width"]:
@@ -81,14 +84,14 @@ def cosine_loss(
     predicted: Normals, true: Normals, counted: Counted | None = None
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The sum of one less the cosine of the angle between directions of length one, and the number of pixels."""
-    is_known = known(true, counted)
+    is_known, predicted = known(true, counted), _wide(predicted)
     cosines = jnp.sum(predicted * jnp.where(is_known[..., None], true, 0), axis=-1)
     return jnp.sum(1 - cosines, where=is_known), jnp.sum(is_known, dtype=jnp.float32)
 
 
 def angle_sums(predicted: Normals, true: Normals, counted: Counted | None = None) -> dict[str, Float[Array, ""]]:
     """Sums over the pixels whose normal is known: of the angle in degrees, and of those that are `WITHIN` so many."""
-    is_known = known(true, counted)
+    is_known, predicted = known(true, counted), _wide(predicted)
     degrees = angles(predicted, jnp.where(is_known[..., None], true, predicted))
     right = {name: jnp.sum(degrees < most, where=is_known, dtype=jnp.float32) for name, most in WITHIN.items()}
     return {"count": jnp.sum(is_known, dtype=jnp.float32), "angle": jnp.sum(degrees, where=is_known), **right}
@@ -112,7 +115,7 @@ def known(true: Normals, counted: Counted | None = None) -> Counted:
 
 
 def unit(vectors: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
-    """The same directions with length one, however long they are; of zero it is zero, and so is the gradient."""
+    """The same directions with length one, however long they are; zero stays zero, and its gradient passes as it is."""
     largest = lax.stop_gradient(jnp.max(jnp.abs(vectors), axis=-1, keepdims=True))
     scaled = vectors / jnp.where(largest == 0, 1, largest)  # whose squares neither overflow nor vanish
     squared = jnp.sum(jnp.square(scaled), axis=-1, keepdims=True)
@@ -130,15 +133,23 @@ def _places(
     return jnp.arange(width) + 0.5 - x, (jnp.arange(height) + 0.5 - y)[:, None]
 
 
-def _of_points(points: Float[Array, "*batch height width 3"]) -> Normals:
-    """Across the steps to the right and down, towards the viewer."""
-    right, down = _step(points, axis=-2), _step(points, axis=-3)
-    around = jnp.isfinite(points).all(axis=-1, keepdims=True)
+def _of_points(points: Float[Array, "*batch height width 3"], seen: Bool[Array, "*batch height width"]) -> Normals:
+    """Across the steps to the right and down, towards the viewer; nan where one of the five points is not seen."""
+    steps, seen = [], seen[..., None]
+    around = seen
+    for axis in (-2, -3):
+        before, behind = _neighbours(points, axis)
+        steps.append(behind - before)
+        around &= functools.reduce(jnp.logical_and, _neighbours(seen, axis))
+    right, down = steps
     return jnp.where(around, unit(jnp.cross(down, right)), jnp.nan)
 
 
-def _step(points: Float[Array, "*batch height width 3"], axis: int) -> Float[Array, "*batch height width 3"]:
-    """From the neighbour before to the one behind."""
-    places = jnp.arange(points.shape[axis])
-    before = jnp.take(points, jnp.maximum(places - 1, 0), axis=axis)
-    return jnp.take(points, jnp.minimum(places + 1, len(places) - 1), axis=axis) - before
+def _neighbours(values: Shaped[Array, "*batch n"], axis: int) -> tuple[Shaped[Array, "*batch n"], ...]:
+    """Those before and behind along an axis; at the border the value itself."""
+    places = jnp.arange(values.shape[axis])
+    return tuple(jnp.take(values, jnp.clip(places + step, 0, len(places) - 1), axis=axis) for step in (-1, 1))
+
+
+def _wide(values: Normals) -> Normals:
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))

@@ -1,7 +1,8 @@
 """PWC-Net: optical flow from coarse to fine, on a pyramid of features, by warping and a cost volume on each level.
 
 Sun, Yang, Liu and Kautz, 2018, PWC-Net: CNNs for Optical Flow Using Pyramid, Warping, and Cost Volume, section 3; the
-smaller one of its section 4.2, whose estimators have no dense connections. Lecture row L62.
+smaller one of its section 4.2, whose estimators have no dense connections; other layers as in NVlabs' PyTorch file.
+Lecture row L62.
 """
 
 import functools
@@ -24,10 +25,11 @@ Maps = Float[Array, "batch rows columns channels"]
 
 
 class PWCNet(Network):
-    """Each level improves the flow of the coarser one: features warped by it are compared with those around.
+    """Each level sees how alike features are to those around, once these are warped by the coarser level's flow.
 
-    Images are of any size: their borders are repeated at the bottom and on the right until the pyramid divides both
-    sides.
+    Warped features are zero where the flow leads out of the image. Layers that predict begin with zeros, so that there
+    is no motion before training, where random vectors would have every level look in a place of its own. Images are of
+    any size: their borders are repeated at the bottom and on the right until the pyramid divides both sides.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96, 128, 196)
@@ -46,6 +48,8 @@ class PWCNet(Network):
     """Of these."""
     unit: float = 20.0
     """Pixels that a prediction of 1 stands for."""
+    residual: bool = False
+    """Whether a level predicts how its flow differs from the coarser one's, as in Table 5f, rather than the flow."""
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -83,22 +87,22 @@ class PWCNet(Network):
         around = margins(height, width, self.strides[0], centred=False)
         both = jnp.concatenate([padded(first, around), padded(second, around)])
         pyramid = self._pyramid(both.astype(self.dtype))
-        flow, before, flows = None, None, []
+        flow, x, flows = None, None, []
         for stride, level in zip(self.strides, range(len(self.widths), 0, -1), strict=False):
             ours, theirs = jnp.split(pyramid[level - 1], 2)
-            seen = [ours]
+            seen = []
             if flow is not None:
                 flow = self._upsampled(2, f"upsample_flow{level}")(flow)
-                theirs, _ = warp(theirs, flow * (self.unit / stride))
-                seen += [flow.astype(self.dtype), self._upsampled(2, f"upsample_features{level}")(before)]
+                theirs, inside = warp(theirs, flow * (self.unit / stride))
+                theirs = jnp.where(inside[..., None], theirs, 0)
+                seen = [ours, flow.astype(self.dtype), self._upsampled(2, f"upsample_features{level}")(x)]
             cost = nn.leaky_relu(correlation(ours, theirs.astype(ours.dtype), self.radius, 1), LEAK)
             x = jnp.concatenate([cost.astype(self.dtype), *seen], axis=-1)
             for number, channels in enumerate(self.estimator, start=1):
                 x = self._layer(channels, name=f"estimator{level}_{number}")(x)
-            change, before = self._flow(f"predict_flow{level}", x), x
-            flow = change if flow is None else flow + change
+            predicted = self._flow(f"predict_flow{level}", x)
+            flow = flow + predicted if self.residual and flow is not None else predicted
             if level == self.finest:
-                x = jnp.concatenate([x, flow.astype(self.dtype)], axis=-1)
                 for number, (channels, dilation) in enumerate(zip(self.context, self.dilations, strict=True), start=1):
                     x = self._layer(channels, dilation=dilation, name=f"context{number}")(x)
                 flow = flow + self._flow("refine_flow", x)
@@ -136,7 +140,6 @@ class PWCNet(Network):
 
     def _flow(self, name: str, x: Maps) -> Float[Array, "batch rows columns 2"]:
         conv = self.conv_maker(dtype=self.wide)
-        # Zeros: it begins with no motion, where random vectors would have every level look in a place of its own.
         return conv(2, (3, 3), padding=1, kernel_init=nn.initializers.zeros, name=name)(x.astype(self.wide))
 
 

@@ -55,10 +55,9 @@ class RAFT(Network):
     def setup(self) -> None:
         """Encoders and update, by name."""
         types = {"remat": self.remat, "axis_name": self.axis_name, **self.types}
-        *inner, last = self.widths
-        self.feature_encoder = Encoder((*inner, last), self.bottleneck, **types)
+        self.feature_encoder = Encoder(self.widths, self.bottleneck, **types)
         together = self.sizes.hidden + self.context
-        self.context_encoder = Encoder((*inner, together), self.bottleneck, self.context_norm, **types)
+        self.context_encoder = Encoder((*self.widths[:-1], together), self.bottleneck, self.context_norm, **types)
         self.update = Update(self.sizes, self.context, **self.types)
 
     def __call__(

@@ -30,7 +30,7 @@ def tiled(
     image, such as DeepLab's pooling, looks at the window instead.
 
     Args:
-      predict: maps of images of the same height and width; traced once, for all windows.
+      predict: maps of images of the same height and width; traced twice, however many windows there are.
       images: channels last. A side that is no longer than the window is not cut.
       window: pixels a side.
       overlap: pixels that neighbouring windows have in common, at least.

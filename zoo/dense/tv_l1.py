@@ -44,7 +44,7 @@ def tv_l1(
       first: grey or colour; bytes, or floats from 0 to 1.
       second: of the same size.
       attachment: of the flow to the images; the smaller, the smoother the flow.
-      tightness: how closely the two parts of the minimisation keep together.
+      tightness: how closely the two parts of the minimisation keep together; more than 0.
       num_warp: how often the second image is warped anew, on each size.
       num_iter: of the minimisation, after each warp.
       prefilter: whether a median of 3x3 pixels goes over the flow before each warp.

@@ -14,7 +14,8 @@ def warp(
     """Each image at its pixels' places plus the flow, bilinearly; differentiable by both.
 
     Pixel (x, y) of the result is the image at (x + flow x, y + flow y). Beyond the border the nearest pixel of the
-    border continues. Where the flow is no number the pixel itself stands, and no gradient comes of it.
+    border continues. Where the flow is no number the pixel itself stands, and no gradient comes of it. A pixel that is
+    nan takes its neighbour before with it, also where the flow leads to that one alone.
 
     Args:
       images: of any numbers; the result is float32 at least.
@@ -62,7 +63,8 @@ def _between(
     place: Float[Array, "batch height width"], count: int
 ) -> tuple[Num[Array, "batch height width"], Num[Array, "batch height width"], Float[Array, "batch height width"]]:
     """The pixels before and after a place in a row of so many, and how far it is from the one to the other."""
-    place = jnp.clip(place, 0, count - 1)
+    # No clip, which would halve the gradient of a place exactly on the border, as all there are of no flow.
+    place = jnp.where(place < 0, 0, jnp.where(place > count - 1, count - 1, place))
     before = jnp.floor(place)
     first = before.astype(jnp.int32)
     return first, jnp.minimum(first + 1, count - 1), place - before

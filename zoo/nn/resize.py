@@ -2,7 +2,7 @@
 
 Numbers as of torch's `interpolate`, which is not antialiased. Each axis is a product with a small matrix, which is
 the same for every row or column (Long, Shelhamer and Darrell, 2015, Fully Convolutional Networks for Semantic
-Segmentation, section 3.3, for the enlargement). Lecture rows L62, L65.
+Segmentation, section 3.3, for the enlargement). Lecture rows L65, L66.
 """
 
 import functools
@@ -27,7 +27,8 @@ def resize(
 ) -> Shaped[Array, "batch rows columns channels"]:
     """Maps of another size, interpolated; equal to torch's `interpolate` without antialiasing.
 
-    Where the maps get smaller, places between those that are read do not count, as in torch.
+    Where the maps get smaller, places between those that are read do not count, as in torch. Each place of a result is
+    a sum over a whole row or column: one nan or infinity spreads over these, but for "nearest".
 
     Args:
       maps: channels last; for bilinear and bicubic interpolation of floating-point numbers.

@@ -1,7 +1,7 @@
 """Transposed convolution ("deconvolution", E20): what maps the gradient of a convolution back to its input.
 
 Zeiler et al., 2010, Deconvolutional Networks; Dumoulin and Visin, 2016, A guide to convolution arithmetic for deep
-learning, chapter 4. Numbers as of torch's conv_transpose2d. Lecture rows L62, L67.
+learning, chapter 4. Numbers as of torch's conv_transpose2d. Lecture row L66.
 
 Computed on every platform as one ordinary convolution to stride x stride times the channels, whose places are then
 laid out as squares of stride x stride: on CPU six to ten times as fast as XLA's own, which fills zeros between the
@@ -9,6 +9,7 @@ places. What dilation changes in that is which of the channels goes to which pla
 """
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,7 +66,13 @@ def transposed_convolution(
     >>> transposed_convolution(jnp.ones((1, 1, 1, 1)), jnp.ones((2, 1, 1, 1)), dilation=(3, 1))[0, :, 0, 0].tolist()
     [1.0, 0.0, 0.0, 1.0]
     """
-    if images.ndim != 4 or kernel.ndim != 4 or images.shape[3] != kernel.shape[2] or images.shape[3] % groups:
+    if (
+        images.ndim != 4
+        or kernel.ndim != 4
+        or images.shape[3] != kernel.shape[2]
+        or groups < 1
+        or images.shape[3] % groups
+    ):
         raise ValueError(
             f"expected images (batch, height, width, channels) and a kernel (rows, columns, channels, filters), "
             f"in {groups} group(s) of equal channels, got {images.shape} and {kernel.shape}"
@@ -111,7 +118,7 @@ def _pair(value: Sizes) -> tuple[int, ...]:
     Raises:
       ValueError: another number of them.
     """
-    values = (value, value) if isinstance(value, int) else tuple(value)
+    values = (value, value) if isinstance(value, numbers.Integral) else tuple(value)
     if len(values) != 2:
         raise ValueError(f"expected one integer, or one for rows and one for columns, got {value!r}")
     return values

@@ -98,6 +98,8 @@ def test_damaged_kitti_other_pngs_and_missing_files_are_refused(tmp_path):
 def test_what_a_file_cannot_say_is_refused():
     with pytest.raises(ValueError, match=r"from -512\.0 to 511\.98 pixels"):
         kitti_bytes(np.full((1, 1, 2), 512.0))
+    with pytest.raises(ValueError, match=r"expected a flow of at most 1e\+09 pixels"):
+        flo_bytes(np.full((1, 1, 2), 2e9))
     for write in (flo_bytes, kitti_bytes):
         with pytest.raises(ValueError, match=r"expected a flow \(height, width, 2\), got \(4, 2\)"):
             write(np.zeros((4, 2)))

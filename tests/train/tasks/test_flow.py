@@ -10,14 +10,14 @@ import pytest
 
 from train.config import Augment, RecipeError
 from train.config.tasks.flow import Flow as Settings
-from train.data.augment import augment
+from train.data.augment import augment, preprocess
 from train.data.fields import NO_FACTS, Field, Kind
 from train.data.source import ArraySource
 from train.report import Run, theme
 from train.tasks import fitted, make_task, restore_task
 from train.tasks.flow.page import SHOWN, FlowPage
 from train.tasks.flow.task import OpticalFlow, stride_of, whole_flow
-from zoo.dense.flow_losses import multi_scale_loss, sequence_loss
+from zoo.dense.flow_losses import MULTI_SCALE_WEIGHTS, multi_scale_loss, sequence_loss
 
 RANDOM = np.random.default_rng(0)
 COUNT, SIDE = 4, 16
@@ -38,7 +38,7 @@ BATCH = {
     "mask": np.ones(COUNT, bool),
 }
 GUESS = RANDOM.normal(scale=3, size=TRUE.shape).astype(np.float32)
-TASK = OpticalFlow(True, -1, "auto")
+TASK = OpticalFlow(True, "auto")
 TOTALS = jax.jit(TASK.totals)
 
 
@@ -113,6 +113,26 @@ def test_photometric_loss_prefers_the_true_flow_and_does_not_read_it(losses):
     of_right, gradient = losses["photometric"]((right,), unknown)
     assert float(of_right) < 0.5 * float(losses["photometric"]((0 * right,), unknown)[0])
     assert np.all(np.isfinite(gradient[0]))
+
+
+def test_photometric_loss_is_of_pixels_however_images_are_normalised():
+    normal = Augment(mean=(0.3, 0.2, 0.1), std=(0.2,))
+    images = {name: RANDOM.integers(0, 256, (COUNT, SIDE, SIDE, 3), np.uint8) for name in ("image", "second")}
+    arrays = {name: np.zeros((2, *field.shape), field.dtype) for name, field in SPEC.items()}
+    settings, source = Settings(loss="photometric"), ArraySource("flows", arrays, SPEC, NO_FACTS)
+    losses = []
+    for config in (Augment(), normal):
+        task, batch = make_task(settings, source, config), preprocess(config, SPEC)({**BATCH, **images})
+        losses.append(jax.jit(task.objective)((GUESS,), batch).value())
+    assert float(losses[1]) == pytest.approx(float(losses[0]), rel=1e-5)
+
+
+def test_five_flows_have_the_weights_of_flownet_also_where_several_are_of_one_place():
+    places = {64: 1, 32: 1, 16: 1, 8: 2, 4: 4}
+    flows = [jnp.ones((1, side, side, 2)) for side in places.values()]
+    batch = {"flow": jnp.zeros((1, 16, 16, 2)), "mask": jnp.ones(1, bool)}
+    weighted = sum(weight * side**2 for weight, side in zip(MULTI_SCALE_WEIGHTS, places.values(), strict=True))
+    assert float(jax.jit(TASK.objective)(flows, batch).value()) == pytest.approx(2**0.5 * weighted / 16, rel=1e-5)
 
 
 def test_flows_of_every_stride_become_whole_ones():

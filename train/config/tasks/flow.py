@@ -1,6 +1,7 @@
 """Optical flow: where each pixel of an image is in the next one."""
 
 import dataclasses
+import math
 from typing import ClassVar, Literal
 
 from train.config.task import Task
@@ -28,7 +29,8 @@ class Flow(Task):
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""
         return {
-            "weights": all(weight >= 0 for weight in self.weights) and (not self.weights or sum(self.weights) > 0),
+            "weights": all(0 <= weight < math.inf for weight in self.weights)
+            and (not self.weights or sum(self.weights) > 0),
             "gamma": 0 < self.gamma <= 1,
-            "smoothness": self.smoothness >= 0,
+            "smoothness": 0 <= self.smoothness < math.inf,
         }

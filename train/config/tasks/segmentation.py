@@ -1,6 +1,7 @@
 """A class for every pixel."""
 
 import dataclasses
+import math
 from typing import ClassVar, Literal
 
 from train.config.task import Task
@@ -39,8 +40,8 @@ class Segmentation(Task):
             "class_weights": not self.class_weights
             or (min(self.class_weights) >= 0 < max(self.class_weights) and self.loss == "cross_entropy"),
             "balanced": not self.balanced or (self.loss == "cross_entropy" and not self.class_weights),
-            "auxiliary": self.auxiliary >= 0,
-            "scales": all(scale > 0 for scale in self.scales),
+            "auxiliary": 0 <= self.auxiliary < math.inf,
+            "scales": all(0 < scale < math.inf for scale in self.scales),
             "window": self.window >= 0,
             "overlap": 0 <= self.overlap < max(self.window, 1),
         }

@@ -56,7 +56,7 @@ class DepthSource(ObjectSource):
       any_size: whether images may differ in size.
 
     Raises:
-      DataError: a file cannot be read, or the depth has another size than its image.
+      DataError: a file cannot be read, the depth has another size than its image, or is too thin for normals.
     """
 
     def __init__(
@@ -64,6 +64,8 @@ class DepthSource(ObjectSource):
     ) -> None:
         with ThreadPoolExecutor() as pool:
             sizes = np.array(list(pool.map(_size, pairs)), np.int64).reshape(-1, 2)
+        if camera is not None and (thin := [pair for pair, size in zip(pairs, sizes, strict=True) if min(size) < 2]):
+            raise DataError(f"{thin[0].depth}: expected at least 2 x 2 pixels, of which normals can be computed")
         fields: Spec = {"depth": Field(Kind.MAP, (None, None, 1), "float32")}
         if camera is not None:
             fields = {**fields, "normals": Field(Kind.NORMALS, (None, None, 3), "float32")}
@@ -216,6 +218,8 @@ def _array(file: Path) -> Num[np.ndarray, "height width *one"]:
         values = np.load(file, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{file}: expected an array of numbers: {in_a_line(error)}") from error
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"{file}: expected one array, found several in one file")
     if values.dtype.kind not in "fiu" or values.ndim not in (2, 3) or values.shape[2:] not in ((), (1,)):
         raise DataError(f"{file}: expected one number a pixel, found {values.dtype} of shape {values.shape}")
     return values

@@ -67,7 +67,7 @@ class Meaning(NamedTuple):
     @property
     def facts(self) -> Facts:
         """The same of the labels that the source gives: classes from 0 on, and `IGNORE`."""
-        background = next((label for label, name in enumerate(self.names) if name in BACKGROUNDS), None)
+        background = next((label for label, name in enumerate(self.names) if name.lower() in BACKGROUNDS), None)
         return Facts(self.names, ignore=IGNORE, background=background)
 
     def labels(self, numbers: Int[np.ndarray, "height width"], file: Path) -> Int[np.ndarray, "height width"]:
@@ -165,7 +165,7 @@ class Layout(NamedTuple):
 
 def _listed(names: Sequence[str]) -> Meaning:
     """Names of the numbers 0, 1, 2 and so on, some of which mean no class."""
-    classes = [number for number, name in enumerate(names) if name not in NOTHING]
+    classes = [number for number, name in enumerate(names) if name.lower() not in NOTHING]
     nothing = {UNLABELLED, *range(len(names))} - set(classes)
     return Meaning(tuple(names[number] for number in classes), tuple(classes), tuple(sorted(nothing)))
 
@@ -248,18 +248,22 @@ def _meaning(root: Path, layout: Layout, pairs: Sequence[Pair]) -> Meaning:
     file = root / LIST
     if file.is_file():
         try:
-            names = [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
+            names = [line.strip() for line in file.read_text("utf-8-sig").strip().splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{file}: expected a name a line: {in_a_line(error)}") from error
         meaning = _listed(names)
-        if not meaning.names or len(set(meaning.names)) < len(meaning.names):
-            raise DataError(f"{file}: expected names of classes, each once, found {', '.join(names) or 'none'}")
+        if not all(meaning.names) or len(set(meaning.names)) < len(meaning.names) or not meaning.names:
+            raise DataError(
+                f"{file}: expected names of classes, each once, found {', '.join(map(repr, names)) or 'none'}"
+            )
         return meaning
     if layout.meaning is not None:
         return layout.meaning
     with ThreadPoolExecutor() as pool:
         found = pool.map(lambda pair: np.unique(read_numbers(pair.labels)), pairs)
         largest = max((int(number) for numbers in found for number in numbers if number != UNLABELLED), default=-1)
+    if largest > UNLABELLED:
+        raise DataError(f"{root}: expected a list of the classes as {LIST} for numbers above 255, found {largest}")
     if largest < 0:
         raise DataError(f"{root}: expected label maps with classes, found none")
     return _listed([str(number) for number in range(largest + 1)])

@@ -104,6 +104,10 @@ class Detection:
         values |= {"judged_by": values.pop("judge"), "mirror": source.facts.mirror, "ids": source.facts.ids}
         return cls(source.facts.classes, beside=beside, **values)
 
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
+        """See `Task`: the same."""
+        return self
+
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """See `Task`: average precision first, then the loss, and its terms as far as the model has them.

@@ -26,7 +26,6 @@ from zoo.dense.flow_losses import (
     smoothness_loss,
 )
 from zoo.dense.flow_metrics import flow_sums, known
-from zoo.dense.flownet import STRIDES
 from zoo.dense.warp import warp
 
 EPE = Metric("epe", "End-point error", unit="px", higher_is_better=False)
@@ -50,20 +49,25 @@ class OpticalFlow(OneForward):
 
     has_occluded: bool
     """Whether examples say which pixels the second image does not show, as 1 in "occluded"."""
-    ignore: int
-    """The value of "occluded" where nobody knows."""
     supervised: str
     weights: tuple[float, ...] = ()
     gamma: float = 0.8
     compare: str = "census"
     smoothness: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    """By which the images are normalised: the photometric loss is of pixels from 0 to 1."""
 
     @classmethod
     def fit(cls, settings: Settings, source: Source) -> Self:
         """See `Task`: whether the examples say what is occluded."""
         values = dataclasses.asdict(settings)
         values["supervised"] = values.pop("loss")
-        return cls("occluded" in source.spec, source.facts.ignore, **values)
+        return cls("occluded" in source.spec, **values)
+
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
+        """See `Task`."""
+        return dataclasses.replace(self, mean=mean, std=std)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -104,7 +108,7 @@ class OpticalFlow(OneForward):
         if self.supervised == "sequence" or (self.supervised == "auto" and whole):
             return Ratio(*sequence_loss(flows, batch["flow"], counted, self.gamma))
         strides = [stride_of(batch["flow"].shape[1:3], flow.shape[1:3]) for flow in flows]
-        return Ratio(*multi_scale_loss(flows, batch["flow"], counted, self._weights(strides), strides))
+        return Ratio(*multi_scale_loss(flows, batch["flow"], counted, self._weights(len(flows)), strides))
 
     def totals(self, outputs: Outputs, batch: Batch) -> Totals:
         """Sums over the pixels whose flow is known: of all, of those that stay visible, and for no motion."""
@@ -141,18 +145,21 @@ class OpticalFlow(OneForward):
     def _counted(self, batch: Batch) -> Bool[Array, "batch height width"]:
         return known(batch["flow"]) & batch["mask"][:, None, None]
 
-    def _weights(self, strides: Sequence[int]) -> tuple[float, ...]:
+    def _weights(self, flows: int) -> tuple[float, ...]:
         if self.weights:
             return self.weights
-        return MULTI_SCALE_WEIGHTS if tuple(strides) == STRIDES else tuple(2.0**i for i in range(len(strides)))[::-1]
+        return MULTI_SCALE_WEIGHTS if flows == len(MULTI_SCALE_WEIGHTS) else tuple(2.0**i for i in range(flows))[::-1]
 
     def _photometric(self, flow: Float[Array, "batch _ _ 2"], batch: Batch) -> Ratio:
         """How unlike the images are, and how much the flow changes, each over what counts; true flow is not read."""
-        flow = whole_flow(flow, batch["image"].shape[1:3])
-        warped, inside = warp(batch["second"], flow)
+        first, second = (
+            batch[name] * jnp.array(self.std or (1.0,)) + jnp.array(self.mean or (0.0,)) for name in self.frames
+        )
+        flow = whole_flow(flow, first.shape[1:3])
+        warped, inside = warp(second, flow)
         counted = inside & batch["mask"][:, None, None]
-        unlike = photometric_loss(batch["image"], warped, counted, self.compare)
-        rough = smoothness_loss(flow, batch["image"])
+        unlike = photometric_loss(first, warped, counted, self.compare)
+        rough = smoothness_loss(flow, first)
         terms = zip((unlike.total, self.smoothness * rough.total), (unlike.weight, rough.weight), strict=True)
         total, weight = (jnp.stack(parts) for parts in zip(*terms, strict=True))
         return Ratio(total, weight)
@@ -177,13 +184,9 @@ def stride_of(size: tuple[int, int], places: tuple[int, int]) -> int:
     >>> stride_of((436, 1024), (109, 256))
     4
     """
-    stride = 1
-    while stride <= max(size):
-        if all(-(-side // stride) == count for side, count in zip(size, places, strict=True)):
-            return stride
-        stride *= 2
-    if tuple(places) == tuple(-(-side // stride) for side in size):
-        return stride
+    for power in range(max(size).bit_length() + 1):
+        if tuple(places) == tuple(-(-side // 2**power) for side in size):
+            return 2**power
     raise ValueError(f"expected a flow of an image's size {tuple(size)} over a power of two, got {tuple(places)}")
 
 

@@ -93,6 +93,20 @@ def test_eight_bits_are_no_depth(tmp_path):
         source[0]
 
 
+def test_arrays_of_several_and_images_too_thin_for_normals_are_refused(tmp_path):
+    for name in ("images", "depth"):
+        (tmp_path / name).mkdir()
+    write(np.zeros((1, 6, 3), np.uint8), tmp_path / "images" / "a.png")
+    with (tmp_path / "depth" / "a.npy").open("wb") as file:
+        np.savez(file, METRES)
+    with pytest.raises(DataError, match=r"a\.npy: expected one array, found several in one file"):
+        load_both(Data(f"depth:{tmp_path}"))
+    np.save(tmp_path / "depth" / "a.npy", np.ones((1, 6), np.float32))
+    (tmp_path / "camera-intrinsics.txt").write_text("5 0 2\n0 5 1\n0 0 1\n")
+    with pytest.raises(DataError, match=r"a\.npy: expected at least 2 x 2 pixels"):
+        load_both(Data(f"depth:{tmp_path}"))
+
+
 def test_frames_of_a_room_have_plausible_depth_and_normals():
     folder = shared("data", "rgbd")
     train, test = load_both(Data(f"depth:{folder}", crop=96, resize=120))

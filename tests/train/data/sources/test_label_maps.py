@@ -39,6 +39,14 @@ def test_numbers_are_classes_by_their_list_and_a_fifth_is_held_out(tmp_path):
     assert sorted(int(each["image"][0, 0, 0]) for each in (*train.examples(range(4)), test[0])) == [0, 1, 2, 3, 4]
 
 
+def test_list_may_have_a_byte_order_mark_and_capitals(tmp_path):
+    write_pairs(tmp_path)
+    (tmp_path / "classes.txt").write_text("Background\nperson\nVoid\n", encoding="utf-8-sig")
+    source = label_maps_splits(str(tmp_path))["train"]
+    assert (source.facts.class_names, source.facts.background) == (("Background", "person"), 0)
+    assert set(np.unique(source[0]["label_map"])) == {-1, 0, 1}
+
+
 def test_without_a_list_classes_are_numbered(tmp_path):
     for part in ("train", "val"):
         write_pairs(tmp_path / part, count=2)
@@ -101,9 +109,17 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path):
     with pytest.raises(DataError, match=rf"labels/\d\.png: {wrong}"):
         label_maps_splits(str(tmp_path))["train"][0]
     (tmp_path / "classes.txt").write_text("ground\nground\nperson\n")
-    with pytest.raises(DataError, match=r"classes\.txt: expected names of classes, each once, found ground, ground"):
+    with pytest.raises(
+        DataError, match=r"classes\.txt: expected names of classes, each once, found 'ground', 'ground'"
+    ):
+        label_maps_splits(str(tmp_path))
+    (tmp_path / "classes.txt").write_text("ground\n\nperson\n")
+    with pytest.raises(DataError, match=r"each once, found 'ground', '', 'person'"):
         label_maps_splits(str(tmp_path))
     (tmp_path / "classes.txt").unlink()
+    write(NUMBERS.astype(np.uint16) + 255, tmp_path, "labels", "3.png")
+    with pytest.raises(DataError, match=r"classes\.txt for numbers above 255, found 510"):
+        label_maps_splits(str(tmp_path))
     write(NUMBERS[:2], tmp_path, "labels", "3.png")
     with pytest.raises(DataError, match=r"labels/3\.png: expected 3x4 pixels .* as .*images/3\.png has, found 2x4"):
         label_maps_splits(str(tmp_path))
