@@ -125,6 +125,11 @@ EXPERIMENTS = {
         "train.experiments.dense.one_output_or_all",
         SeededOptions,
     ),
+    "fcn": Experiment(
+        "FCN-32s, FCN-16s and FCN-8s on scenes: mean IoU, in the whole image and at edges (lecture rows L61-L65)",
+        "train.experiments.dense.fcn",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

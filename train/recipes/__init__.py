@@ -18,6 +18,7 @@ _CHAPTERS = (
     "detection",
     "flow",
     "penn_fudan",
+    "camvid",
     "photographs",
 )
 

@@ -22,6 +22,7 @@ from zoo.dense.raft import RAFT
 from zoo.dense.scales import multi_scale
 from zoo.dense.segnet import SegNet
 from zoo.dense.tiles import tiled
+from zoo.dense.trimap import trimap
 from zoo.dense.tv_l1 import tv_l1
 from zoo.dense.unet import UNet
 from zoo.dense.warp import warp
@@ -70,6 +71,7 @@ __all__ = [
     "sequence_loss",
     "smoothness_loss",
     "tiled",
+    "trimap",
     "tv_l1",
     "warp",
     "wheel_picture",

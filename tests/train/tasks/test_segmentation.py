@@ -192,6 +192,23 @@ def test_evaluation_sees_windows_sizes_and_mirror_images_as_the_settings_say():
     )
 
 
+def test_near_edges_only_pixels_of_the_band_are_scored(measured):
+    task = dataclasses.replace(TASK, trimap=1)
+    assert [metric.name for metric in task.metrics if metric not in TASK.metrics] == ["trimap_iou"]
+    labels = np.full_like(LABELS, 3)
+    labels[:, 4:, 4:] = 0
+    labels[0] = IGNORE  # an image without pixels that count
+    near = np.zeros(labels.shape, bool)
+    near[1:, 3:5, 3:] = near[1:, 3:, 3:5] = True
+    totals = jax.jit(task.totals)(LOGITS, {"label_map": labels, "mask": BATCH["mask"]})
+    true, guess = labels[near], LOGITS.argmax(axis=-1)[near]
+    np.testing.assert_array_equal(totals["near"], metrics.confusion_matrix(true, guess, labels=range(4)))
+    assert task.scores(totals)["trimap_iou"] == pytest.approx(metrics.jaccard_score(true, guess, average="macro"))
+    assert TASK.scores(measured(LOGITS, BATCH)[2]).keys() == {metric.name for metric in TASK.metrics}
+    with pytest.raises(RecipeError, match=r"out of range: task\.trimap=-1"):
+        Settings(trimap=-1)
+
+
 def predicted(rows=slice(None)):
     return {"label_map": LOGITS[rows].argmax(axis=-1).astype(np.int32)}
 

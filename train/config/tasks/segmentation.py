@@ -32,6 +32,8 @@ class Segmentation(Task):
     """Pixels a side of the windows in which evaluation sees an image, one after the other; 0: whole."""
     overlap: int = 0
     """Pixels that neighbouring windows have in common, at least."""
+    trimap: int = 0
+    """Measure the mean IoU of the pixels at most so many pixels from another true class, too; 0: not."""
 
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""
@@ -44,4 +46,5 @@ class Segmentation(Task):
             "scales": all(0 < scale < math.inf for scale in self.scales),
             "window": self.window >= 0,
             "overlap": 0 <= self.overlap < max(self.window, 1),
+            "trimap": self.trimap >= 0,
         }

@@ -19,11 +19,22 @@ from train.data.source import Source
 from train.tasks.protocol import Apply, Batch, Keys, OneForward, Page, Prediction, Ratio, Totals, mean_of
 from train.tasks.segmentation.balance import median_frequencies
 from zoo.catalog import entry_of
-from zoo.dense import FCN, accuracy, class_accuracies, confusion, intersection_over_union, losses, multi_scale, tiled
+from zoo.dense import (
+    FCN,
+    accuracy,
+    class_accuracies,
+    confusion,
+    intersection_over_union,
+    losses,
+    multi_scale,
+    tiled,
+    trimap,
+)
 
 MEAN_IOU = Metric("mean_iou", "Mean IoU", percent=True)
 PIXEL_ACCURACY = Metric("pixel_accuracy", "Pixel accuracy", percent=True)
 MEAN_ACCURACY = Metric("mean_accuracy", "Mean accuracy of the classes", percent=True)
+TRIMAP_IOU = Metric("trimap_iou", "Mean IoU near edges", percent=True)
 
 LOSSES = {
     "cross_entropy": losses.cross_entropy,
@@ -43,7 +54,6 @@ Outputs = Logits | Mapping[str, Logits]
 class Segmentation(OneForward):
     """A class a pixel: int32 `batch["label_map"]`. Pixels labelled `ignore` count nowhere."""
 
-    metrics: ClassVar[tuple[Metric, ...]] = (MEAN_IOU, PIXEL_ACCURACY, MEAN_ACCURACY, LOSS)
     fields: ClassVar[tuple[str, ...]] = ("image", "label_map")
     places: ClassVar[Mapping[str, Kind]] = {"label_map": Kind.LABEL_MAP}
     """Which predictions are one a pixel of the image, for `train.use.predict`."""
@@ -61,6 +71,8 @@ class Segmentation(OneForward):
     flips: bool = False
     window: int = 0
     overlap: int = 0
+    trimap: int = 0
+    """How far from another true class "near edges" reaches, in pixels; 0: that is not measured."""
 
     @classmethod
     def fit(cls, settings: Settings, source: Source) -> Self:
@@ -80,6 +92,11 @@ class Segmentation(OneForward):
             return task
         weights = median_frequencies(source, len(task.names), facts.ignore)
         return dataclasses.replace(task, class_weights=weights)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """See `Task`."""
+        return (MEAN_IOU, PIXEL_ACCURACY, MEAN_ACCURACY, *((TRIMAP_IOU,) if self.trimap else ()), LOSS)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,22 +146,31 @@ class Segmentation(OneForward):
         return Ratio(*LOSSES[self.loss_name](self._whole(outputs, batch), *self._true(batch), **more))
 
     def totals(self, outputs: Outputs, batch: Batch) -> Totals:
-        """The confusion matrix, and the sum of the plain cross entropy, of all pixels that count."""
+        """The confusion matrix, and the sum of the plain cross entropy, of all pixels that count.
+
+        With a trimap, the confusion matrix of those near edges too.
+        """
         logits = self._whole(outputs["logits"] if isinstance(outputs, Mapping) else outputs, batch)
         labels, counted = self._true(batch)
         total, count = losses.cross_entropy(logits, labels, counted)
-        counts = confusion(labels, jnp.argmax(logits, axis=-1), counted, len(self.names))
-        return {"count": count, "loss": total, "confusion": counts}
+        guess, classes = jnp.argmax(logits, axis=-1), len(self.names)
+        sums = {"count": count, "loss": total, "confusion": confusion(labels, guess, counted, classes)}
+        if self.trimap:
+            sums["near"] = confusion(labels, guess, counted & trimap(labels, self.trimap), classes)
+        return sums
 
     def scores(self, totals: Totals) -> dict[str, float]:
         """Mean cross entropy, pixel accuracy, and the means over the classes of accuracy and of IoU."""
         counts = np.asarray(totals["confusion"])
-        return {
+        found = {
             "loss": mean_of(totals, "loss"),
             "pixel_accuracy": accuracy(counts),
             "mean_accuracy": mean_of_known(class_accuracies(counts)),
             "mean_iou": mean_of_known(intersection_over_union(counts)),
         }
+        if self.trimap:
+            found["trimap_iou"] = mean_of_known(intersection_over_union(np.asarray(totals["near"])))
+        return found
 
     def evaluate(self, apply: Apply, params: PyTree[Array], batch: Batch, keys: Keys) -> Totals:
         """See `Task`: in windows, sizes and mirrored, as the settings say."""
