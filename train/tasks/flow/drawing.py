@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import typing
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from train.report.figures import image_scale, viewable
-from train.report.theme import LIGHT, Theme, new_figure
+from train.report.theme import LIGHT, Theme
+from train.tasks.strips import GAP, LINE, WORDS, Strip, board
 from zoo.dense.flow_colour import UNKNOWN, flow_to_colour, length_of, wheel_picture
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIDE, GAP, LINE = 1.3, 0.08, 0.24
-"""Of a panel, between panels, of a line of text; in inches."""
+SIDE = 1.3
+"""Of a panel, in inches."""
 WHEEL = 0.7
 """Of the wheel, in inches."""
 
@@ -49,26 +48,9 @@ def panels(
     has_true = shown[0].true is not None
     kinds = ["first image", *(["true flow"] if has_true else []), "predicted", *(["error"] if has_true else [])]
     longest = longest_of(shown) if longest is None else longest
-    columns = min(columns, len(shown))
-    step = len(kinds) * (side + GAP) + 2 * GAP, side + 1.5 * LINE
-    rows = math.ceil(len(shown) / columns)
-    width, height = columns * step[0] + GAP, LINE + rows * step[1] + WHEEL + LINE
-    figure = new_figure(width, height, theme)
-    figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left corner
-    axes.set_axis_off()
-    words = {"fontsize": 8, "parse_math": False}
-    for index, pair in enumerate(shown):
-        row, column = divmod(index, columns)
-        left, top = 2 * GAP + column * step[0], LINE + row * step[1]
-        for place, (kind, picture) in enumerate(zip(kinds, _pictures(pair, longest), strict=True)):
-            x = left + place * (side + GAP)
-            down, across = side * np.array(picture.shape[:2]) / max(picture.shape[:2])
-            axes.imshow(viewable(picture), extent=(x, x + across, top + down, top), **image_scale(picture))
-            if row == 0:
-                axes.text(x, top - 0.05, kind, color=theme.muted, va="bottom", **words)
-        axes.text(left, top + side + 0.04, pair.caption, color=theme.ink, va="top", **words)
-    top = height - WHEEL - LINE / 2
+    strips = [Strip(_pictures(pair, longest), pair.caption) for pair in shown]
+    figure, axes, top = board(strips, kinds, min(columns, len(shown)), side, WHEEL + LINE, theme)
+    top += LINE / 2
     wheel = np.asarray(wheel_picture(), float) / 255
     corners = wheel.min(axis=-1) == 1  # white beyond the disc, on a dark page too: nothing
     corners &= length_of(np.stack(np.meshgrid(*[np.linspace(-1, 1, len(wheel))] * 2), axis=-1)) > 1
@@ -77,8 +59,7 @@ def panels(
     meaning = f"towards the colour; at the rim {longest:.1f} pixels" + (
         ". Errors: black none, white as long" if has_true else ""
     )
-    axes.text(4 * GAP + WHEEL, top + WHEEL / 2, meaning, color=theme.ink, va="center", **words)
-    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+    axes.text(4 * GAP + WHEEL, top + WHEEL / 2, meaning, color=theme.ink, va="center", **WORDS)
     return figure
 
 

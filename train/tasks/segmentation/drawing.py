@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import typing
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,17 +9,18 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from train.report.figures import image_scale, viewable
-from train.report.theme import LIGHT, Theme, new_figure, rgb
+from train.report.figures import viewable
+from train.report.theme import LIGHT, Theme, rgb
 from train.report.words import shorten
 from train.tasks.colours import class_colour
+from train.tasks.strips import GAP, LINE, WORDS, Strip, board, width_of
 
 if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIDE, GAP, LINE = 1.05, 0.08, 0.24
-"""Of a panel, between panels, of a line of text; in inches."""
+SIDE = 1.05
+"""Of a panel, in inches."""
 COLOUR, IMAGE = 0.75, 0.25
 """How much of a pixel is its class's colour, and how much the image."""
 
@@ -90,36 +90,20 @@ def panels(
     """
     kinds = ["image", *(["true"] if shown[0].true is not None else []), "predicted"]
     columns = min(columns, len(shown))
-    step = len(kinds) * (side + GAP) + 2 * GAP, side + 1.5 * LINE
-    width = columns * step[0] + GAP
-    legend = _legend(_present(shown, palette), palette, width - 2 * GAP, legend_lines)
+    room = width_of(len(kinds), columns, side) - 2 * GAP
+    legend = _legend(_present(shown, palette), palette, room, legend_lines)
     legend_lines = len(legend) if legend_lines is None else legend_lines
-    rows = math.ceil(len(shown) / columns)
-    height = LINE + rows * step[1] + LINE * (legend_lines + 0.5)
-    figure = new_figure(width, height, theme)
-    figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left corner
-    axes.set_axis_off()
-    words = {"fontsize": 8, "parse_math": False}
-    for index, example in enumerate(shown):
-        row, column = divmod(index, columns)
-        left, top = 2 * GAP + column * step[0], LINE + row * step[1]
-        pictures = [
-            example.image,
-            *(palette.over(example.image, labels) for labels in example[1:3] if labels is not None),
-        ]
-        for place, (kind, picture) in enumerate(zip(kinds, pictures, strict=True)):
-            x = left + place * (side + GAP)
-            down, across = side * np.array(picture.shape[:2]) / max(picture.shape[:2])
-            axes.imshow(viewable(picture), extent=(x, x + across, top + down, top), **image_scale(picture))
-            if row == 0:
-                axes.text(x, top - 0.05, kind, color=theme.muted, va="bottom", **words)
-        axes.text(left, top + side + 0.04, example.caption, color=theme.ink, va="top", **words)
+    strips = [Strip(_pictures(example, palette), example.caption) for example in shown]
+    figure, axes, top = board(strips, kinds, columns, side, LINE * (legend_lines + 0.5), theme)
     for line, entries in enumerate(legend):
         for entry in entries:
-            _draw_entry(axes, entry, (2 * GAP, height - LINE * (legend_lines + 0.1 - line)), theme)
-    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+            _draw_entry(axes, entry, (2 * GAP, top + LINE * (line + 0.4)), theme)
     return figure
+
+
+def _pictures(example: Shown, palette: Palette) -> list[np.ndarray]:
+    maps = [labels for labels in (example.true, example.predicted) if labels is not None]
+    return [example.image, *(palette.over(example.image, labels) for labels in maps)]
 
 
 def _present(shown: Sequence[Shown], palette: Palette) -> list[int]:
@@ -162,4 +146,4 @@ def _draw_entry(axes: Axes, entry: Entry, corner: tuple[float, float], theme: Th
     if entry.colour is not None:
         axes.add_patch(Rectangle((left, y), 0.14, 0.14, facecolor=entry.colour, linewidth=0))
         left += 0.2
-    axes.text(left, y + 0.07, entry.name, fontsize=8, color=theme.ink, va="center", parse_math=False)
+    axes.text(left, y + 0.07, entry.name, color=theme.ink, va="center", **WORDS)

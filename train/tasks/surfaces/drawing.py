@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import typing
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from train.report.figures import image_scale, viewable
-from train.report.theme import LIGHT, Theme, new_figure
+from train.report.theme import LIGHT, Theme
+from train.tasks.strips import GAP, LINE, WORDS, Strip, board
 
 if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIDE, GAP, LINE = 1.05, 0.08, 0.24
-"""Of a panel, between panels, of a line of text; in inches."""
+SIDE = 1.05
+"""Of a panel, in inches."""
 BAR = 2.0
 """Length of the colour bar, in inches."""
 UNKNOWN = (64, 96, 128)
@@ -87,27 +86,10 @@ def panels(shown: Sequence[Shown], columns: int = 1, side: float = SIDE, theme: 
     kinds = ["true ", ""] if shown[0].true else [""]
     titles = ["image", *(f"{kind}{name}" for name in names for kind in kinds)]
     metres = span_of(shown)
-    columns = min(columns, len(shown))
-    step = len(titles) * (side + GAP) + 2 * GAP, side + 1.5 * LINE
-    rows = math.ceil(len(shown) / columns)
-    width, height = max(columns * step[0] + GAP, BAR + 3.2), LINE + rows * step[1] + 1.6 * LINE
-    figure = new_figure(width, height, theme)
-    figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left corner
-    axes.set_axis_off()
-    words = {"fontsize": 8, "parse_math": False}
-    for index, example in enumerate(shown):
-        row, column = divmod(index, columns)
-        left, top = 2 * GAP + column * step[0], LINE + row * step[1]
-        for place, (title, picture) in enumerate(zip(titles, _pictures(example, names, metres), strict=True)):
-            x = left + place * (side + GAP)
-            down, across = side * np.array(picture.shape[:2]) / max(picture.shape[:2])
-            axes.imshow(viewable(picture), extent=(x, x + across, top + down, top), **image_scale(picture))
-            if row == 0:
-                axes.text(x, top - 0.05, title, color=theme.muted, va="bottom", **words)
-        axes.text(left, top + side + 0.04, example.caption, color=theme.ink, va="top", **words)
-    _legend(axes, names, metres, height - LINE, theme)
-    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+    strips = [Strip(_pictures(example, names, metres), example.caption) for example in shown]
+    columns, least = min(columns, len(shown)), BAR + 3.2
+    figure, axes, top = board(strips, titles, columns, side, 1.6 * LINE, theme, least)
+    _legend(axes, names, metres, top + 0.6 * LINE, theme)
     return figure
 
 
@@ -129,7 +111,7 @@ def _pictures(example: Shown, names: Sequence[str], metres: Metres) -> list[np.n
 
 def _legend(axes: Axes, names: Sequence[str], metres: Metres, top: float, theme: Theme) -> None:
     """The bar of depth's colours between its nearest and its furthest, and what the colours of normals mean."""
-    words = {"fontsize": 8, "color": theme.ink, "va": "center", "parse_math": False}
+    words = {"color": theme.ink, "va": "center", **WORDS}
     left, middle = 2 * GAP, top + LINE / 4
     if "depth" in names:
         bar = coloured("depth", np.linspace(*metres, 256)[None, :, None], metres)
