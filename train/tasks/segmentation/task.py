@@ -25,6 +25,9 @@ MEAN_IOU = Metric("mean_iou", "Mean IoU", percent=True)
 PIXEL_ACCURACY = Metric("pixel_accuracy", "Pixel accuracy", percent=True)
 MEAN_ACCURACY = Metric("mean_accuracy", "Mean accuracy of the classes", percent=True)
 
+LABELS = "labels.png"
+"""The suffix of the file that holds the numbers of the classes, beside the picture."""
+
 LOSSES = {
     "cross_entropy": losses.cross_entropy,
     "hard_cross_entropy": losses.hard_cross_entropy,
@@ -47,6 +50,7 @@ class Segmentation(OneForward):
     fields: ClassVar[tuple[str, ...]] = ("image", "label_map")
     places: ClassVar[Mapping[str, Kind]] = {"label_map": Kind.LABEL_MAP}
     """Which predictions are one a pixel of the image, for `train.use.predict`."""
+    writes: ClassVar[tuple[str, ...]] = (LABELS,)
 
     class_names: tuple[str, ...]
     background: int | None
