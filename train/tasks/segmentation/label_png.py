@@ -20,7 +20,7 @@ GREY, BLACK = (128, 128, 128), (0, 0, 0)
 def label_png(
     labels: Int[np.ndarray, "height width"], classes: int, background: int | None = None, ignore: int = -1
 ) -> bytes:
-    """A label map as a PNG: `np.asarray(Image.open(file))` gives the labels, and 255 where there is none.
+    """A label map as a PNG: opened by Pillow, `np.asarray` of it gives the labels, and 255 where there is none.
 
     A viewer shows the colours of the classes, the background black. More than 255 classes are 16 bits of grey, in which
     65535 means none.
@@ -30,10 +30,6 @@ def label_png(
       classes: how many labels there are.
       background: the label that is black, if any.
       ignore: the label of pixels without a class.
-
-    >>> file = io.BytesIO(label_png(np.array([[0, 2], [1, -1]]), classes=3))
-    >>> np.asarray(Image.open(file)).tolist()
-    [[0, 2], [1, 255]]
     """
     kind = np.uint8 if classes <= NONE else np.uint16
     picture = Image.fromarray(np.where(labels == ignore, np.iinfo(kind).max, labels).astype(kind))
