@@ -32,6 +32,7 @@ class Pyramid(nn.Module):
         ("vit_h_14", {"stem": 14, "stage1": 14}),
         ("lenet5", {"stage1": 2, "stage2": 4}),
         ("inception_v3_tiny", {"stem": 2, "stage1": 4, "stage2": 8, "stage3": 16, "stage4": 32}),
+        ("surfaces_tiny", {"stage4": 32, "decode5": 32, "decode1": 2, "join": 1, "depth": 1}),
         ("swin_t", {"stem": 4, "stage1": 4, "stage2": 8, "stage3": 16, "stage4": 32}),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 import zoo
 from zoo.dense.encoder_decoder import MAPS, EncoderDecoder
 from zoo.nn import Conv
+from zoo.tables import summarise
 
 SHAPE = (10, 14, 3)
 
@@ -32,8 +33,9 @@ def network():
         for kind, tree in variables.items()
     }
     images = 50 * jax.random.normal(jax.random.key(1), (2, *SHAPE))
-    found = jax.jit(lambda *by: (model.apply(by[0], by[2]), alone.apply(by[1], by[2])))(variables, kept, images)
-    return alone, kept, *found
+    found = jax.jit(lambda *by: (model.apply(by[0], by[2], features=True), alone.apply(by[1], by[2])))
+    named, one = found(variables, kept, images)
+    return alone, kept, {name: named[name] for name in MAPS}, one
 
 
 def test_outputs_are_of_the_images_size_and_in_their_ranges(network):
@@ -56,6 +58,35 @@ def test_an_output_alone_is_what_it_is_among_others(network):
     np.testing.assert_allclose(found["normals"], both["normals"], atol=1e-5)
 
 
+def test_features_are_the_backbones_the_decoders_and_the_outputs_in_order():
+    model, order = EncoderDecoder(Maps(), width=4, predicts=("normals", "depth"), dtype=jnp.bfloat16), []
+
+    def note(key, images):
+        named, variables = model.init_with_output(key, images, features=True)
+        order.extend(named)  # eval_shape sorts names
+        return named, model.apply(variables, images)
+
+    named, outputs = jax.eval_shape(note, jax.random.key(0), jnp.zeros((2, *SHAPE)))
+    shapes = {
+        "fine": (2, 5, 7, 4),
+        "coarse": (2, 3, 4, 4),
+        "decode2": (2, 3, 4, 16),
+        "decode1": (2, 5, 7, 8),
+        "full": (2, 10, 14, 2),
+        "join": (2, 10, 14, 4),
+        "normals": (2, 10, 14, 3),
+        "depth": (2, 10, 14, 1),
+    }
+    assert {name: named[name].shape for name in order} == shapes
+    assert order == list(shapes)
+    assert {name: named[name].dtype.name for name in order[2:]} == {
+        **dict.fromkeys(order[2:6], "bfloat16"),
+        **dict.fromkeys(order[6:], "float32"),
+    }
+    assert outputs == {name: named[name] for name in outputs}
+    assert list(outputs) == sorted(model.predicts)
+
+
 def test_unknown_outputs_and_small_images_are_refused():
     images = jnp.zeros((1, 32, 32, 3))
     for predicts in ((), ("depth", "depth"), ("albedo",)):
@@ -66,8 +97,6 @@ def test_unknown_outputs_and_small_images_are_refused():
 
 
 def test_the_catalogs_networks_give_every_map():
-    model = zoo.create("surfaces_tiny")
-    found = jax.eval_shape(
-        lambda key, x: model.init_with_output(key, x)[0], jax.random.key(0), jnp.zeros((1, 64, 64, 3))
-    )
-    assert {name: each.shape[-1] for name, each in found.items()} == dict(MAPS)
+    stages = summarise("surfaces_tiny").stages
+    assert {name: stages[name] for name in MAPS} == {name: (64, 64, count) for name, count in MAPS.items()}
+    assert list(stages)[-6:] == ["full", "join", *MAPS]

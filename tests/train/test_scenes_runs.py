@@ -127,6 +127,20 @@ def test_prediction_of_an_image_file_is_drawn_and_written_down(finished, tmp_pat
         assert min(picture.size) > 200
 
 
+def test_labels_are_written_in_the_pixels_of_the_picture(finished, tmp_path):
+    path = finished[0]
+    with Image.open(path / "example.png") as example:
+        example.convert("RGB").resize((100, 40)).save(tmp_path / "wide.png")
+    (record,) = predict_images(path, (tmp_path / "wide.png",), output=tmp_path / "out")
+    with Image.open(tmp_path / "out" / "wide.labels.png") as labels:
+        written = np.asarray(labels)
+    assert written.shape == (record["height"], record["width"]) == (40, 100)
+    again = np.concatenate([np.full(length, label) for label, length in record["runs"]])
+    np.testing.assert_array_equal(written.ravel(), again)
+    counts = np.bincount(written.ravel(), minlength=len(record["names"]))
+    assert record["shares"] == {record["names"][label]: counts[label] / 4000 for label in np.flatnonzero(counts)}
+
+
 def test_source_without_the_fields_is_refused_in_one_line():
     of_digits = recipe(data=Data(source="digits"), model=Model("cifar_resnet8"))
     with pytest.raises(RecipeError) as refused:

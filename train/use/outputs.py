@@ -39,8 +39,8 @@ def outputs_of(images: Sequence[Path], videos: Sequence[Path], folder: Path, suf
       DataError: a file would be written over an input, or over another file beside an input, or twice.
     """
     taken = set[str]()
-    pictures = tuple(folder / _free_name(path.stem, "png", taken) for path in images)
-    drawn = tuple(folder / _free_name(path.stem, "mp4", taken) for path in videos)
+    pictures = tuple(folder / _free_name(path.stem, ("png", *suffixes), taken) for path in images)
+    drawn = tuple(folder / _free_name(path.stem, ("mp4",), taken) for path in videos)
     of = [*zip(pictures, images, strict=True), *((folder / RECORDS, path) for path in images[:1])]
     of += [(beside(file, suffix), path) for file, path in zip(pictures, images, strict=True) for suffix in suffixes]
     for video, source in zip(drawn, videos, strict=True):
@@ -55,7 +55,7 @@ def outputs_of(images: Sequence[Path], videos: Sequence[Path], folder: Path, suf
         for path in inputs:
             if _is_same(file, path):
                 raise DataError(f"{expected}: {file} would be written over the input {path}")
-        if holds_input and file.exists() and not _is_written(file):
+        if holds_input and file.exists() and not _is_written(file, ("png", *suffixes)):
             raise DataError(f"{expected}: {file} is there, of something else")
     return Outputs(pictures, drawn)
 
@@ -80,10 +80,12 @@ def _is_same(file: Path, other: Path) -> bool:
     return file.resolve() == other.resolve()
 
 
-def _is_written(file: Path) -> bool:
+def _is_written(file: Path, suffixes: Sequence[str]) -> bool:
     """Whether the last call that wrote here wrote a file, by the records in it, or beside it."""
     if file.suffix not in (".mp4", ".json"):
-        return any(re.fullmatch(rf"{re.escape(stem)}(-\d+)?", file.stem) for stem in _recorded(file.with_name(RECORDS)))
+        endings = "|".join(map(re.escape, suffixes))
+        stems = map(re.escape, _recorded(file.with_name(RECORDS)))
+        return any(re.fullmatch(rf"{stem}(-\d+)?\.({endings})", file.name) for stem in stems)
     records = records_of(file) if file.suffix == ".mp4" else file
     if not records.is_file():
         return False
@@ -100,15 +102,15 @@ def _recorded(records: Path) -> list[str]:
         return []
 
 
-def _free_name(stem: str, suffix: str, taken: set[str]) -> str:
-    """A name of files of one name, of several folders; it is then taken.
+def _free_name(stem: str, suffixes: Sequence[str], taken: set[str]) -> str:
+    """The first name, of one a suffix, of files of one name of several folders; all of them are then taken.
 
-    >>> _free_name("street", "png", {"street.png"})
+    >>> _free_name("street", ("png", "flo"), {"street.flo"})
     'street-2.png'
     """
-    name, number = f"{stem}.{suffix}", 1
-    while name in taken:
+    names, number = [f"{stem}.{suffix}" for suffix in suffixes], 1
+    while not taken.isdisjoint(names):
         number += 1
-        name = f"{stem}-{number}.{suffix}"
-    taken.add(name)
-    return name
+        names = [f"{stem}-{number}.{suffix}" for suffix in suffixes]
+    taken.update(names)
+    return names[0]

@@ -227,7 +227,7 @@ class SegmenterPredictor(Predictor):
     """
 
     def __init__(self, segmenter: Segmenter) -> None:
-        self.sees, self._segmenter = segmenter.sees, segmenter
+        self.sees, self.writes, self._segmenter = segmenter.sees, segmenter.task.writes, segmenter
         self._page: Page = segmenter.task.page()
 
     @functools.cached_property
@@ -251,6 +251,10 @@ class SegmenterPredictor(Predictor):
         width, height = size
         predicted = _of_size(predicted, width, height)
         return {"width": width, "height": height, **self._page.record(predicted), "text": self._page.words(predicted)}
+
+    def files(self, size: Size, predicted: Prediction) -> Mapping[str, bytes]:
+        """See `Predictor`."""
+        return self._page.files(_of_size(predicted, *size))
 
     def drawn(
         self, picture: Callable[[], Image.Image], example: Example, predicted: Prediction

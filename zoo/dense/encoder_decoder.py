@@ -41,12 +41,15 @@ class EncoderDecoder(Network):
 
     @nn.compact
     def __call__(
-        self, images: Float[Array, "batch height width channels"], train: bool = False
-    ) -> dict[str, Float[Array, "batch height width _"]]:
+        self, images: Float[Array, "batch height width channels"], train: bool = False, features: bool = False
+    ) -> dict[str, Float[Array, "batch _ _ _"]]:
         """The maps by name, float32 at least.
 
         "depth" is positive, in metres; "normals" have length one, in the axes of `zoo.dense.normals`; "reflectance" is
         between 0 and 1, and "shading" positive, both in linear light.
+
+        With `features` before them the backbone's maps that are read, by its names, and those of the decoder from the
+        coarsest on: ..., decode2, decode1, full, join.
 
         Raises:
           ValueError: an output that is none, images of the wrong rank or too small for the backbone, or one without
@@ -58,18 +61,20 @@ class EncoderDecoder(Network):
         makers = {"conv": self.conv_maker(use_bias=False), "norm": self.norm_maker()}
         layer = self.rematerialised(ConvNormActivation)
         maps = maps_of(self.backbone, images, train)
-        x = None
+        named, x = dict(maps), None
         for level, fine in reversed(list(enumerate(maps.values(), start=1))):
             if x is not None:
                 fine = jnp.concatenate([fine, enlarged(x, fine.shape[1:3]).astype(fine.dtype)], axis=-1)
             x = layer(min(2**level, 4) * self.width, 3, **makers, name=f"decode{level}")(fine, train)
-        full = layer(self.width // 2, 3, **makers, name="full")(images.astype(x.dtype), train)
+            named[f"decode{level}"] = x
+        named["full"] = full = layer(self.width // 2, 3, **makers, name="full")(images.astype(x.dtype), train)
         x = jnp.concatenate([full, enlarged(x, images.shape[1:3]).astype(x.dtype)], axis=-1)
-        x = layer(self.width, 3, **makers, name="join")(x, train)
-        return {
+        named["join"] = x = layer(self.width, 3, **makers, name="join")(x, train)
+        outputs = {
             name: self._output(name, layer(self.width, 3, **makers, name=f"{name}_hidden")(x, train))
             for name in self.predicts
         }
+        return named | outputs if features else outputs
 
     def _output(self, name: str, x: Array) -> Array:
         """A 1x1 convolution, and what makes of its numbers a depth, a direction, a share or a brightness."""

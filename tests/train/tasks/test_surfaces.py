@@ -17,10 +17,9 @@ from train.data.source import ArraySource
 from train.report import Run
 from train.tasks import fitted, make_task, restore_task
 from train.tasks.surfaces.drawing import UNKNOWN, coloured
-from train.tasks.surfaces.measures import error_of, local_error
+from train.tasks.surfaces.measures import error_of
 from train.tasks.surfaces.page import SurfacePage
 from train.tasks.surfaces.task import CONSTANT, FIELDS, METRICS, Surfaces
-from zoo.dense import intrinsic
 
 MAPS = tuple(FIELDS)
 COUNT, SIDE = 4, 24
@@ -212,11 +211,6 @@ def test_page_measures_what_the_task_does(task, whole):
         first = METRICS[name][0].name
         assert network / weight == pytest.approx(scores[first], rel=1e-4)
         assert constant / weight == pytest.approx(scores[first + CONSTANT], rel=1e-4)
-    for window in (2, 7, 20, 99):
-        x, y = (np.nan_to_num(maps["reflectance"]) for maps in (PREDICTED, TRUE))
-        total, images = local_error(x.astype(np.float64), y.astype(np.float64), window)
-        expected = intrinsic.local_error(x, y, window=window)
-        np.testing.assert_allclose((total.sum(), images.sum()), expected, rtol=1e-4)
 
 
 def test_page_is_the_same_however_the_examples_came_and_the_worst_come_first(task):

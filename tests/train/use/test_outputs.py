@@ -13,7 +13,7 @@ from tests.train.data.test_video_file import encoded, ramp
 from tests.train.use.test_video import QUIET, Brightness
 from train import cli
 from train.config import DataError
-from train.use.outputs import RECORDS, Outputs, outputs_of
+from train.use.outputs import RECORDS, Outputs, beside, outputs_of
 from train.use.predict import predict_files
 from train.use.video import predict_videos
 
@@ -22,6 +22,15 @@ class Eye(Brightness):
     """The same of images."""
 
     mode = None
+
+
+class Labels(Eye):
+    """The same with a further file of each."""
+
+    writes = ("labels.png",)
+
+    def files(self, size, predicted):
+        return {"labels.png": b"labels"}
 
 
 @pytest.fixture
@@ -115,3 +124,20 @@ def test_inputs_of_one_name_have_files_of_their_own(tmp_path):
     names = [[path.name for path in paths] for paths in found]
     assert isinstance(found, Outputs)
     assert names == [["v.png", "v-2.png"], ["v.mp4"]]
+
+
+def test_further_files_have_names_of_their_own_too(tmp_path):
+    images = [tmp_path / name for name in ("v.png", "v.labels.png", "w.labels.png", "w.png")]
+    found = outputs_of(images, (), tmp_path / "out", ("labels.png",)).pictures
+    assert [path.name for path in found] == ["v.png", "v.labels-2.png", "w.labels.png", "w-2.png"]
+    assert len({*found, *(beside(path, "labels.png") for path in found)}) == 2 * len(images)
+
+
+def test_further_files_of_an_earlier_call_are_written_over_and_no_others(folder):
+    image, further = folder / "one.jpg", folder / "one.labels.png"
+    further.write_text("the user's")
+    refused(folder, lambda: predict_files(Labels(), (image,), folder, QUIET), image, further)
+    further.unlink()
+    for _ in range(2):
+        predict_files(Labels(), (image,), folder, QUIET)
+    assert further.read_bytes() == b"labels"

@@ -70,6 +70,8 @@ def test_label_maps_are_those_of_the_network_in_the_pixels_of_each_picture(publi
         assert next(name for name in record["shares"] if name != "__background__") in record["text"]
         with PIL.Image.open(tmp_path / "to" / file.name) as drawn_over:
             assert np.ptp(drawn_over) > 100
+        with PIL.Image.open(tmp_path / "to" / f"{file.stem}.labels.png") as written:
+            np.testing.assert_array_equal(np.asarray(written), expected)
     assert len(found) > 2
 
 

@@ -15,7 +15,8 @@ from train.report.theme import pixels
 from train.report.words import grouped, percent
 from train.tasks.protocol import HostBatch, HostPrediction
 from train.tasks.segmentation.drawing import Palette, Shown, panels
-from train.tasks.segmentation.task import mean_of_known
+from train.tasks.segmentation.label_png import label_png
+from train.tasks.segmentation.task import LABELS, mean_of_known
 from zoo.dense import accuracy, intersection_over_union
 
 SHOWN, COLUMNS = 12, 3
@@ -127,6 +128,11 @@ class LabelMapPage:
         """See `Page`: the image beside the label map over it."""
         shown = Shown(example["image"], example.get("label_map"), predicted["label_map"], self.words(predicted))
         return pixels(panels([shown], self.palette, side=3.2, legend_lines=LEGEND), dpi=150)
+
+    def files(self, predicted: HostPrediction) -> dict[str, bytes]:
+        """See `Page`: the label map as a PNG of the numbers of the classes."""
+        names, background, ignore = self.palette
+        return {LABELS: label_png(predicted["label_map"], len(names), background, ignore)}
 
     def _confusion(
         self, true: Int[np.ndarray, "height width"], guess: Int[np.ndarray, "height width"]

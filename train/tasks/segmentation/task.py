@@ -36,6 +36,9 @@ PIXEL_ACCURACY = Metric("pixel_accuracy", "Pixel accuracy", percent=True)
 MEAN_ACCURACY = Metric("mean_accuracy", "Mean accuracy of the classes", percent=True)
 TRIMAP_IOU = Metric("trimap_iou", "Mean IoU near edges", percent=True)
 
+LABELS = "labels.png"
+"""The suffix of the file that holds the numbers of the classes, beside the picture."""
+
 LOSSES = {
     "cross_entropy": losses.cross_entropy,
     "hard_cross_entropy": losses.hard_cross_entropy,
@@ -57,6 +60,7 @@ class Segmentation(OneForward):
     fields: ClassVar[tuple[str, ...]] = ("image", "label_map")
     places: ClassVar[Mapping[str, Kind]] = {"label_map": Kind.LABEL_MAP}
     """Which predictions are one a pixel of the image, for `train.use.predict`."""
+    writes: ClassVar[tuple[str, ...]] = (LABELS,)
 
     class_names: tuple[str, ...]
     background: int | None

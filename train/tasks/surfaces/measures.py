@@ -1,9 +1,14 @@
-"""How far predicted maps are off, image by image, in numpy: for pages. The task's own sums are those of `zoo.dense`."""
+"""How far predicted maps are off, image by image, for pages: the errors of `zoo.dense`, of one image at a time."""
 
+import functools
+
+import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from zoo.dense.intrinsic import WINDOW
+from zoo.dense.depth import depth_sums
+from zoo.dense.intrinsic import local_error
+from zoo.dense.normals import angle_sums, angles
 
 Maps = Float[np.ndarray, "batch height width channels"]
 Sums = tuple[Float[np.ndarray, "batch"], Float[np.ndarray, "batch"]]
@@ -17,35 +22,33 @@ def error_of(name: str, predicted: Maps, true: Maps) -> Sums:
       predicted: the maps.
       true: where it is unknown a pixel counts nowhere.
     """
-    predicted, true = predicted.astype(np.float64), true.astype(np.float64)
-    known = np.isfinite(true).all(axis=-1)
+    found = [_sums(name, *pair) for pair in _one_by_one(predicted, true)]
+    totals, weights = np.array(jax.device_get(found), np.float64).reshape(-1, 2).T
+    return totals, weights
+
+
+def degrees_between(predicted: Maps, true: Maps) -> Float[np.ndarray, "batch height width"]:
+    """The angle between directions, nan where one is unknown."""
+    return np.concatenate([_angles(*pair) for pair in _one_by_one(predicted, true)])
+
+
+def _one_by_one(predicted: Maps, true: Maps) -> list[tuple[Maps, Maps]]:
+    """Batches of one: a program then serves batches of any size."""
+    return [(predicted[row : row + 1], true[row : row + 1]) for row in range(len(true))]
+
+
+@functools.partial(jax.jit, static_argnames="name")
+def _sums(
+    name: str, predicted: Float[Array, "1 height width _"], true: Float[Array, "1 height width _"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
     match name:
         case "depth":
-            known &= true[..., 0] > 0
-            off = np.abs(predicted - true)[..., 0] / np.where(known, true[..., 0], 1)
+            sums = depth_sums(predicted[..., 0], true[..., 0])
+            return sums["absolute"], sums["count"]
         case "normals":
-            off = degrees_between(predicted, true)
-        case _:
-            return local_error(np.where(known[..., None], predicted, 0), np.where(known[..., None], true, 0))
-    return np.sum(np.where(known, off, 0), axis=(1, 2)), known.sum(axis=(1, 2)).astype(np.float64)
+            sums = angle_sums(predicted, true)
+            return sums["angle"], sums["count"]
+    return local_error(predicted, true)
 
 
-def degrees_between(one: Maps, other: Maps) -> Float[np.ndarray, "batch height width"]:
-    """The angle between directions."""
-    across = np.linalg.norm(np.cross(one, other), axis=-1)
-    return np.degrees(np.arctan2(across, np.sum(one * other, axis=-1)))
-
-
-def local_error(predicted: Maps, true: Maps, window: int = WINDOW) -> Sums:
-    """The local error of each image, and whether it has one, which a black image has not: Grosse et al., 2009."""
-    shape = tuple(min(window, side) for side in true.shape[1:3])
-
-    def summed(values: Maps) -> Float[np.ndarray, "batch rows columns"]:
-        windows = np.lib.stride_tricks.sliding_window_view(values.sum(axis=-1), shape, axis=(1, 2))
-        down, right = (max(side // 2, 1) for side in shape)
-        return windows[:, ::down, ::right].sum(axis=(-1, -2))
-
-    xx, xy, yy = summed(predicted**2), summed(predicted * true), summed(true**2)
-    errors = np.maximum(yy - xy**2 / np.where(xx > 0, xx, 1), 0).sum(axis=(1, 2))
-    squares = yy.sum(axis=(1, 2))
-    return errors / np.where(squares > 0, squares, 1), (squares > 0).astype(np.float64)
+_angles = jax.jit(angles)

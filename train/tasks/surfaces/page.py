@@ -64,7 +64,7 @@ class SurfacePage:
             self.sums[place] += total.sum(), same.sum(), weight.sum()
             first = first or [total, weight]
         if "normals" in self.maps:
-            degrees = degrees_between(predicted["normals"].astype(np.float64), batch["normals"].astype(np.float64))
+            degrees = degrees_between(predicted["normals"], batch["normals"])
             degrees = degrees[np.isfinite(degrees)]
             steps = np.minimum((degrees * STEPS / 180).astype(int), STEPS - 1)
             self.angles += np.bincount(steps, minlength=STEPS)
