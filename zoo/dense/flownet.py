@@ -12,34 +12,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.dense.correlation import correlation
-from zoo.dense.fcn import enlarged
+from zoo.dense.flow_layers import Layer, Maps, begun, leaky_relu, whole
 from zoo.dense.pairs import check_pair, margins, padded
-from zoo.nn.network import ModuleMaker, Network
+from zoo.nn.network import Network
 from zoo.nn.transposed import ConvTranspose
 
 STRIDES = (64, 32, 16, 8, 4)
 """Pixels from one place to the next of the flows that are predicted, from coarse to fine."""
-
-LEAK = 0.1
-leaky_relu = functools.partial(nn.leaky_relu, negative_slope=LEAK)
-Maps = Float[Array, "batch rows columns channels"]
-
-
-class Layer(nn.Module):
-    """A convolution, padded so that a stride of 1 keeps the size, and a ReLU that leaks a tenth."""
-
-    features: int
-    side: int
-    strides: int
-    conv: ModuleMaker
-
-    @nn.compact
-    def __call__(self, x: Maps) -> Float[Array, "batch _ _ features"]:
-        """The layer's maps."""
-        init = nn.initializers.variance_scaling(2 / (1 + LEAK**2), "fan_in", "normal")
-        window, padding = (self.side, self.side), self.side // 2
-        x = self.conv(self.features, window, self.strides, padding=padding, kernel_init=init, name="conv")(x)
-        return leaky_relu(x)
 
 
 class FlowNet(Network):
@@ -90,14 +69,11 @@ class FlowNet(Network):
             deconvolved = leaky_relu(up(features_there, dtype=self.dtype, name=f"deconv{level}")(x))
             x = named[f"joined{level}"] = jnp.concatenate([maps, deconvolved, larger.astype(maps.dtype)], axis=-1)
             flows.append(self._predicted(x, level))
+        flows = [self.unit * flow for flow in flows]
         if train and not features:
-            sizes = [(-(-height // stride), -(-width // stride)) for stride in STRIDES]
-            return tuple(
-                self.unit * flow[:, :rows, :columns] for flow, (rows, columns) in zip(flows, sizes, strict=True)
-            )
-        fine = self.unit * enlarged(flows[-1], tuple(4 * side for side in flows[-1].shape[1:3]))
-        fine = fine[:, :height, :width]
-        coarse = {f"flow{level}": self.unit * flow for level, flow in zip((6, 5, 4, 3, 2), flows, strict=True)}
+            return begun(flows, STRIDES, (height, width))
+        fine = whole(flows[-1], STRIDES[-1], (height, width))
+        coarse = {f"flow{level}": flow for level, flow in zip((6, 5, 4, 3, 2), flows, strict=True)}
         return {**named, **coarse, "flow": fine} if features else fine
 
     def contracted(self, first: Maps, second: Maps) -> dict[str, Maps]:
@@ -115,7 +91,7 @@ class FlowNet(Network):
     def layer(self, name: str, features: int, side: int = 3, strides: int = 1) -> nn.Module:
         """A convolution and a ReLU that leaks a tenth."""
         kind = self.rematerialised(Layer, static_argnums=())
-        return kind(features, side, strides, self.conv_maker(), name=name)
+        return kind(features, self.conv_maker(), side, strides, name=name)
 
     def _predicted(self, x: Maps, level: int) -> Float[Array, "batch rows columns 2"]:
         conv = self.conv_maker(dtype=self.wide)

@@ -7,21 +7,17 @@ Lecture row L62.
 
 import functools
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from zoo.dense.correlation import correlation
-from zoo.dense.fcn import enlarged
+from zoo.dense.flow_layers import Layer, Maps, begun, leaky_relu, whole
 from zoo.dense.pairs import check_pair, margins, padded
 from zoo.dense.warp import warp
 from zoo.nn.network import Network
 from zoo.nn.transposed import ConvTranspose
-
-LEAK = 0.1
-Maps = Float[Array, "batch rows columns channels"]
 
 
 class PWCNet(Network):
@@ -96,7 +92,7 @@ class PWCNet(Network):
                 theirs, inside = warp(theirs, flow * (self.unit / stride))
                 theirs = jnp.where(inside[..., None], theirs, 0)
                 seen = [ours, flow.astype(self.dtype), self._upsampled(2, f"upsample_features{level}")(x)]
-            cost = nn.leaky_relu(correlation(ours, theirs.astype(ours.dtype), self.radius, 1), LEAK)
+            cost = leaky_relu(correlation(ours, theirs.astype(ours.dtype), self.radius, 1))
             x = jnp.concatenate([cost.astype(self.dtype), *seen], axis=-1)
             for number, channels in enumerate(self.estimator, start=1):
                 x = self._layer(channels, name=f"estimator{level}_{number}")(x)
@@ -107,18 +103,15 @@ class PWCNet(Network):
                     x = self._layer(channels, dilation=dilation, name=f"context{number}")(x)
                 flow = flow + self._flow("refine_flow", x)
             flows.append(flow)
+        flows = [self.unit * flow for flow in flows]
         if train and not features:
-            sizes = [(-(-height // stride), -(-width // stride)) for stride in self.strides]
-            return tuple(
-                self.unit * flow[:, :rows, :columns] for flow, (rows, columns) in zip(flows, sizes, strict=True)
-            )
-        fine = enlarged(flows[-1], tuple(self.strides[-1] * side for side in flows[-1].shape[1:3]))
-        fine = self.unit * fine[:, :height, :width]
+            return begun(flows, self.strides, (height, width))
+        fine = whole(flows[-1], self.strides[-1], (height, width))
         if not features:
             return fine
         of_first = {f"level{level}": jnp.split(maps, 2)[0] for level, maps in enumerate(pyramid, start=1)}
         levels = range(len(self.widths), self.finest - 1, -1)
-        of_levels = {f"flow{level}": self.unit * each for level, each in zip(levels, flows, strict=True)}
+        of_levels = {f"flow{level}": each for level, each in zip(levels, flows, strict=True)}
         return {**of_first, **of_levels, "flow": fine}
 
     def _pyramid(self, x: Maps) -> list[Maps]:
@@ -131,8 +124,9 @@ class PWCNet(Network):
             levels.append(x)
         return levels
 
-    def _layer(self, features: int, strides: int = 1, dilation: int = 1, **options: Any) -> "Layer":
-        return self.rematerialised(Layer, static_argnums=())(features, strides, dilation, self.conv_maker(), **options)
+    def _layer(self, features: int, strides: int = 1, dilation: int = 1, *, name: str) -> Layer:
+        kind = self.rematerialised(Layer, static_argnums=())
+        return kind(features, self.conv_maker(), strides=strides, dilation=dilation, name=name)
 
     def _upsampled(self, features: int, name: str) -> ConvTranspose:
         kind = functools.partial(ConvTranspose, window=4, stride=2, padding=1, param_dtype=self.param_dtype)
@@ -141,19 +135,3 @@ class PWCNet(Network):
     def _flow(self, name: str, x: Maps) -> Float[Array, "batch rows columns 2"]:
         conv = self.conv_maker(dtype=self.wide)
         return conv(2, (3, 3), padding=1, kernel_init=nn.initializers.zeros, name=name)(x.astype(self.wide))
-
-
-class Layer(nn.Module):
-    """A 3x3 convolution and a ReLU that leaks a tenth."""
-
-    features: int
-    strides: int
-    dilation: int
-    conv: Any
-
-    @nn.compact
-    def __call__(self, x: Maps) -> Float[Array, "batch _ _ features"]:
-        """The layer's maps."""
-        init = nn.initializers.variance_scaling(2 / (1 + LEAK**2), "fan_in", "normal")
-        options = {"padding": self.dilation, "kernel_dilation": self.dilation, "kernel_init": init}
-        return nn.leaky_relu(self.conv(self.features, (3, 3), self.strides, name="conv", **options)(x), LEAK)

@@ -17,7 +17,7 @@ from train.config.tasks.flow import Flow as Settings
 from train.data.fields import Facts, Kind, Spec, describe
 from train.data.source import Source
 from train.tasks.protocol import Batch, OneForward, Page, Prediction, Ratio, Totals
-from zoo.dense.fcn import enlarged
+from zoo.dense.flow_layers import whole
 from zoo.dense.flow_losses import (
     MULTI_SCALE_WEIGHTS,
     multi_scale_loss,
@@ -104,8 +104,8 @@ class OpticalFlow(OneForward):
         counted, flows = self._counted(batch), _listed(outputs)
         if self.supervised == "photometric":
             return self._photometric(flows[-1], batch)
-        whole = all(flow.shape == batch["flow"].shape for flow in flows)
-        if self.supervised == "sequence" or (self.supervised == "auto" and whole):
+        same = all(flow.shape == batch["flow"].shape for flow in flows)
+        if self.supervised == "sequence" or (self.supervised == "auto" and same):
             return Ratio(*sequence_loss(flows, batch["flow"], counted, self.gamma))
         strides = [stride_of(batch["flow"].shape[1:3], flow.shape[1:3]) for flow in flows]
         return Ratio(*multi_scale_loss(flows, batch["flow"], counted, self._weights(len(flows)), strides))
@@ -171,8 +171,7 @@ def whole_flow(flow: Float[Array, "batch rows columns 2"], size: tuple[int, int]
     >>> whole_flow(jnp.ones((1, 2, 3, 2)), (7, 9)).shape
     (1, 7, 9, 2)
     """
-    stride = stride_of(size, flow.shape[1:3])
-    return enlarged(flow, tuple(stride * side for side in flow.shape[1:3]))[:, : size[0], : size[1]]
+    return whole(flow, stride_of(size, flow.shape[1:3]), size)
 
 
 def stride_of(size: tuple[int, int], places: tuple[int, int]) -> int:
