@@ -68,7 +68,7 @@ def show(rows, titles=(), side=1.5):
     """Rows of pictures, with titles over the first one's or over each."""
     titles = [titles, *[()] * (len(rows) - 1)] if not titles or isinstance(titles[0], str) else titles
     tall = side * np.shape(rows[0][0])[0] / np.shape(rows[0][0])[1]
-    size = side * len(rows[0]), (tall + (0.3 if any(titles) else 0)) * len(rows)
+    size = side * len(rows[0]), tall * len(rows) + 0.25 * sum(map(bool, titles))
     _, axes = plt.subplots(len(rows), len(rows[0]), figsize=size, layout="constrained", squeeze=False)
     for cells, pictures, names in zip(axes, rows, titles, strict=True):
         for cell, picture in zip(cells, pictures, strict=True):
@@ -399,9 +399,9 @@ found = {
     "Horn-Schunck": np.asarray(horn_schunck(first, second, levels=2)),
     "TV-L1": np.asarray(tv_l1(first, second, levels=2)),
 }
-longest = float(np.linalg.norm(true[:3], axis=-1).max())
 rows, titles = [], []
 for row in range(3):
+    longest = float(np.linalg.norm(true[row], axis=-1).max())
     rows.append([first[row], second[row], *(flow_to_colour(flow[row], longest) for flow in (true, *found.values()))])
     errors = [float(np.mean(end_point_error(flow[row], true[row]))) for flow in found.values()]
     named = [f"{name}: {error:.2f}" for name, error in zip(found, errors, strict=True)]
@@ -409,8 +409,8 @@ for row in range(3):
 show(rows, titles, side=1.7)
 
 # %% [markdown]
-# The numbers are *end-point errors*: how far a vector is off, in pixels, on average. Most of it is where something is
-# covered in the second frame, for there is nothing that could be found.
+# The numbers are *end-point errors*: how far a vector is off, in pixels, on average. They are largest where something
+# is covered in the second frame, or has left it, for there is nothing that could be found.
 
 # %%
 hidden = pairs["occluded"] == 1
@@ -428,12 +428,14 @@ cell.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# A flow is right if the second frame, looked up where it points, is the first: `zoo.dense.warp`. With the exact flow
-# that is so, but for what is covered (right), where the digit that covers it appears a second time. A network can learn
-# from that picture alone, without true flow: `python -m train fit moving_flow --task.loss photometric`.
+# If a flow is right, the second frame, looked up where it points, is the first: `zoo.dense.warp`. With the exact flow
+# that is so, but for what is covered, where the digit that covers it appears a second time. (TV-L1 is closer even
+# there, with a flow that is less right: to look alike is what it is after.) A network can learn from that picture
+# alone, without true flow: `python -m train fit moving_flow --task.loss photometric`.
 #
-# FlowNet, of the slide, gets both frames and says the flow, having learned from rendered chairs; its successors PWC-Net
-# and RAFT compare features of both frames, and warp. All are here: `zoo.create("flownet_s")`, `"pwc_small"`, `"raft"`.
+# FlowNet, of the slide, gets both frames and says the flow, which it learned from rendered chairs. PWC-Net and RAFT,
+# which came after it, compare features of both frames, as these methods compare brightness. All are here:
+# `zoo.create("flownet_s")`, `"pwc_small"`, `"raft_large"`.
 
 # %%
 from zoo.dense import warp
@@ -545,8 +547,9 @@ plt.show()
 # ## Paint times light (slide "Surface normals and reflectance", L64)
 #
 # A matt surface looks like its reflectance times its shading. The scenes are made so: the product, with the curve that
-# screens expect, is the image, to the rounding of its bytes. An image alone does not say which is which: paint that is
-# twice as dark in light that is twice as bright looks the same.
+# screens expect, is the image, to the rounding of its bytes. An image alone does not say which is which: a flat
+# painting of the scene in even light (below) looks the same, and so does paint of half the brightness in twice the
+# light. What paint and light usually look like has to be learned.
 
 # %%
 from train.data.sources.surfaces import GAMMA
@@ -556,15 +559,15 @@ image = rendered["image"][row] / 255
 reflectance, shading = rendered["reflectance"][row], rendered["shading"][row]
 product = np.asarray(reconstruct(reflectance[None], shading[None]))[0] ** (1 / GAMMA)
 print(f"largest difference: {255 * np.abs(product - image).max():.2f} of 255")
-other = np.asarray(reconstruct(0.5 * reflectance[None], 2 * shading[None]))[0] ** (1 / GAMMA)
+painting, even = reflectance * shading, np.ones_like(shading)
 show(
     [
         [coloured("reflectance", reflectance), coloured("shading", shading), product, image],
-        [coloured("reflectance", 0.5 * reflectance), coloured("shading", 2 * shading), other, image],
+        [coloured("reflectance", painting), coloured("shading", even), (painting * even) ** (1 / GAMMA), image],
     ],
     [
         ["reflectance", "shading", "product", "image"],
-        ["half of it", "twice as much (clipped here)", "product", "image"],
+        ["a painting of it", "even light", "product", "image"],
     ],
     side=1.8,
 )
