@@ -144,7 +144,7 @@ assert check_class_iou(solved_class_iou), check_class_iou(solved_class_iou)
 # and enlarged again, *without any network*: that is about the best that a map of this size can do. Long et al. asked
 # the same of photographs, whose objects are larger: 86 % at 32 pixels, 96 % at 8, 98.5 % at 4.
 
-# %%
+# %% tags=["picture"]
 from zoo.dense.fcn import enlarged
 
 whole = jax.jit(lambda shares: jnp.argmax(enlarged(shares, labels.shape[1:]), axis=-1))
@@ -214,7 +214,8 @@ plt.show()
 # %% [markdown]
 # The same of images, with `zoo.nn.transposed.transposed_convolution`. And **erratum E20:** "deconvolution" would be the
 # inverse of a convolution, and it is not. On the right a photograph went through a convolution with a stride of 2 and
-# back through its transpose, with the same kernel: what the first blurred, the second blurs once more.
+# back through its transpose, with the same kernel: what the first blurred, the second blurs once more. (The dark
+# borders are where the kernel reaches beyond the map: FCN crops them.)
 
 # %%
 from zoo.nn.conv import convolution
@@ -288,11 +289,11 @@ right.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Here are the scores of held-out scenes as the network adds them up: those of the coarsest map alone, then with one
-# finer map after the other, each enlarged to the image. What the coarse maps are not sure of and where borders are, the
-# fine ones decide.
+# Here are the labels of held-out scenes as the network adds up its scores: those of the coarsest map alone, then with
+# one finer map after the other, each enlarged to the image. All maps learned together, so that none has to be right
+# alone: after a short training the finest, which sees least but is exact, does most of it.
 
-# %% tags=["picture"]
+# %%
 run = open_run(outcome.workdir)
 model, variables = run.model(), run.variables()[1]
 prepare = preprocess(run.recipe.augment, run.spec)
