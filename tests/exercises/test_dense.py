@@ -20,7 +20,9 @@ def laid_down(row, kernel, stride):
 
 
 def class_iou(true, predicted, classes):
-    return jaccard_score(true.ravel(), predicted.ravel(), labels=np.arange(classes), average=None, zero_division=np.nan)
+    labels = np.arange(classes)
+    scores = jaccard_score(true.ravel(), predicted.ravel(), labels=labels, average=None, zero_division=0)
+    return np.where(np.isin(labels, [true, predicted]), scores, np.nan)
 
 
 def shares(true, predicted, classes, divide):

@@ -108,7 +108,7 @@ def check_normals(function: Callable) -> Verdict:
     """Checks `normals(points)` of (height, width, 3): of each inner pixel, length one, across its neighbours, to us.
 
     >>> check_normals(lambda points: points[1:-1, 1:-1])
-    Not yet: the normals of a wall at (0, 0, 0): expected 0, got -0.875
+    Not yet: the normals of a wall at (0, 0, 0): expected 0, got -0.75
     """
     return judged(lambda: _normals(function))
 
