@@ -264,7 +264,7 @@ plt.show()
 # %% [markdown]
 # Now a small one learns: a thin VGG-11, whose five maps are all scored. In the `full` scale it is the recipe
 # `scenes_segmentation`, in the `quick` one it learns from fewer scenes for less than a minute, and it shows: it finds
-# digits long before it knows which they are.
+# strokes long before it knows of which digit they are, and a stroke of the wrong digit is as wrong as background.
 
 # %%
 small = {
@@ -568,7 +568,7 @@ show(
     ],
     [
         ["reflectance", "shading", "product", "image"],
-        ["a painting of it", "even light", "product", "image"],
+        ["a painting of it", "even light: white", "product", "image"],
     ],
     side=1.8,
 )
