@@ -43,7 +43,7 @@ def test_list_may_have_a_byte_order_mark_and_capitals(tmp_path):
     write_pairs(tmp_path)
     (tmp_path / "classes.txt").write_text("Background\nperson\nVoid\n", encoding="utf-8-sig")
     source = label_maps_splits(str(tmp_path))["train"]
-    assert (source.facts.class_names, source.facts.background) == (("Background", "person"), 0)
+    assert (source.facts.classes, source.facts.background) == (("Background", "person"), 0)
     assert set(np.unique(source[0]["label_map"])) == {-1, 0, 1}
 
 
