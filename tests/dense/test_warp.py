@@ -64,7 +64,7 @@ def test_no_flow_is_the_image_to_the_bit_and_whole_steps_are_neighbours():
     np.testing.assert_array_equal(still, IMAGES)
     assert np.all(inside)
     ramp = jnp.broadcast_to(
-        jnp.arange(4.0)[:, None], (1, 4, 4, 1)
+        jnp.arange(4.0)[:, None, None], (1, 4, 4, 1)
     )  # along rows, and zero flow: each place is on a pixel
     slope = jax.grad(lambda flow: jnp.sum(warp(ramp, flow)[0]))(jnp.zeros((1, 4, 4, 2)))
     np.testing.assert_array_equal(slope[0, :, :, 1], np.repeat([[1], [1], [1], [0]], 4, axis=1))

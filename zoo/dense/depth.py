@@ -12,6 +12,9 @@ from jaxtyping import Array, Bool, Float
 DELTA = 1.25
 """Of the accuracies under a threshold: the ratio that a prediction may be off by is this, its square or its cube."""
 
+LEAST = 1e-6
+"""The logarithm of a predicted depth of less, in metres, is that of this."""
+
 Depths = Float[Array, "batch height width"]
 Counted = Bool[Array, "batch height width"]
 
@@ -96,9 +99,8 @@ def depth_scores(sums: dict[str, float]) -> dict[str, float]:
 
 
 def _log(depths: Depths, is_known: Counted) -> Depths:
-    """The logarithm where it counts, and elsewhere zero, also of its gradient; of what is not positive that of tiny."""
-    depths = _wide(depths)
-    return jnp.log(jnp.where(is_known, jnp.maximum(depths, jnp.finfo(depths.dtype).tiny), 1))
+    """The logarithm where it counts, and elsewhere zero, also of its gradient."""
+    return jnp.log(jnp.where(is_known, jnp.maximum(_wide(depths), LEAST), 1))
 
 
 def _wide(depths: Depths) -> Depths:
