@@ -1,6 +1,6 @@
 """Tasks: what is learned of a batch, and what a person reads of it. Read `protocol.py`, then `classification/task.py`.
 
-A folder a task: `task.py` is pure, `page.py` draws. `scores.py`, `fitting.py` and `strips.py` have what several share.
+A folder a task: `task.py` is pure, `page.py` draws. `scores.py` and `fitting.py` have what several of them share.
 """
 
 import dataclasses

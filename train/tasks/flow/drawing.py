@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from train.report.strips import GAP, LINE, WORDS, Strip, board
 from train.report.theme import LIGHT, Theme
-from train.tasks.strips import GAP, LINE, WORDS, Strip, board
 from zoo.dense.flow_colour import UNKNOWN, flow_to_colour, length_of, wheel_picture
 
 if typing.TYPE_CHECKING:

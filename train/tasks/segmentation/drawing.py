@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from train.report.figures import viewable
+from train.report.strips import GAP, LINE, WORDS, Strip, board, width_of
 from train.report.theme import LIGHT, Theme, rgb
 from train.report.words import shorten
 from train.tasks.colours import class_colour
-from train.tasks.strips import GAP, LINE, WORDS, Strip, board, width_of
 
 if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
