@@ -22,8 +22,8 @@ def leaky_relu(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """A ReLU that leaks a tenth.
 
     >>> import jax.numpy as jnp
-    >>> leaky_relu(jnp.array([-2.0, 3.0])).round(2).tolist()
-    [-0.2, 3.0]
+    >>> leaky_relu(jnp.array([-10.0, 3.0])).tolist()
+    [-1.0, 3.0]
     """
     return nn.leaky_relu(x, LEAK)
 
