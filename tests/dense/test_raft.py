@@ -212,8 +212,10 @@ def test_maps_of_different_shapes_and_too_many_levels_are_refused():
     maps = jnp.ones((1, 4, 6, 8))
     with pytest.raises(ValueError, match=r"expected two maps .*, got \(1, 4, 6, 8\) and \(1, 4, 5, 8\)"):
         correlation_pyramid(maps, maps[:, :, :5], 1)
-    with pytest.raises(ValueError, match="places a side, got 4 levels"):
+    with pytest.raises(ValueError, match="expected maps of at least 8 places a side for 4 levels"):
         correlation_pyramid(maps, maps, 4)
+    with pytest.raises(ValueError, match="expected at least one level, got 0"):
+        correlation_pyramid(maps, maps, 0)
 
 
 @functools.cache

@@ -63,9 +63,7 @@ def test_no_flow_is_the_image_to_the_bit_and_whole_steps_are_neighbours():
     still, inside = WARP(IMAGES, jnp.zeros_like(FLOW))
     np.testing.assert_array_equal(still, IMAGES)
     assert np.all(inside)
-    ramp = jnp.broadcast_to(
-        jnp.arange(4.0)[:, None, None], (1, 4, 4, 1)
-    )  # along rows, and zero flow: each place is on a pixel
+    ramp = jnp.broadcast_to(jnp.arange(4.0)[:, None, None], (1, 4, 4, 1))  # the slope to the next row is one
     slope = jax.grad(lambda flow: jnp.sum(warp(ramp, flow)[0]))(jnp.zeros((1, 4, 4, 2)))
     np.testing.assert_array_equal(slope[0, :, :, 1], np.repeat([[1], [1], [1], [0]], 4, axis=1))
     moved, inside = WARP(IMAGES, jnp.broadcast_to(jnp.array([2.0, -1.0]), FLOW.shape))

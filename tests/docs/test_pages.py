@@ -93,6 +93,11 @@ def test_names_exist(page):
     assert unknown_names(page) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=by_place)
+def test_no_page_holds_both_sides_of_a_merge(page):
+    assert not re.search(r"^(<{7}|={7}|>{7})", page.read_text(encoding="utf-8"), re.M)
+
+
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=by_place)
 def test_commands_name_recipes_and_experiments_that_there_are(page):
     assert unknown_commands(page) == []

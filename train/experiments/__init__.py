@@ -126,7 +126,7 @@ EXPERIMENTS = {
         SeededOptions,
     ),
     "fcn": Experiment(
-        "FCN-32s, FCN-16s and FCN-8s on scenes: mean IoU, in the whole image and at edges (lecture rows L61-L65)",
+        "FCN-32s, FCN-16s and FCN-8s on scenes: mean IoU, in the whole image and at edges (lecture rows L61, L65)",
         "train.experiments.dense.fcn",
         SeededOptions,
     ),

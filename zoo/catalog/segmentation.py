@@ -26,7 +26,7 @@ def _fcn(name: str, stride: int, shape: tuple[int, ...], options: dict[str, Any]
     """FCN-32s, -16s or -8s, whose scores of poolings a coarser one lacks."""
     finer = tuple(f"score_pool{level}" for level in (4, 3) if 2**level >= stride)
     return _row(
-        *(name, "fcn_vgg:FCNVGG", LONG_2015, "L61-L65", shape, {"stride": stride, **options}),
+        *(name, "fcn_vgg:FCNVGG", LONG_2015, "L61, L65, L66", shape, {"stride": stride, **options}),
         weights=("torchvision/vgg_as_fcn",),
         heads=("score_fr", *finer),
         additions=(*finer, "upscore2", "upscore_pool4"),

@@ -24,16 +24,18 @@ def correlation_pyramid(
     correlation is linear, it is the second maps whose mean is taken, which are smaller.
 
     Raises:
-      ValueError: maps of different shapes, or too small for so many levels.
+      ValueError: maps of different shapes, no level, or maps too small for so many.
 
     >>> [level.shape for level in correlation_pyramid(jnp.ones((1, 4, 6, 8)), jnp.ones((1, 4, 6, 8)), 2)]
     [(1, 24, 4, 6), (1, 24, 2, 3)]
     """
     if first.shape != second.shape or first.ndim != 4:
         raise ValueError(f"expected two maps (batch, rows, columns, channels), got {first.shape} and {second.shape}")
-    if levels < 1 or min(first.shape[1:3]) < 2 ** (levels - 1):
+    if levels < 1:
+        raise ValueError(f"expected at least one level, got {levels}")
+    if min(first.shape[1:3]) < 2 ** (levels - 1):
         raise ValueError(
-            f"expected a level, and maps of 2^(levels - 1) places a side, got {levels} levels and {first.shape}"
+            f"expected maps of at least {2 ** (levels - 1)} places a side for {levels} levels, got {first.shape}"
         )
     batch, rows, columns, channels = first.shape
     wide = jnp.promote_types(first.dtype, jnp.float32)

@@ -9,6 +9,8 @@ Depths are in metres, of each pixel. One that is not positive, infinite or nan i
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from zoo.nn.precision import widened
+
 DELTA = 1.25
 """Of the accuracies under a threshold: the ratio that a prediction may be off by is this, its square or its cube."""
 
@@ -67,7 +69,7 @@ def depth_sums(predicted: Depths, true: Depths, counted: Counted | None = None) 
       counted: which others do.
     """
     is_known = known(true, counted)
-    x, y = (jnp.where(is_known, _wide(each), 1) for each in (predicted, true))
+    x, y = (jnp.where(is_known, widened(each), 1) for each in (predicted, true))
     ratio = jnp.maximum(x / y, y / x)
     terms = {
         "absolute": jnp.abs(x - y) / y,
@@ -100,8 +102,4 @@ def depth_scores(sums: dict[str, float]) -> dict[str, float]:
 
 def _log(depths: Depths, is_known: Counted) -> Depths:
     """The logarithm where it counts, and elsewhere zero, also of its gradient."""
-    return jnp.log(jnp.where(is_known, jnp.maximum(_wide(depths), LEAST), 1))
-
-
-def _wide(depths: Depths) -> Depths:
-    return depths.astype(jnp.promote_types(depths.dtype, jnp.float32))
+    return jnp.log(jnp.where(is_known, jnp.maximum(widened(depths), LEAST), 1))

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 from zoo.dense.flow_metrics import end_point_error, known
 from zoo.dense.flownet import STRIDES
 from zoo.names import unknown
+from zoo.nn.precision import widened
 
 Flow = Float[Array, "batch height width 2"]
 Pixels = Bool[Array, "batch height width"]
@@ -154,7 +155,7 @@ def smoothness_loss(flow: Flow, images: Images, edges: float = 150.0) -> Sums:
     """
     if flow.shape[:3] != images.shape[:3]:
         raise ValueError(f"expected flow and images of one size, got {flow.shape} and {images.shape}")
-    flow, images = (values.astype(jnp.promote_types(values.dtype, jnp.float32)) for values in (flow, images))
+    flow, images = map(widened, (flow, images))
     total, weight = jnp.zeros((), flow.dtype), 0
     for axis in (1, 2):
         change = jnp.abs(jnp.diff(images, axis=axis)).mean(-1, keepdims=True)
@@ -216,7 +217,7 @@ PHOTOMETRIC: dict[str, Callable[[Images, Images], tuple[Array, Array]]] = {
 
 def _known(target: Flow, valid: Pixels | None) -> tuple[Flow, Float[Array, "batch height width 1"]]:
     """The true flow in float32 at least, zero where it is not known, and 1 where it is."""
-    target = target.astype(jnp.promote_types(target.dtype, jnp.float32))
+    target = widened(target)
     counted = known(target) if valid is None else known(target) & valid
     return jnp.where(counted[..., None], target, 0), counted[..., None].astype(target.dtype)
 

@@ -7,6 +7,8 @@ Scene Flow for Autonomous Vehicles, section 5 (Fl-all). Lecture row L62.
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from zoo.nn.precision import widened
+
 OUTLIER_PIXELS, OUTLIER_SHARE = 3.0, 0.05
 """An end-point error beyond both, in pixels and of the true vector's length, is an outlier of KITTI 2015."""
 
@@ -26,7 +28,7 @@ def end_point_error(predicted: Float[Array, "*pixels 2"], true: Float[Array, "*p
     >>> end_point_error(jnp.array([[3.0, 4.0], [1.0, 1.0]]), jnp.array([[0.0, 0.0], [jnp.nan, 0.0]])).tolist()
     [5.0, 0.0]
     """
-    predicted, true = (flow.astype(jnp.promote_types(flow.dtype, jnp.float32)) for flow in (predicted, true))
+    predicted, true = map(widened, (predicted, true))
     squares = jnp.sum(jnp.where(known(true)[..., None], predicted - true, 0) ** 2, axis=-1)
     return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
 
@@ -45,7 +47,7 @@ def flow_sums(
     >>> {name: float(value) for name, value in sums.items()}
     {'pixels': 1.0, 'error': 5.0, 'outliers': 1.0}
     """
-    counted, true = counted & known(true), true.astype(jnp.promote_types(true.dtype, jnp.float32))
+    counted, true = counted & known(true), widened(true)
     error = end_point_error(predicted, true)
     length = jnp.sqrt(jnp.sum(jnp.where(counted[..., None], true, 0) ** 2, axis=-1))
     outlier = (error > OUTLIER_PIXELS) & (error > OUTLIER_SHARE * length)

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from zoo.nn.precision import widened
+
 Maps = Float[Array, "batch height width channels"]
 Counted = Bool[Array, "batch height width"]
 
@@ -82,8 +84,7 @@ def _known(predicted: Maps, true: Maps, counted: Counted | None) -> tuple[Maps, 
     """Both, zero where the truth is not known, and where it is."""
     is_known = jnp.all(jnp.isfinite(true), axis=-1)
     is_known = is_known if counted is None else is_known & counted
-    wide = jnp.promote_types(jnp.promote_types(predicted.dtype, true.dtype), jnp.float32)
-    return *(jnp.where(is_known[..., None], each.astype(wide), 0) for each in (predicted, true)), is_known
+    return *(jnp.where(is_known[..., None], widened(each), 0) for each in (predicted, true)), is_known
 
 
 def _least(xx: Array, xy: Array, yy: Array) -> Array:

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from zoo.nn.precision import widened
+
 Logits = Float[Array, "batch height width classes"]
 Labels = Int[Array, "batch height width"]
 Counted = Bool[Array, "batch height width"]
@@ -20,7 +22,7 @@ Sums = tuple[Float[Array, ""], Float[Array, ""]]
 def pixel_cross_entropy(logits: Logits, labels: Labels, counted: Counted) -> Float[Array, "batch height width"]:
     """Softmax cross entropy of each pixel, float32 at least; zero where it does not count, whatever its label."""
     labels = jnp.where(counted, labels, 0)
-    losses = optax.softmax_cross_entropy_with_integer_labels(_wide(logits), labels)
+    losses = optax.softmax_cross_entropy_with_integer_labels(widened(logits), labels)
     return jnp.where(counted, losses, 0)
 
 
@@ -97,7 +99,7 @@ def dice(logits: Logits, labels: Labels, counted: Counted) -> Sums:
     Ahmadi, 2016, V-Net, section 3, with the plain sums of Sudre et al., 2017, Generalised Dice overlap.
     """
     classes = logits.shape[-1]
-    probabilities = jnp.where(counted[..., None], jax.nn.softmax(_wide(logits)), 0)
+    probabilities = jnp.where(counted[..., None], jax.nn.softmax(widened(logits)), 0)
     true = jax.nn.one_hot(jnp.where(counted, labels, classes), classes)  # of what does not count there is none
     has = jnp.sum(true, axis=(1, 2))
     both = jnp.sum(probabilities * true, axis=(1, 2))
@@ -113,9 +115,5 @@ def squared_error(scores: Logits, labels: Labels, counted: Counted) -> Sums:
     (0.25, 1.0)
     """
     wanted = jax.nn.one_hot(jnp.where(counted, labels, 0), scores.shape[-1])
-    errors = jnp.sum(jnp.square(_wide(scores) - wanted), axis=-1)
+    errors = jnp.sum(jnp.square(widened(scores) - wanted), axis=-1)
     return jnp.sum(errors, where=counted), jnp.sum(counted, dtype=jnp.float32)
-
-
-def _wide(scores: Logits) -> Logits:
-    return scores.astype(jnp.promote_types(scores.dtype, jnp.float32))

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Shaped
 
+from zoo.nn.precision import widened
+
 Normals = Float[Array, "*batch height width 3"]
 Counted = Bool[Array, "*batch height width"]
 
@@ -84,14 +86,14 @@ def cosine_loss(
     predicted: Normals, true: Normals, counted: Counted | None = None
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The sum of one less the cosine of the angle between directions of length one, and the number of pixels."""
-    is_known, predicted = known(true, counted), _wide(predicted)
+    is_known, predicted = known(true, counted), widened(predicted)
     cosines = jnp.sum(predicted * jnp.where(is_known[..., None], true, 0), axis=-1)
     return jnp.sum(1 - cosines, where=is_known), jnp.sum(is_known, dtype=jnp.float32)
 
 
 def angle_sums(predicted: Normals, true: Normals, counted: Counted | None = None) -> dict[str, Float[Array, ""]]:
     """Sums over the pixels whose normal is known: of the angle in degrees, and of those that are `WITHIN` so many."""
-    is_known, predicted = known(true, counted), _wide(predicted)
+    is_known, predicted = known(true, counted), widened(predicted)
     degrees = angles(predicted, jnp.where(is_known[..., None], true, predicted))
     right = {name: jnp.sum(degrees < most, where=is_known, dtype=jnp.float32) for name, most in WITHIN.items()}
     return {"count": jnp.sum(is_known, dtype=jnp.float32), "angle": jnp.sum(degrees, where=is_known), **right}
@@ -149,7 +151,3 @@ def _neighbours(values: Shaped[Array, "*batch n"], axis: int) -> tuple[Shaped[Ar
     """Those before and behind along an axis; at the border the value itself."""
     places = jnp.arange(values.shape[axis])
     return tuple(jnp.take(values, jnp.clip(places + step, 0, len(places) - 1), axis=axis) for step in (-1, 1))
-
-
-def _wide(values: Normals) -> Normals:
-    return values.astype(jnp.promote_types(values.dtype, jnp.float32))

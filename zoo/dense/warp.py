@@ -7,6 +7,8 @@ Lecture row L62.
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Num
 
+from zoo.nn.precision import widened
+
 
 def warp(
     images: Num[Array, "batch height width channels"], flow: Float[Array, "batch height width 2"]
@@ -37,8 +39,7 @@ def warp(
             f"expected images (batch, height, width, channels) and a flow (batch, height, width, 2) of their size, "
             f"got {images.shape} and {flow.shape}"
         )
-    images = images.astype(jnp.promote_types(images.dtype, jnp.float32))
-    flow = flow.astype(jnp.promote_types(flow.dtype, jnp.float32))
+    images, flow = widened(images), widened(flow)
     batch, height, width, channels = images.shape
     known = jnp.all(jnp.isfinite(flow), axis=-1)
     flow = jnp.where(known[..., None], flow, 0)  # before anything is computed of it: no gradient is nan

@@ -1,4 +1,4 @@
-"""Names of VGG's weights in torchvision for FCN's layers, which VGG's dense ones become. Lecture rows L61-L65."""
+"""Names of VGG's weights in torchvision for FCN's layers, which VGG's dense ones become. Lecture rows L61, L65."""
 
 from zoo.convnets.vgg import VGG
 from zoo.dense.fcn_vgg import FCNVGG

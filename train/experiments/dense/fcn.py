@@ -1,4 +1,4 @@
-"""FCN-32s, FCN-16s and FCN-8s at equal training: from coarse scores to fine ones. Lecture rows L61-L65.
+"""FCN-32s, FCN-16s and FCN-8s at equal training: from coarse scores to fine ones. Lecture rows L61, L65.
 
     python -m train experiment fcn                  scenes of digits, half of the recipes' epochs
     python -m train experiment fcn --scale paper    all of them
@@ -12,14 +12,12 @@ numbers, where the paper's finer networks begin as the coarser ones end.
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from train.config import Recipe
 from train.experiments import SeededOptions
+from train.experiments.bars import grouped_bars
 from train.experiments.study import Results, Study
 from train.experiments.tables import grid
 from train.recipes.scenes import FCN8S, FCN16S, FCN32S
-from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
 
 COARSE, MIDDLE, FINE = "FCN-32s", "FCN-16s", "FCN-8s"
 RECIPES = {COARSE: FCN32S, MIDDLE: FCN16S, FINE: FCN8S}
@@ -84,18 +82,11 @@ def table(results: Results) -> str:
 
 def figure(results: Results) -> Any:
     """A bar a network for each column of the table, with the spread over the seeds."""
-    drawing = new_figure(6.5, 3.2, LIGHT)
-    panel = drawing.subplots()
-    for i, (arm, colour) in enumerate(zip(RECIPES, COLOURS, strict=False)):
-        heights = np.nan_to_num([results[arm].mean(metric, 100) for metric in COLUMNS.values()])
-        spreads = np.nan_to_num([results[arm].spread(metric, 100) for metric in COLUMNS.values()])
-        places = np.arange(len(COLUMNS)) + 0.27 * (i - 1)
-        panel.bar(places, heights, 0.25, yerr=spreads, label=arm, color=colour, capsize=3)
-    panel.set_xticks(range(len(COLUMNS)), list(COLUMNS))
-    style(panel)
-    labels(panel, y="%")
-    legend(drawing, loc="outside upper center", ncols=3)
-    return drawing
+    series = {
+        arm: [(results[arm].mean(metric, 100), results[arm].spread(metric, 100)) for metric in COLUMNS.values()]
+        for arm in RECIPES
+    }
+    return grouped_bars(list(COLUMNS), series)
 
 
 def _gain(results: Results, metric: str, coarser: str, finer: str) -> float:

@@ -16,10 +16,10 @@ import numpy as np
 from train.config import Recipe
 from train.config.tasks.surfaces import Surfaces
 from train.experiments import SeededOptions
+from train.experiments.bars import grouped_bars
 from train.experiments.study import Results, Study
 from train.experiments.tables import grid
 from train.recipes.surfaces import ALL
-from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
 
 EVERY = "all"
 ERRORS = {
@@ -85,22 +85,17 @@ def table(results: Results) -> str:
 
 def figure(results: Results) -> Any:
     """The errors of both networks as shares of the constant's, a pair of bars a map, with the spread over the seeds."""
-    drawing = new_figure(6.5, 3.2, LIGHT)
-    panel = drawing.subplots()
-    for i, (title, arms) in enumerate({"one network each": tuple(ERRORS), "one for all": (EVERY,) * 4}.items()):
-        heights, spreads = [], []
-        for arm, (metric, _, _) in zip(arms, ERRORS.values(), strict=True):
-            share = 100 / results[arm].mean(metric + CONSTANT)
-            heights.append(results[arm].mean(metric, share))
-            spreads.append(results[arm].spread(metric, share))
-        places = np.arange(len(ERRORS)) + 0.38 * (i - 0.5)
-        bars = np.nan_to_num(heights), np.nan_to_num(spreads)
-        panel.bar(places, bars[0], 0.36, yerr=bars[1], label=title, color=COLOURS[i], capsize=3)
-    panel.set_xticks(range(len(ERRORS)), list(ERRORS))
-    style(panel)
-    labels(panel, y="% of a constant's error")
-    legend(drawing, loc="outside upper center", ncols=2)
-    return drawing
+    series = {
+        title: [_share(results, arm, metric) for arm, (metric, _, _) in zip(arms, ERRORS.values(), strict=True)]
+        for title, arms in {"one network each": tuple(ERRORS), "one for all": (EVERY,) * len(ERRORS)}.items()
+    }
+    return grouped_bars(list(ERRORS), series, "% of a constant's error")
+
+
+def _share(results: Results, arm: str, metric: str) -> tuple[float, float]:
+    """Mean and spread in percent of the constant's error."""
+    scale = 100 / results[arm].mean(metric + CONSTANT)
+    return results[arm].mean(metric, scale), results[arm].spread(metric, scale)
 
 
 def _said(results: Results, arm: str, metric: str, scale: float) -> str:

@@ -11,15 +11,13 @@ taken. Nothing differs between the arms but the pooling.
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from train.config import Model, Recipe, Schedule
 from train.experiments import SeededOptions
+from train.experiments.bars import grouped_bars
 from train.experiments.study import Results, Study
 from train.experiments.tables import grid
 from train.recipes.detection import INSTANCES
 from train.recipes.photographs import MASK
-from train.report.theme import COLOURS, LIGHT, labels, legend, new_figure, style
 
 POOL, ALIGN = "RoIPool", "RoIAlign"
 POOLING = {POOL: "pool", ALIGN: "align"}
@@ -118,18 +116,11 @@ def table(results: Results) -> str:
 
 def figure(results: Results) -> Any:
     """A pair of bars for each column of the table, with the spread over the seeds."""
-    drawing = new_figure(7.5, 3.4, LIGHT)
-    panel = drawing.subplots()
-    for i, (arm, colour) in enumerate(zip(POOLING, COLOURS, strict=False)):
-        heights = np.nan_to_num([results[arm].mean(metric, 100) for metric in COLUMNS.values()])
-        spreads = np.nan_to_num([results[arm].spread(metric, 100) for metric in COLUMNS.values()])
-        places = np.arange(len(COLUMNS)) + 0.38 * (i - 0.5)
-        panel.bar(places, heights, 0.36, yerr=spreads, label=arm, color=colour, capsize=3)
-    panel.set_xticks(range(len(COLUMNS)), list(COLUMNS))
-    style(panel)
-    labels(panel, y="%")
-    legend(drawing, loc="outside upper center", ncols=2)
-    return drawing
+    series = {
+        arm: [(results[arm].mean(metric, 100), results[arm].spread(metric, 100)) for metric in COLUMNS.values()]
+        for arm in POOLING
+    }
+    return grouped_bars(list(COLUMNS), series, size=(7.5, 3.4))
 
 
 def _ahead(results: Results, metric: str) -> float:
