@@ -80,7 +80,7 @@ def test_table_and_figure_go_from_coarse_to_fine():
 
 @pytest.mark.slow  # paints all test scenes
 def test_bounds_are_those_of_the_scenes_label_maps():
-    true = scenes._composed("test")["label_map"]
+    true = scenes._composed("test", scenes.COUNTS["test"])["label_map"]
     one_hot = np.eye(scenes.BACKGROUND + 1, dtype=np.float32)[true]
     for stride, expected in BOUNDS.items():
         coarse = block_reduce(one_hot, (1, stride, stride, 1), np.mean)

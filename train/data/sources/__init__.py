@@ -51,6 +51,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "digits": lambda asked: digits(asked.split),
     "rotated_digits": lambda asked: rotated_digits(asked.split),
     "scenes": lambda asked: scenes(asked.split),
+    "scenes:COUNT": lambda asked: scenes(asked.split, asked.after),
     "moving": lambda asked: moving(asked.split),
     "surfaces": lambda asked: surfaces(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
+from train.config import RecipeError
 from train.data.fields import Facts, Field, Kind
 from train.data.source import Arrays, ArraySource, generator
 from train.data.sources.digits import NAMES, load_digits, rows_of
@@ -23,6 +24,8 @@ SIDE = 64
 MOST = 8
 """Digits of a scene; at least one."""
 COUNTS = {"train": 1000, "test": 250}
+LARGEST = 100_000
+"""Training scenes that may be asked for: their composition takes four minutes, and they fill 6 GiB."""
 BACKGROUND = len(NAMES)
 """The label of pixels that belong to no digit: those that do have the digit's own number."""
 SIZES = (15, 34)
@@ -49,9 +52,21 @@ SPEC = {
 FACTS = Facts(classes=NAMES, mirror=((0, 1),), background=BACKGROUND)
 
 
-def scenes(split: Literal["train", "test"]) -> ArraySource:
-    """1000 training and 250 test scenes, (64, 64, 3), of one to eight digits each."""
-    return ArraySource("scenes", _composed(split), SPEC, FACTS)
+def scenes(split: Literal["train", "test"], training: str = "") -> ArraySource:
+    """1000 training and 250 test scenes, (64, 64, 3), of one to eight digits each.
+
+    Args:
+      split: which of them.
+      training: how many training scenes there are instead, such as "4000"; of these the first 1000 are the same, and
+        so are the digits that they are composed of, and the test.
+
+    Raises:
+      RecipeError: that is not a number from 1 to 100000.
+    """
+    if training and not (training.isascii() and training.isdigit() and 1 <= int(training) <= LARGEST):
+        raise RecipeError(f"scenes:COUNT: expected how many training scenes, 1 to {LARGEST}, got {training!r}")
+    count = int(training) if training and split == "train" else COUNTS[split]
+    return ArraySource("scenes", _composed(split, count), SPEC, FACTS)
 
 
 class Digit(NamedTuple):
@@ -75,12 +90,11 @@ class Digit(NamedTuple):
 
 
 @functools.cache
-def _composed(split: Literal["train", "test"]) -> Arrays:
+def _composed(split: Literal["train", "test"], count: int) -> Arrays:
     grey, labels = load_digits()
     rows = rows_of(labels, split)
     framed = np.pad(grey[rows], ((0, 0), (1, 1), (1, 1)))  # strokes at the border fade out instead of breaking off
     texture = textured(generator(*_SEED[split]))
-    count = COUNTS[split]
     arrays: Arrays = {}
     for name, field in SPEC.items():
         arrays[name] = np.zeros((count, *field.padded), field.dtype)
