@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from train.config import Data, RecipeError
+from train.config import Data
 from train.data import Kind, load
 from train.data.fields import aligned
 from train.data.sources.digits import digits
@@ -102,18 +102,3 @@ def test_scenes_are_always_the_same_whatever_their_number_and_nobody_can_change_
     assert by_name("test").arrays()["image"] is arrays["image"]
     with pytest.raises(ValueError, match="read-only"):
         arrays["image"][0] = 0
-
-
-def test_more_training_scenes_begin_with_the_same_and_leave_the_test_alone(arrays):
-    few, more = by_name("train", "2"), by_name("train", "5")
-    assert (len(few), len(more)) == (2, 5)
-    for name, field in more.arrays().items():
-        np.testing.assert_array_equal(field[:2], few.arrays()[name])
-    assert by_name("test", "5").arrays()["image"] is arrays["image"]
-    assert len(load(Data("scenes:3"), "train")) == 3
-
-
-@pytest.mark.parametrize("count", ["0", "-3", "many", "1e3", "²", "100001"])
-def test_a_number_of_scenes_that_is_none_is_named(count):
-    with pytest.raises(RecipeError, match=f"expected how many training scenes, 1 to 100000, got '{count}'"):
-        load(Data(f"scenes:{count}"), "train")

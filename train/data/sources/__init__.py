@@ -14,6 +14,7 @@ from train.data.proposed import Proposed
 from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset, no_held_out_count
 from train.data.source import Source, in_memory
 from train.data.sources.coco import coco, coco_splits
+from train.data.sources.composed import training_count
 from train.data.sources.depth_files import depth_files, depth_files_splits
 from train.data.sources.digits import digits, rotated_digits
 from train.data.sources.flow import flow, flow_splits
@@ -51,9 +52,11 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "digits": lambda asked: digits(asked.split),
     "rotated_digits": lambda asked: rotated_digits(asked.split),
     "scenes": lambda asked: scenes(asked.split),
-    "scenes:COUNT": lambda asked: scenes(asked.split, asked.after),
+    "scenes:COUNT": lambda asked: scenes(asked.split, training_count(asked.after)),
     "moving": lambda asked: moving(asked.split),
+    "moving:COUNT": lambda asked: moving(asked.split, training_count(asked.after)),
     "surfaces": lambda asked: surfaces(asked.split),
+    "surfaces:COUNT": lambda asked: surfaces(asked.split, training_count(asked.after)),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),

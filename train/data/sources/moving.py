@@ -49,9 +49,15 @@ Points = Float[np.ndarray, "2 places"]
 """x and y, in pixels, counted from the middle of a frame's first pixel."""
 
 
-def moving(split: Literal["train", "test"]) -> ArraySource:
-    """1000 training and 200 test pairs, (64, 64, 3), of two to five digits that move by up to 8 pixels."""
-    return ArraySource("moving", _composed(split), SPEC, Facts())
+def moving(split: Literal["train", "test"], training: int = 0) -> ArraySource:
+    """1000 training and 200 test pairs, (64, 64, 3), of two to five digits that move by up to 8 pixels.
+
+    Args:
+      split: which of them.
+      training: how many training pairs there are instead; the first 1000 are the same, and so is the test.
+    """
+    count = training if training and split == "train" else COUNTS[split]
+    return ArraySource("moving", _composed(split, count), SPEC, Facts())
 
 
 class Motion(NamedTuple):
@@ -125,11 +131,11 @@ def _between(picture: np.ndarray, places: Points) -> Float[np.ndarray, "places *
 
 
 @functools.cache
-def _composed(split: Literal["train", "test"]) -> Arrays:
+def _composed(split: Literal["train", "test"], count: int) -> Arrays:
     grey, labels = load_digits()
     framed = np.pad(grey[rows_of(labels, split)], ((0, 0), (1, 1), (1, 1)))  # strokes at the border fade out
     texture = enlarged(textured(generator(*_SEED[split])))
-    pairs = [pair(generator(*_SEED[split], 1 + number), framed, texture) for number in range(COUNTS[split])]
+    pairs = [pair(generator(*_SEED[split], 1 + number), framed, texture) for number in range(count)]
     arrays = {name: np.stack([each[name] for each in pairs]) for name in SPEC}
     for array in arrays.values():
         array.flags.writeable = False  # all who load the pairs share them

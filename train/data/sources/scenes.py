@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
-from train.config import RecipeError
 from train.data.fields import Facts, Field, Kind
 from train.data.source import Arrays, ArraySource, generator
 from train.data.sources.digits import NAMES, load_digits, rows_of
@@ -24,8 +23,6 @@ SIDE = 64
 MOST = 8
 """Digits of a scene; at least one."""
 COUNTS = {"train": 1000, "test": 250}
-LARGEST = 100_000
-"""Training scenes that may be asked for: their composition takes four minutes, and they fill 6 GiB."""
 BACKGROUND = len(NAMES)
 """The label of pixels that belong to no digit: those that do have the digit's own number."""
 SIZES = (15, 34)
@@ -52,20 +49,15 @@ SPEC = {
 FACTS = Facts(classes=NAMES, mirror=((0, 1),), background=BACKGROUND)
 
 
-def scenes(split: Literal["train", "test"], training: str = "") -> ArraySource:
+def scenes(split: Literal["train", "test"], training: int = 0) -> ArraySource:
     """1000 training and 250 test scenes, (64, 64, 3), of one to eight digits each.
 
     Args:
       split: which of them.
-      training: how many training scenes there are instead, such as "4000"; of these the first 1000 are the same, and
-        so are the digits that they are composed of, and the test.
-
-    Raises:
-      RecipeError: that is not a number from 1 to 100000.
+      training: how many training scenes there are instead. The first 1000 of them are the same, and so is the test;
+        more scenes have no more digits to choose from.
     """
-    if training and not (training.isascii() and training.isdigit() and 1 <= int(training) <= LARGEST):
-        raise RecipeError(f"scenes:COUNT: expected how many training scenes, 1 to {LARGEST}, got {training!r}")
-    count = int(training) if training and split == "train" else COUNTS[split]
+    count = training if training and split == "train" else COUNTS[split]
     return ArraySource("scenes", _composed(split, count), SPEC, FACTS)
 
 

@@ -214,9 +214,9 @@ def _painted(random: np.random.Generator, points: Float[np.ndarray, "points 3"])
 
 
 @functools.cache
-def _rendered(split: Literal["train", "test"]) -> Arrays:
-    arrays = {name: np.zeros((COUNTS[split], *field.shape), field.dtype) for name, field in SPEC.items()}
-    for number in range(COUNTS[split]):
+def _rendered(split: Literal["train", "test"], count: int) -> Arrays:
+    arrays = {name: np.zeros((count, *field.shape), field.dtype) for name, field in SPEC.items()}
+    for number in range(count):
         fields, _ = scene(generator(*_SEED[split], 1 + number))
         for name, array in arrays.items():
             array[number] = fields[name]
@@ -225,6 +225,12 @@ def _rendered(split: Literal["train", "test"]) -> Arrays:
     return arrays
 
 
-def surfaces(split: Literal["train", "test"]) -> ArraySource:
-    """1000 training and 250 test scenes, (64, 64, 3), of a floor, a wall and two to six balls."""
-    return ArraySource("surfaces", _rendered(split), SPEC, FACTS)
+def surfaces(split: Literal["train", "test"], training: int = 0) -> ArraySource:
+    """1000 training and 250 test scenes, (64, 64, 3), of a floor, a wall and two to six balls.
+
+    Args:
+      split: which of them.
+      training: how many training scenes there are instead; the first 1000 are the same, and so is the test.
+    """
+    count = training if training and split == "train" else COUNTS[split]
+    return ArraySource("surfaces", _rendered(split, count), SPEC, FACTS)
