@@ -8,7 +8,6 @@ from skimage.transform import resize
 
 import zoo
 from zoo.dense import FCN
-from zoo.dense.fcn import enlarged
 from zoo.names import UnknownNameError
 from zoo.nn import Conv
 from zoo.nn.maps import maps_of
@@ -73,12 +72,6 @@ def test_coarsest_map_alone_is_enlarged_to_the_image_at_once():
     params, maps, logits = scored(("stage3",))
     expected = larger(by_hand(params, maps, "stage3"), (12, 8))
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
-
-
-def test_enlarged_values_are_scikit_images():
-    maps = np.random.default_rng(1).normal(size=(1, 4, 3, 2)).astype(np.float32)
-    expected = resize(maps[0], (8, 12), order=1, mode="edge")
-    np.testing.assert_allclose(enlarged(maps, (8, 12))[0], expected, atol=1e-5)
 
 
 def test_untrained_head_says_nothing_of_any_pixel():

@@ -51,3 +51,13 @@ def test_longer_than_the_longest_is_darker():
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"expected a flow \(height, width, 2\), got \(4, 2\)"):
         flow_to_colour(np.zeros((4, 2)))
+
+
+def test_a_flow_as_long_as_floats_go_has_its_colours():
+    flow = np.array([[[1.0, 0.0], [0.0, -0.5]]], np.float32)
+    np.testing.assert_array_equal(flow_to_colour(flow * np.float32(3e38)), flow_to_colour(flow))
+
+
+def test_a_wheel_without_a_radius_is_refused():
+    with pytest.raises(ValueError, match="expected a radius of a pixel or more, got 0"):
+        wheel_picture(0)

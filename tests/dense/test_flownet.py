@@ -12,8 +12,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 import zoo
 from tests.convnets.goldens import numbers
 from tests.dense.goldens import flow as given
-from zoo.dense.fcn import enlarged
 from zoo.dense.flownet import STRIDES, FlowNetC, FlowNetS
+from zoo.nn.resize import resize
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -75,7 +75,7 @@ def test_flows_of_every_size_and_gradients_are_torchs(name):
             slope = slope.transpose((2, 3, 0, 1) if turned else (3, 2, 0, 1)) if kind == "kernel" else slope
             there = next(expected)
             np.testing.assert_allclose(numbers.statistic(f"{key}/{kind}", slope), there, atol=1e-3 * there[1])
-    np.testing.assert_allclose(fine, enlarged(flows[-1], fine.shape[1:3]), atol=1e-3)
+    np.testing.assert_allclose(fine, resize(flows[-1], fine.shape[1:3]), atol=1e-3)
 
 
 def closed_form(joined, first, biases):

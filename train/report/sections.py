@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -49,3 +49,21 @@ def sheet(wrong: Sequence[Example], right: Sequence[Example]) -> bytes:
     titles = ["\n".join(shorten(line, 16) for line in example.caption) for example in shown]
     colours = [LIGHT.orange] * len(wrong) + [LIGHT.ink] * len(right)
     return png(contact_sheet([example.image for example in shown], titles, columns=6, colours=colours))
+
+
+def drawn_examples(
+    title: str, shown: Sequence[Any], draw: Callable[[Theme], "Figure"], order: str, text: str
+) -> tuple[str, dict[str, bytes]]:
+    """A section with one drawing of several examples, and that drawing as a file beside the page.
+
+    Args:
+      title: of the section.
+      shown: what is drawn; where there is none, the section says so, and there is no file.
+      draw: makes the drawing in a theme's colours.
+      order: what the examples were chosen by, in words.
+      text: what else there is to say of the drawing.
+    """
+    if not shown:
+        return blocks.section(title, text="None."), {}
+    block, light = themed(draw, f"{title}: {order}.")
+    return blocks.section(title, block, text=f"{len(shown)} shown, {order}{text}"), {"predictions.png": light}

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from zoo.convnets.conv_norm import ConvNormActivation
-from zoo.dense.fcn import enlarged
 from zoo.dense.normals import unit
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
+from zoo.nn.resize import resize
 
 MAPS = {"depth": 1, "normals": 3, "reflectance": 3, "shading": 1}
 """What can be predicted, and how many numbers a pixel it has."""
@@ -64,11 +64,11 @@ class EncoderDecoder(Network):
         named, x = dict(maps), None
         for level, fine in reversed(list(enumerate(maps.values(), start=1))):
             if x is not None:
-                fine = jnp.concatenate([fine, enlarged(x, fine.shape[1:3]).astype(fine.dtype)], axis=-1)
+                fine = jnp.concatenate([fine, resize(x, fine.shape[1:3]).astype(fine.dtype)], axis=-1)
             x = layer(min(2**level, 4) * self.width, 3, **makers, name=f"decode{level}")(fine, train)
             named[f"decode{level}"] = x
         named["full"] = full = layer(self.width // 2, 3, **makers, name="full")(images.astype(x.dtype), train)
-        x = jnp.concatenate([full, enlarged(x, images.shape[1:3]).astype(x.dtype)], axis=-1)
+        x = jnp.concatenate([full, resize(x, images.shape[1:3]).astype(x.dtype)], axis=-1)
         named["join"] = x = layer(self.width, 3, **makers, name="join")(x, train)
         outputs = {
             name: self._output(name, layer(self.width, 3, **makers, name=f"{name}_hidden")(x, train))

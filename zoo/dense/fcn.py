@@ -49,16 +49,5 @@ class FCN(nn.Module):
             score = Conv(self.num_classes, (1, 1), kernel_init=nn.initializers.zeros, name=f"score_{name}")
             fine = maps[name]
             scores = score(fine.astype(jnp.promote_types(fine.dtype, jnp.float32)))
-            total = scores if total is None else scores + enlarged(total, scores.shape[1:3])
-        return enlarged(total, images.shape[1:3])
-
-
-def enlarged(
-    maps: Float[Array, "batch rows columns channels"], size: tuple[int, int]
-) -> Float[Array, "batch height width channels"]:
-    """Maps of another size, interpolated bilinearly between the centres of their places.
-
-    >>> enlarged(jnp.array([[[[0.0], [1.0]]]]), (1, 4))[0, 0, :, 0].tolist()
-    [0.0, 0.25, 0.75, 1.0]
-    """
-    return resize(maps, size)
+            total = scores if total is None else scores + resize(total, scores.shape[1:3])
+        return resize(total, images.shape[1:3])

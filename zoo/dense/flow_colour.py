@@ -75,7 +75,7 @@ def length_of(flow: Float[np.ndarray, "*pixels 2"]) -> Float[np.ndarray, "*pixel
     >>> length_of(np.array([[3.0, 4.0]])).tolist()
     [5.0]
     """
-    return np.sqrt(np.sum(np.square(flow), axis=-1))
+    return np.hypot(flow[..., 0], flow[..., 1])
 
 
 def wheel_picture(radius: int = 32) -> UInt8[np.ndarray, "side side 3"]:
@@ -84,9 +84,14 @@ def wheel_picture(radius: int = 32) -> UInt8[np.ndarray, "side side 3"]:
     Args:
       radius: of the disc, in pixels; beyond it the picture is white.
 
+    Raises:
+      ValueError: the radius is below 1.
+
     >>> wheel_picture(2)[2, 4].tolist()
     [255, 0, 0]
     """
+    if radius < 1:
+        raise ValueError(f"expected a radius of a pixel or more, got {radius}")
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1] / radius
     flow = np.stack([columns, rows], axis=-1)
     inside = length_of(flow) <= 1

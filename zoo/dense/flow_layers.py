@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from zoo.dense.fcn import enlarged
 from zoo.nn.network import ModuleMaker
+from zoo.nn.resize import resize
 
 LEAK = 0.1
 """What a negative number keeps of itself."""
@@ -66,4 +66,4 @@ def whole(flow: Flow, stride: int, size: tuple[int, int]) -> Float[Array, "batch
     (1, 7, 9, 2)
     """
     rows, columns = flow.shape[1:3]
-    return enlarged(flow, (stride * rows, stride * columns))[:, : size[0], : size[1]]
+    return resize(flow, (stride * rows, stride * columns))[:, : size[0], : size[1]]

@@ -10,10 +10,10 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from zoo.convnets.conv_norm import ConvNormActivation
-from zoo.dense.fcn import enlarged
 from zoo.dense.segmenter import Segmenter, scores_of
 from zoo.nn import linear_uniform
 from zoo.nn.network import Network
+from zoo.nn.resize import resize
 
 
 class LRASPP(Segmenter):
@@ -59,4 +59,4 @@ class LRASPPHead(Network):
         x = x * nn.sigmoid(conv(self.width, (1, 1), name="gate")(mean))
         # torchvision enlarges before it scores; the scores are fewer, and the same but for rounding.
         coarse = scores_of(self, x, self.num_classes, "high_logits")
-        return scores_of(self, low, self.num_classes, "low_logits") + enlarged(coarse, low.shape[1:3])
+        return scores_of(self, low, self.num_classes, "low_logits") + resize(coarse, low.shape[1:3])

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from zoo.dense.fcn import enlarged
 from zoo.dense.tiles import Predict
+from zoo.nn.resize import resize
 
 
 def multi_scale(
@@ -41,10 +41,10 @@ def multi_scale(
         raise ValueError(f"expected one or more positive scales, got {tuple(scales)}")
     size, total, count = images.shape[1:3], None, 0
     for scale in scales:
-        seen = enlarged(images, tuple(max(1, round(side * scale)) for side in size))
+        seen = resize(images, tuple(max(1, round(side * scale)) for side in size))
         logits = predict(jnp.concatenate([seen, seen[:, :, ::-1]]) if flip else seen)
         views = jnp.split(logits, 2) if flip else [logits]
         for view in [views[0], *(mirrored[:, :, ::-1] for mirrored in views[1:])]:
-            found = jax.nn.log_softmax(enlarged(view, size).astype(jnp.promote_types(view.dtype, jnp.float32)))
+            found = jax.nn.log_softmax(resize(view, size).astype(jnp.promote_types(view.dtype, jnp.float32)))
             total, count = found if total is None else jnp.logaddexp(total, found), count + 1
     return total - jnp.log(count)

@@ -14,11 +14,11 @@ from jaxtyping import Array, Float
 
 from zoo.convnets.conv_norm import ConvNormActivation
 from zoo.convnets.torch_layers import bias_uniform
-from zoo.dense.fcn import enlarged
 from zoo.nn import Conv, linear_uniform
 from zoo.nn.checks import check_images
 from zoo.nn.maps import maps_of
 from zoo.nn.network import Network
+from zoo.nn.resize import resize
 
 
 class Segmenter(Network):
@@ -65,7 +65,7 @@ class Segmenter(Network):
             raise ValueError(f"num_classes: expected a positive integer, got {self.num_classes!r}")
         maps = maps_of(self.backbone, images, train, tuple(dict.fromkeys(self.reads)))
         scored = self.scored(maps, train)
-        answers = {name: enlarged(scores, images.shape[1:3]) for name, scores in scored.items()}
+        answers = {name: resize(scores, images.shape[1:3]) for name, scores in scored.items()}
         if features:
             return maps | answers
         return answers if len(answers) > 1 else answers["logits"]

@@ -15,7 +15,7 @@ from train.experiments import EXPERIMENTS, SeededOptions
 from train.experiments.dense import fcn as experiment
 from train.experiments.study import Result
 from train.tasks.segmentation.task import Segmentation as Task
-from zoo.dense.fcn import enlarged
+from zoo.nn.resize import resize
 
 scenes = importlib.import_module("train.data.sources.scenes")  # beside a function of that name
 BOUNDS = {1: experiment.BOUNDS[experiment.FINE], 2: experiment.BOUNDS[experiment.MIDDLE]}
@@ -84,6 +84,6 @@ def test_bounds_are_those_of_the_scenes_label_maps():
     one_hot = np.eye(scenes.BACKGROUND + 1, dtype=np.float32)[true]
     for stride, expected in BOUNDS.items():
         coarse = block_reduce(one_hot, (1, stride, stride, 1), np.mean)
-        guess = np.asarray(jax.jit(enlarged, static_argnums=1)(coarse, true.shape[1:])).argmax(axis=-1)
+        guess = np.asarray(jax.jit(resize, static_argnums=1)(coarse, true.shape[1:])).argmax(axis=-1)
         bound = 100 * metrics.jaccard_score(true.ravel(), guess.ravel(), average="macro")
         assert bound == pytest.approx(expected, abs=0.05)

@@ -11,7 +11,7 @@ from train.report import Results, Run, blocks
 from train.report.blocks import section
 from train.report.curves import series
 from train.report.sample import Leading
-from train.report.sections import themed
+from train.report.sections import drawn_examples, themed
 from train.report.theme import LIGHT, Theme, heading, labels, legend, new_figure, pixels, style
 from train.report.words import grouped, percent
 from train.tasks.colours import ON_IMAGES, class_colour
@@ -158,14 +158,13 @@ class DetectionPage:
         return pixels(grid([shown], self.class_names, side=side, legend_lines=LEGEND), dpi=150)
 
     def _examples(self, kept: Leading, title: str, order: str) -> tuple[str, dict[str, bytes]]:
-        """The section, and the picture beside the page; without examples there is none."""
-        if not len(kept):
-            return section(title, text="None."), {}
+        """See `drawn_examples`."""
         shown = [self._shown(each) for each in kept.examples()]
-        text = f"{len(shown)} shown, {order}. Thin white boxes and white crosses are there; what is in colour is "
-        text += "predicted, each object with its class and score in percent."
-        block, light = themed(lambda theme: grid(shown, self.class_names, COLUMNS, theme=theme), f"{title}: {order}.")
-        return section(title, block, text=text), {"predictions.png": light}
+        text = ". Thin white boxes and white crosses are there; what is in colour is predicted, each object with its "
+        text += "class and score in percent."
+        return drawn_examples(
+            title, shown, lambda theme: grid(shown, self.class_names, COLUMNS, theme=theme), order, text
+        )
 
     def _shown(self, each: Mapping[str, Any]) -> Shown:
         true, found = (

@@ -10,7 +10,7 @@ from train.data.flow_files import flo_bytes
 from train.report import Results, Run, blocks
 from train.report.blocks import section
 from train.report.sample import Leading
-from train.report.sections import themed
+from train.report.sections import drawn_examples
 from train.report.theme import pixels
 from train.report.words import grouped, percent
 from train.tasks.flow.drawing import Shown, panels
@@ -124,17 +124,14 @@ class FlowPage:
         return {"flo": flo_bytes(predicted["flow"])}
 
     def _examples(self, leading: Leading, title: str, order: str) -> tuple[str, dict[str, bytes]]:
-        """The section, and the picture beside the page; without pairs there is none."""
+        """See `drawn_examples`."""
         kept: Sequence[Mapping[str, Any]] = leading.examples()
-        if not kept:
-            return section(title, text="None."), {}
         shown = [
             Shown(each["image"], each["true"], each["predicted"], f"pair {each['row']}: {each['epe']:.2f} px")
             for each in kept
         ]
-        text = f"{len(shown)} shown, {order}. Grey has no flow that is known."
-        block, light = themed(lambda theme: panels(shown, COLUMNS, theme=theme), f"{title}: {order}.")
-        return section(title, block, text=text), {"predictions.png": light}
+        text = ". Grey has no flow that is known."
+        return drawn_examples(title, shown, lambda theme: panels(shown, COLUMNS, theme=theme), order, text)
 
     def _lengths(self) -> str:
         """Mean error by how far pixels really move."""

@@ -10,7 +10,7 @@ from train.report import Results, Run, blocks, figures
 from train.report.blocks import section
 from train.report.figures import NUMBERED_CLASSES
 from train.report.sample import Leading, spread
-from train.report.sections import themed
+from train.report.sections import drawn_examples, themed
 from train.report.theme import pixels
 from train.report.words import grouped, percent
 from train.tasks.protocol import HostBatch, HostPrediction
@@ -149,18 +149,17 @@ class LabelMapPage:
         return [(self.palette.names[label], float(counts[label] / known.size)) for label in order]
 
     def _examples(self, kept: Sequence[Mapping[str, Any]], title: str, order: str) -> tuple[str, dict[str, bytes]]:
-        """The section, and the picture beside the page; without examples there is none."""
-        if not kept:
-            return section(title, text="None."), {}
+        """See `drawn_examples`."""
         shown = [
             Shown(
                 each["image"], each["true"], each["predicted"], f"example {each['row']}: {percent(each['iou'], 1, 1)}"
             )
             for each in kept
         ]
-        text = f"{len(shown)} shown, {order}, with the mean IoU of the classes in each. Grey pixels do not count."
-        block, light = themed(lambda theme: panels(shown, self.palette, COLUMNS, theme=theme), f"{title}: {order}.")
-        return section(title, block, text=text), {"predictions.png": light}
+        text = ", with the mean IoU of the classes in each. Grey pixels do not count."
+        return drawn_examples(
+            title, shown, lambda theme: panels(shown, self.palette, COLUMNS, theme=theme), order, text
+        )
 
     def _classes(self, ious: Float[np.ndarray, "classes"]) -> tuple[str, bytes]:
         """IoU of each class as bars, and the confusion matrix in percent of each row, also as a PNG."""

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from train.report import Results, Run, blocks
 from train.report.blocks import section
 from train.report.sample import Leading
-from train.report.sections import themed
+from train.report.sections import drawn_examples
 from train.report.theme import pixels
 from train.report.words import grouped, percent
 from train.tasks.fitting import Rows
@@ -148,10 +148,8 @@ class SurfacePage:
         return {"npz": stream.getvalue()}
 
     def _examples(self, leading: Leading, title: str, order: str) -> tuple[str, dict[str, bytes]]:
-        """The section, and the picture beside the page; without examples there is none."""
+        """See `drawn_examples`."""
         kept: Sequence[Mapping[str, Any]] = leading.examples()
-        if not kept:
-            return section(title, text="None."), {}
         first = self.maps[0]
         shown = [
             Shown(
@@ -163,9 +161,8 @@ class SurfacePage:
             for each in kept
         ]
         columns = max(1, PANELS // (1 + 2 * len(self.maps)))
-        text = f"{len(shown)} shown, {order}, with the {ERRORS[first]}."
-        block, light = themed(lambda theme: panels(shown, columns, theme=theme), f"{title}: {order}.")
-        return section(title, block, text=text), {"predictions.png": light}
+        text = f", with the {ERRORS[first]}."
+        return drawn_examples(title, shown, lambda theme: panels(shown, columns, theme=theme), order, text)
 
     def _errors(self) -> str:
         """The error of each map, beside that of the constant."""
