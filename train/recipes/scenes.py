@@ -52,8 +52,11 @@ FCN32S = dataclasses.replace(
     SEGMENTATION,
     name="scenes_fcn32s",
     model=Model("cifar_resnet20", options=("depth=14",)),
+    data=dataclasses.replace(SEGMENTATION.data, source="scenes:4000", batch_size=16),
     task=Segmentation(maps=("stage3",), trimap=1),
-    epochs=16,
+    optimizer=dataclasses.replace(SEGMENTATION.optimizer, learning_rate=3e-3),
+    epochs=10,
+    eval_every=2,
 )
 FCN16S = dataclasses.replace(FCN32S, name="scenes_fcn16s", task=Segmentation(maps=("stage2", "stage3"), trimap=1))
 FCN8S = dataclasses.replace(
