@@ -66,9 +66,12 @@ FCN8S = dataclasses.replace(
 UNET = dataclasses.replace(
     SEGMENTATION,
     name="scenes_unet",
-    model=Model("unet_same", options=("widths=(16,32,64,128)", "batch_norm=True", "dropout=0.2")),
+    model=Model("unet_same", options=("widths=(16,32,96,192)", "batch_norm=True", "dropout=0.0")),
+    data=dataclasses.replace(SEGMENTATION.data, source="scenes:8000", batch_size=16),
     task=Segmentation(trimap=1),
-    epochs=12,
+    optimizer=dataclasses.replace(SEGMENTATION.optimizer, learning_rate=3e-3),
+    epochs=5,
+    eval_every=1,
 )
 
 RECIPES = (SEGMENTATION, FCN32S, FCN16S, FCN8S, UNET)
