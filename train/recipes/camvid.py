@@ -36,4 +36,13 @@ DEEPLAB = Recipe(
     log_every=5,
 )
 
-RECIPES = (DEEPLAB,)
+SQUEEZENET = dataclasses.replace(
+    DEEPLAB,
+    name="camvid_squeezenet",
+    model=Model("squeezenet1_1"),
+    optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-2, clip_norm=10.0),
+    schedule=Schedule("one_cycle", warmup=0.15),
+    weights="IMAGENET1K_V1",
+)
+
+RECIPES = (DEEPLAB, SQUEEZENET)

@@ -5,12 +5,16 @@ python -m train fit scenes_instances
 
 Faster R-CNN and Mask R-CNN (`zoo/detection`) with ResNet-8 of CIFAR under a pyramid of two maps, of which the finer has
 half the image's size: digits are 5 to 24 pixels large. They are shifted and not mirrored, which would make them others.
-Measured on the 250 test scenes with seed 0 and 2 cores of a CPU that others used too, everything included:
+Measured on the 250 test scenes with seed 0 and 2 cores of a CPU, which others used too in the first case, everything
+included:
 
 | recipe | result | seconds |
 |---|---|--:|
 | scenes_detection | AP 66.1 %, AP at IoU 0.5 90.3 %, at 0.75 80.3 % | 608 |
-| scenes_instances | AP 67.5 %, 91.0 %, 80.7 %; of masks 50.1 %, 85.7 %, 56.2 % | 922 |
+| scenes_instances | AP 67.0 %, 90.6 %, 80.1 %; of masks 49.7 %, 85.7 %, 55.5 % | 512 |
+
+On another CPU, whose sums are rounded otherwise, scenes_instances had 67.5 %, 91.0 % and 80.7 %; of masks 50.1 %, 85.7 %
+and 56.2 %.
 
 What it gets wrong are mostly classes: half-covered digits, and two boxes of two classes about one digit. Its training
 scenes it knows better (class loss 0.34 beside 0.51).

@@ -73,8 +73,9 @@ def test_first_steps_on_a_few_streets(streets, backbone, tmp_path):
     assert weights["tree"] == 0  # there is none
 
 
-def test_weights_that_the_recipe_names_are_published():
-    recipe = get("camvid")
+@pytest.mark.parametrize("name", ["camvid", "camvid_squeezenet"])
+def test_weights_that_the_recipes_name_are_published(name):
+    recipe = get(name)
     assert recipe.weights in {row.name for row in table()[recipe.model.name]}
 
 

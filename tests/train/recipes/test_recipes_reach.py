@@ -29,3 +29,15 @@ def test_faster_rcnn_finds_half_of_the_digits_of_scenes_after_an_epoch(tmp_path)
     recipe = dataclasses.replace(get("scenes_detection"), epochs=1, eval_every=1)
     outcome = fit(recipe, tmp_path / "run", console=Console(quiet=True))
     assert outcome.metrics["ap50"] >= 0.4  # seed 0 has 0.52; the recipe's twelve epochs come to 0.90
+
+
+def test_depth_and_normals_of_surfaces_are_better_than_constants_after_250_steps(tmp_path):
+    recipe = get("surfaces_all")
+    few = dataclasses.replace(recipe.data, source="surfaces")
+    recipe = dataclasses.replace(recipe, data=few, epochs=2, eval_every=2)
+    outcome = fit(recipe, tmp_path / "run", console=Console(quiet=True))
+    found = (
+        outcome.metrics
+    )  # seed 0 had 14 % and 16 degrees, where constants have 33 % and 39; the recipe 5.5 % and 6.4
+    assert found["abs_rel"] < found["abs_rel_constant"] / 1.7
+    assert found["angle"] < found["angle_constant"] / 1.7
