@@ -69,7 +69,8 @@ def board(
       theme: colours.
       least: inches that the whole is wide at least.
     """
-    step = width_of(len(titles), 1, side) - GAP, side + 1.5 * LINE
+    tallest = max(side * picture.shape[0] / max(picture.shape[:2]) for strip in strips for picture in strip.pictures)
+    step = width_of(len(titles), 1, side) - GAP, tallest + 1.5 * LINE
     width = max(width_of(len(titles), columns, side), least)
     top = LINE + math.ceil(len(strips) / columns) * step[1]
     figure = new_figure(width, top + below, theme)
@@ -85,6 +86,6 @@ def board(
             axes.imshow(viewable(picture), extent=(x, x + across, upper + down, upper), **image_scale(picture))
             if row == 0:
                 axes.text(x, upper - 0.05, title, color=theme.muted, va="bottom", **WORDS)
-        axes.text(left, upper + side + 0.04, strip.caption, color=theme.ink, va="top", **WORDS)
+        axes.text(left, upper + tallest + 0.04, strip.caption, color=theme.ink, va="top", **WORDS)
     axes.set(xlim=(0, width), ylim=(top + below, 0), aspect="auto")
     return Board(figure, axes, top)

@@ -5,10 +5,20 @@ ON_IMAGES = (
 )  # fmt: skip
 
 
-def class_colour(label: int) -> str:
-    """Of one class; after ten they come again.
+SHADES = (0.0, -0.45, 0.45)
+"""How far the first ten classes, the next ten and those after are towards black, or towards white."""
 
-    >>> class_colour(0) == class_colour(len(ON_IMAGES))
-    True
+
+def class_colour(label: int) -> str:
+    """Of one class; ten after ten are darker, then lighter, and after thirty colours come again.
+
+    >>> class_colour(0), class_colour(10), class_colour(20)
+    ('#0072b2', '#003f62', '#73b1d5')
+    >>> len({class_colour(label) for label in range(40)})
+    30
     """
-    return ON_IMAGES[label % len(ON_IMAGES)]
+    shade, place = divmod(label, len(ON_IMAGES))
+    towards = SHADES[shade % len(SHADES)]
+    end, share = (255 if towards > 0 else 0), abs(towards)
+    parts = (int(ON_IMAGES[place][first : first + 2], 16) for first in (1, 3, 5))
+    return "#" + "".join(f"{round((1 - share) * part + share * end):02x}" for part in parts)
