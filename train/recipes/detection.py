@@ -13,8 +13,8 @@ included:
 | scenes_detection | AP 66.1 %, AP at IoU 0.5 90.3 %, at 0.75 80.3 % | 608 |
 | scenes_instances | AP 67.0 %, 90.6 %, 80.1 %; of masks 49.7 %, 85.7 %, 55.5 % | 512 |
 
-On another CPU, whose sums are rounded otherwise, scenes_instances had 67.5 %, 91.0 % and 80.7 %; of masks 50.1 %, 85.7 %
-and 56.2 %.
+On another CPU, which rounds sums otherwise, scenes_instances had 67.5 %, 91.0 % and 80.7 %; of masks 50.1 %, 85.7 % and
+56.2 %.
 
 What it gets wrong are mostly classes: half-covered digits, and two boxes of two classes about one digit. Its training
 scenes it knows better (class loss 0.34 beside 0.51).
