@@ -10,21 +10,21 @@ The folder has train/, trainannot/, test/ and testannot/, as SegNet's tutorial h
 Published weights are fetched once; `--weights FILE` takes others.
 
 `camvid` is DeepLabV3 on MobileNetV3 that knows the classes of Pascal VOC, cars, bicycles and people among them, with a
-head for eleven. Classes weigh by their median frequency over their own, as in SegNet. Images are mirrored, and cut at random
-from themselves with a border of 40 pixels that counts nowhere; evaluation sees them whole, which it would not with
-`--data.crop`. `trimap_iou` is the mean IoU of the pixels at most 3 from an edge.
+head for eleven. Classes weigh by their median frequency over their own, as in SegNet. Images are mirrored, and cut at
+random from themselves with a border of 40 pixels that counts nowhere; evaluation sees them whole, which it would not
+with `--data.crop`. `trimap_iou` is the mean IoU of the pixels at most 3 from an edge.
 
-It was not trained here. `camvid_squeezenet` knows of ImageNet what SqueezeNet does, and scores its maps. Measured with 48
-of the tutorial's 367 training images and 16 of its 233 test images, with DeepScale's weights as the package ndf 0.1.4 has
-them, seed 0, on 2 cores of a CPU that others used too:
+It was not trained here. `camvid_squeezenet` knows of ImageNet what SqueezeNet does, and scores its maps. Measured with
+48 of the tutorial's 367 training images and 16 of its 233 test images, with DeepScale's weights as the package ndf
+0.1.4 has them, seed 0, on 2 cores of a CPU that others used too:
 
 | | mean IoU | pixels | mean of the classes | near edges |
 |---|--:|--:|--:|--:|
 | after 60 epochs | 54.92 % | 84.13 % | 73.92 % | 39.53 % |
 | the best, after 50 | 55.04 % | 84.07 % | 74.08 % | 39.46 % |
 
-It took 460 s, and 635 s of processor time. Poles, signs and people it draws too large: rare classes weigh much.
-SegNet reports a mean IoU of 60.1 %, from about 3500 images. At `camvid`'s rate, with momentum, it did not learn.
+It took 460 s, and 635 s of processor time. Poles, signs and people it draws too large: rare classes weigh much. SegNet
+reports a mean IoU of 60.1 %, from about 3500 images. At `camvid`'s rate, with momentum, it did not learn.
 """
 
 import dataclasses
