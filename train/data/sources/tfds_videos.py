@@ -17,10 +17,7 @@ class StoredFrames(kinds.Sequence):
     @classmethod
     def declared(cls, value: Any) -> "StoredFrames":
         """As the features of a data set say; a json dictionary in old ones, else a message."""
-        if isinstance(value, dict):
-            shape = value["shape"]
-        else:
-            shape = [int(side) for side in value.shape.dimensions]
+        shape = value["shape"] if isinstance(value, dict) else value.shape.dimensions
         found = cls(kinds.Text())
         found.video_shape = tuple(None if side in (None, -1, 0) else int(side) for side in shape)
         return found

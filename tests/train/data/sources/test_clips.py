@@ -148,9 +148,9 @@ def test_what_cannot_be_read_is_left_out_with_a_warning_or_stops_the_run(tmp_pat
     strict = load_both(Data(f"clips:{root}", frames=4, broken="stop"))
     assert "readable" not in strict[0].spec
     errors = set()
-    for split, row in ((split, row) for split in strict for row in range(len(split))):
+    for one, row in ((split, row) for split in strict for row in range(len(split))):
         try:
-            split[row]
+            one[row]
         except DataError as error:
             errors.add(next(name for name, said in WRONG.items() if f"{name}: {said}" in str(error)))
     assert errors == set(WRONG)
