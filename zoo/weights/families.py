@@ -64,6 +64,7 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/vgg_as_fcn": fcn.fcn_vgg,
     "torchvision/raft": raft.raft,
     "torchvision/video_resnet": video.video_resnet,
+    "torchvision/s3d": video.S3D,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 

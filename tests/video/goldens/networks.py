@@ -64,7 +64,7 @@ SLOPES = {
 
 
 def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """As of the classifiers' golden files; tables of positions are uniform between -1 and 1, as what they are added to."""
+    """As of the classifiers' golden files; tables of positions are uniform between -1 and 1, as activations."""
     drawn = numbers.weight(name, shape)
     is_table = len(shape) == 2 and (name.startswith("pos_encoding") or ".rel_pos_" in name)
     return drawn / np.float32(np.sqrt(6 / np.prod(shape[1:]))) if is_table else drawn
