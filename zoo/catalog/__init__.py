@@ -22,6 +22,7 @@ from zoo.catalog import (
     single_stage,
     surfaces,
     torchvision_dense,
+    video,
 )
 from zoo.catalog.entry import Entry, Ref
 from zoo.catalog.inputs import Input
@@ -55,6 +56,7 @@ CATALOG = _table(
         *surfaces.ENTRIES,
         *flow.ENTRIES,
         *flow_pyramids.ENTRIES,
+        *video.ENTRIES,
     )
 )
 """Every model's row, by name."""

@@ -1,0 +1,55 @@
+"""The catalog's rows of the chapter `zoo.video`. Clips are time, height and width."""
+
+from typing import Any
+
+from zoo.catalog.entry import Entry
+from zoo.catalog.inputs import Input
+
+TRAN_2015 = "Tran et al., 2015, Learning Spatiotemporal Features with 3D Convolutional Networks"
+CARREIRA_2017 = "Carreira and Zisserman, 2017, Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset"
+XIE_2018 = (
+    "Xie et al., 2018, Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in Video Classification"
+)
+TRAN_2018 = "Tran et al., 2018, A Closer Look at Spatiotemporal Convolutions for Action Recognition"
+
+TINY: dict[str, Any] = {"num_classes": 10}
+"""What networks for tests have in common."""
+
+
+def _row(
+    name: str,
+    builder: str,
+    clip: tuple[int, int, int],
+    paper: str,
+    lecture: str,
+    options: dict[str, Any],
+    weights: tuple[str, ...] = (),
+) -> Entry:
+    inputs = (Input("clips", (*clip, 3), kind="clip"),)
+    return Entry(name, f"zoo.video.{builder}", "video_classification", inputs, paper, lecture, options, weights)
+
+
+def _residual(name: str, clip: tuple[int, int, int] = (16, 112, 112), **options: Any) -> Entry:
+    return _row(name, "resnet:VideoResNet", clip, TRAN_2018, "L51", options, ("torchvision/video_resnet",))
+
+
+ENTRIES = (
+    _row("c3d", "c3d:C3D", (16, 112, 112), TRAN_2015, "L51", {}),
+    _row("c3d_tiny", "c3d:C3D", (8, 32, 32), TRAN_2015, "L51", {"widths": (4, 4, 8, 8, 8), "hidden": 16, **TINY}),
+    _row("i3d", "i3d:I3D", (64, 224, 224), CARREIRA_2017, "L49, L51", {}),
+    _row("i3d_tiny", "i3d:I3D", (9, 32, 32), CARREIRA_2017, "L49, L51", {"width": 0.0625, **TINY}),
+    _residual("r3d_18"),
+    _residual("mc3_18", convolutions=("3d", "2d", "2d", "2d")),
+    _residual("r2plus1d_18", convolutions=("2+1d",) * 4, stem_width=45),
+    _residual(
+        "r2plus1d_tiny",
+        (4, 32, 32),
+        stage_sizes=(1, 1, 1, 1),
+        convolutions=("3d", "2d", "2+1d", "2+1d"),
+        stem_width=6,
+        width=4,
+        **TINY,
+    ),
+    _row("s3d", "s3d:S3D", (16, 224, 224), XIE_2018, "L51", {}, ("torchvision/s3d",)),
+    _row("s3d_tiny", "s3d:S3D", (8, 32, 32), XIE_2018, "L51", {"width": 0.0625, **TINY}, ("torchvision/s3d",)),
+)

@@ -1,0 +1,9 @@
+"""Networks that see motion: two streams, 3D convolutions, recurrent ones and transformers. Lecture rows L49-L54."""
+
+from zoo.video.c3d import C3D
+from zoo.video.i3d import I3D
+from zoo.video.inflate import inflate
+from zoo.video.resnet import VideoResNet
+from zoo.video.s3d import S3D
+
+__all__ = ["C3D", "I3D", "S3D", "VideoResNet", "inflate"]

@@ -1,0 +1,73 @@
+"""Names of video networks' weights in torchvision. Lecture row L51."""
+
+from zoo.video.resnet import VideoResNet
+from zoo.weights.blocks import conv_norm
+from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, linear
+
+
+def video_resnet(model: VideoResNet) -> Family:
+    """The rules of one residual network for clips, torchvision/models/video/resnet.py."""
+    theirs, ours = "layer{stage}.{block}", "stage{stage}/block{block+1}"
+    split = bool(model.stem_width)
+    stem = (
+        convolution("stem.0", "stem/conv_spatial", 3)
+        + batch_norm("stem.1", "stem/conv_norm")
+        + convolution("stem.3", "stem/conv_temporal", 3)
+        if split
+        else convolution("stem.0", "stem/conv", 3)
+    )
+    return Family(
+        join(
+            stem,
+            batch_norm(f"stem.{4 if split else 1}", "stem/norm"),
+            convolution(f"{theirs}.conv{{n}}.0", f"{ours}/conv{{n}}", 3),
+            convolution(f"{theirs}.conv{{n}}.0.0", f"{ours}/conv{{n}}_spatial", 3),
+            batch_norm(f"{theirs}.conv{{n}}.0.1", f"{ours}/conv{{n}}_norm"),
+            convolution(f"{theirs}.conv{{n}}.0.3", f"{ours}/conv{{n}}_temporal", 3),
+            batch_norm(f"{theirs}.conv{{n}}.1", f"{ours}/norm{{n}}"),
+            convolution(f"{theirs}.downsample.0", f"{ours}/shortcut/conv", 3),
+            batch_norm(f"{theirs}.downsample.1", f"{ours}/shortcut/norm"),
+            linear("fc", "head"),
+        )
+    )
+
+
+def _separable(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """TemporalSeparableConv."""
+    return conv_norm(f"{theirs}.0", f"{ours}/spatial", space=3) + conv_norm(f"{theirs}.1", f"{ours}/temporal", space=3)
+
+
+def _inception(index: int, ours: str) -> tuple[Rule, ...]:
+    """SepInceptionBlock3D."""
+    theirs = f"features.{index}.branch"
+    return join(
+        conv_norm(f"{theirs}0", f"{ours}/conv1x1", space=3),
+        conv_norm(f"{theirs}1.0", f"{ours}/reduce3x3", space=3),
+        _separable(f"{theirs}1.1", f"{ours}/conv3x3"),
+        conv_norm(f"{theirs}2.0", f"{ours}/reduce5x5", space=3),
+        _separable(f"{theirs}2.1", f"{ours}/conv5x5"),
+        conv_norm(f"{theirs}3.1", f"{ours}/project", space=3),
+    )
+
+
+MODULES = {
+    5: "stage2/a",
+    6: "stage2/b",
+    **{8 + i: f"stage3/{'abcde'[i]}" for i in range(5)},
+    14: "stage4/a",
+    15: "stage4/b",
+}
+
+S3D = Family(
+    join(
+        _separable("features.0", "stem"),
+        conv_norm("features.2", "stage1/reduce3x3", space=3),
+        _separable("features.3", "stage1/conv3x3"),
+        *(_inception(index, path.replace("/", "/inception_")) for index, path in MODULES.items()),
+        (
+            Rule("classifier.1.weight", "params/head/kernel", (1, 0), singletons=3),
+            Rule("classifier.1.bias", "params/head/bias"),
+        ),
+    )
+)
+"""torchvision/models/video/s3d.py."""
