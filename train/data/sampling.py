@@ -72,6 +72,22 @@ class Sampling:
             places = self._parts(len(shown), inside)
         return shown[places.ravel()]
 
+    def windows(self, times: Times) -> Int[np.ndarray, "windows frames"]:
+        """The clips of the whole video: dense ones follow each other, and the last ends with it; others are one.
+
+        Raises:
+          TooShortError: the video is too short.
+
+        >>> Sampling(3).windows(np.arange(7) / 25).tolist()
+        [[0, 1, 2], [3, 4, 5], [4, 5, 6]]
+        """
+        if self.how != "dense":
+            return dataclasses.replace(self, clips=1).still(times)[None]
+        shown = self._shown(times)
+        last = len(shown) - self.least
+        starts = np.unique(np.minimum(np.arange(0, last + self.least, self.least), last))
+        return shown[starts[:, None] + self._steps()]
+
     def drawn(self, times: Times, random: np.random.Generator) -> Int[np.ndarray, "frames"]:
         """The frames that training sees this time.
 

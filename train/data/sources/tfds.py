@@ -31,8 +31,8 @@ class TfdsSource(Source):
     """A prepared TFDS data set: the features that are of a kind, see `parts_of`; the others are left out.
 
     Videos become clips, see `train.data.sampled`. With `any_size` its images may differ in size; all are RGB then, and
-    turned upright as their EXIF orientation says, as those of a folder are. They lie as they are stored, as with TFDS, where the set declares one size, or has boxes,
-    label maps or further images too, which are of those pixels.
+    turned upright as their EXIF orientation says, as those of a folder are. They lie as they are stored, as with TFDS,
+    where the set declares one size, or has boxes, label maps or further images too, which are of those pixels.
     """
 
     def __init__(
