@@ -22,7 +22,7 @@ from train.tasks.fitting import class_names, targets
 from train.tasks.protocol import Apply, Aux, Batch, Keys, OneForward, Page, Prediction, Ratio, Totals
 from train.tasks.regression.task import Regression
 from train.tasks.scores import distances, ranked
-from train.tasks.video.seen import Seeing
+from train.tasks.video.seen import READABLE, Seeing
 
 CLIP_ACCURACY = Metric("clip_accuracy", "Accuracy of single clips", percent=True)
 
@@ -63,6 +63,7 @@ class _OfClips(OneForward):
 
     def _by_clip(self, batch: Batch, clips: int, *names: str) -> dict[str, Array]:
         """Fields of a batch as if every clip were an example."""
+        names = (*names, READABLE) if self.may_break else names  # who takes the result for a batch asks for it again
         real = {name: batch[name] for name in names if name in batch} | {"mask": self.seeing.real(batch)}
         return {name: jnp.repeat(value, clips, axis=0) for name, value in real.items()}
 
