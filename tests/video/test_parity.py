@@ -16,10 +16,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 import zoo
 from tests.convnets.goldens import numbers
 from tests.video.goldens import networks as made
-from zoo.video import VideoResNet
+from zoo.video import MViT, VideoResNet
 from zoo.weights import family_of
 from zoo.weights.rules import to_ours, to_theirs
-from zoo.weights.video import video_resnet
+from zoo.weights.video import MVIT, video_resnet
 
 GOLDENS = Path(__file__).parent / "goldens"
 TOLERANCE = 1e-4
@@ -48,6 +48,8 @@ def model_of(name):
         kinds = ("3d", "2d", "2+1d", "3d")
         model = VideoResNet(made.CLASSES, (2, 1, 1, 1), kinds, 45, made.CHANNELS)
         return model, video_resnet(model)
+    if name.startswith("mvit"):
+        return MViT(made.CLASSES, int(name[-1]), **made.MVIT, **off), MVIT
     raise AssertionError(name)
 
 

@@ -10,6 +10,8 @@ CARREIRA_2017 = "Carreira and Zisserman, 2017, Quo Vadis, Action Recognition? A 
 XIE_2018 = (
     "Xie et al., 2018, Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in Video Classification"
 )
+FAN_2021 = "Fan et al., 2021, Multiscale Vision Transformers"
+LI_2022 = "Li et al., 2022, MViTv2: Improved Multiscale Vision Transformers for Classification and Detection"
 TRAN_2018 = "Tran et al., 2018, A Closer Look at Spatiotemporal Convolutions for Action Recognition"
 
 TINY: dict[str, Any] = {"num_classes": 10}
@@ -33,6 +35,12 @@ def _residual(name: str, clip: tuple[int, int, int] = (16, 112, 112), **options:
     return _row(name, "resnet:VideoResNet", clip, TRAN_2018, "L51", options, ("torchvision/video_resnet",))
 
 
+def _mvit(name: str, paper: str, clip: tuple[int, int, int] = (16, 224, 224), **options: Any) -> Entry:
+    return _row(name, "mvit:MViT", clip, paper, "L51", options, ("torchvision/mvit",))
+
+
+SMALL_MVIT: dict[str, Any] = {"depths": (1, 2), "width": 8, "key_stride": 2}
+
 ENTRIES = (
     _row("c3d", "c3d:C3D", (16, 112, 112), TRAN_2015, "L51", {}),
     _row("c3d_tiny", "c3d:C3D", (8, 32, 32), TRAN_2015, "L51", {"widths": (4, 4, 8, 8, 8), "hidden": 16, **TINY}),
@@ -52,4 +60,7 @@ ENTRIES = (
     ),
     _row("s3d", "s3d:S3D", (16, 224, 224), XIE_2018, "L51", {}, ("torchvision/s3d",)),
     _row("s3d_tiny", "s3d:S3D", (8, 32, 32), XIE_2018, "L51", {"width": 0.0625, **TINY}, ("torchvision/s3d",)),
+    _mvit("mvit_v1_b", FAN_2021),
+    _mvit("mvit_v2_s", LI_2022, version=2),
+    _mvit("mvit_v2_tiny", LI_2022, (4, 32, 32), version=2, **SMALL_MVIT, **TINY),
 )

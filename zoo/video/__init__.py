@@ -3,7 +3,8 @@
 from zoo.video.c3d import C3D
 from zoo.video.i3d import I3D
 from zoo.video.inflate import inflate
+from zoo.video.mvit import MViT
 from zoo.video.resnet import VideoResNet
 from zoo.video.s3d import S3D
 
-__all__ = ["C3D", "I3D", "S3D", "VideoResNet", "inflate"]
+__all__ = ["C3D", "I3D", "S3D", "MViT", "VideoResNet", "inflate"]

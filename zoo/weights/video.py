@@ -2,7 +2,7 @@
 
 from zoo.video.resnet import VideoResNet
 from zoo.weights.blocks import conv_norm
-from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, linear
+from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, layer_norm, linear
 
 
 def video_resnet(model: VideoResNet) -> Family:
@@ -71,3 +71,37 @@ S3D = Family(
     )
 )
 """torchvision/models/video/s3d.py."""
+
+_THEIRS, _OURS = "blocks.{block}", "block{block+1}"
+_POOLS = {"q": "query", "k": "key", "v": "value"}
+_POSITIONS = {"t": "time", "h": "height", "w": "width"}
+
+MVIT = Family(
+    join(
+        convolution("conv_proj", "stem", 3),
+        (
+            Rule("pos_encoding.class_token", "params/class_token"),
+            Rule("pos_encoding.class_pos", "params/class_position"),
+            Rule("pos_encoding.spatial_pos", "params/spatial_positions"),
+            Rule("pos_encoding.temporal_pos", "params/temporal_positions"),
+        ),
+        layer_norm(f"{_THEIRS}.norm{{n}}", f"{_OURS}/norm{{n}}"),
+        linear(f"{_THEIRS}.attn.qkv", f"{_OURS}/attention/in_proj"),
+        linear(f"{_THEIRS}.attn.project.0", f"{_OURS}/attention/out_proj"),
+        *(
+            convolution(f"{_THEIRS}.attn.pool_{letter}.pool", f"{_OURS}/attention/{name}_pool", 3)
+            + layer_norm(f"{_THEIRS}.attn.pool_{letter}.norm_act.0", f"{_OURS}/attention/{name}_norm")
+            for letter, name in _POOLS.items()
+        ),
+        (
+            Rule(f"{_THEIRS}.attn.rel_pos_{letter}", f"params/{_OURS}/attention/positions_{name}")
+            for letter, name in _POSITIONS.items()
+        ),
+        linear(f"{_THEIRS}.mlp.0", f"{_OURS}/mlp/dense1"),
+        linear(f"{_THEIRS}.mlp.3", f"{_OURS}/mlp/dense2"),
+        linear(f"{_THEIRS}.project", f"{_OURS}/project"),
+        layer_norm("norm", "final_norm"),
+        linear("head.1", "head"),
+    )
+)
+"""torchvision/models/video/mvit.py."""
