@@ -16,10 +16,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 import zoo
 from tests.convnets.goldens import numbers
 from tests.video.goldens import networks as made
-from zoo.video import MViT, VideoResNet
+from zoo.video import MViT, VideoResNet, VideoSwin
 from zoo.weights import family_of
 from zoo.weights.rules import to_ours, to_theirs
-from zoo.weights.video import MVIT, video_resnet
+from zoo.weights.video import MVIT, swin3d, video_resnet
 
 GOLDENS = Path(__file__).parent / "goldens"
 TOLERANCE = 1e-4
@@ -50,7 +50,9 @@ def model_of(name):
         return model, video_resnet(model)
     if name.startswith("mvit"):
         return MViT(made.CLASSES, int(name[-1]), **made.MVIT, **off), MVIT
-    raise AssertionError(name)
+    options = {"depths": (2, 2), "heads": (1, 2), "width": made.CHANNELS, "window": (2, 3, 3)}
+    model = VideoSwin(num_classes=made.CLASSES, drop_path=0.0, **options)
+    return model, swin3d(model)
 
 
 def variables_of(name, family):

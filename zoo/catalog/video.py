@@ -12,6 +12,7 @@ XIE_2018 = (
 )
 FAN_2021 = "Fan et al., 2021, Multiscale Vision Transformers"
 LI_2022 = "Li et al., 2022, MViTv2: Improved Multiscale Vision Transformers for Classification and Detection"
+LIU_2022 = "Liu et al., 2022, Video Swin Transformer"
 TRAN_2018 = "Tran et al., 2018, A Closer Look at Spatiotemporal Convolutions for Action Recognition"
 
 TINY: dict[str, Any] = {"num_classes": 10}
@@ -39,6 +40,10 @@ def _mvit(name: str, paper: str, clip: tuple[int, int, int] = (16, 224, 224), **
     return _row(name, "mvit:MViT", clip, paper, "L51", options, ("torchvision/mvit",))
 
 
+def _swin(name: str, clip: tuple[int, int, int] = (32, 224, 224), **options: Any) -> Entry:
+    return _row(name, "swin:VideoSwin", clip, LIU_2022, "L51", options, ("torchvision/swin3d",))
+
+
 SMALL_MVIT: dict[str, Any] = {"depths": (1, 2), "width": 8, "key_stride": 2}
 
 ENTRIES = (
@@ -63,4 +68,8 @@ ENTRIES = (
     _mvit("mvit_v1_b", FAN_2021),
     _mvit("mvit_v2_s", LI_2022, version=2),
     _mvit("mvit_v2_tiny", LI_2022, (4, 32, 32), version=2, **SMALL_MVIT, **TINY),
+    _swin("swin3d_t"),
+    _swin("swin3d_s", depths=(2, 2, 18, 2)),
+    _swin("swin3d_b", depths=(2, 2, 18, 2), heads=(4, 8, 16, 32), width=128),
+    _swin("swin3d_mini", (5, 32, 32), depths=(2, 2), heads=(1, 2), width=8, window=(2, 3, 3), **TINY),
 )

@@ -6,5 +6,6 @@ from zoo.video.inflate import inflate
 from zoo.video.mvit import MViT
 from zoo.video.resnet import VideoResNet
 from zoo.video.s3d import S3D
+from zoo.video.swin import VideoSwin
 
-__all__ = ["C3D", "I3D", "S3D", "MViT", "VideoResNet", "inflate"]
+__all__ = ["C3D", "I3D", "S3D", "MViT", "VideoResNet", "VideoSwin", "inflate"]

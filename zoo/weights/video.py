@@ -1,8 +1,15 @@
 """Names of video networks' weights in torchvision. Lecture row L51."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
+from zoo.convnets.swin import relative_rows
 from zoo.video.resnet import VideoResNet
+from zoo.video.swin import VideoSwin
 from zoo.weights.blocks import conv_norm
 from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, layer_norm, linear
+from zoo.weights.swin import block_of_swin
 
 
 def video_resnet(model: VideoResNet) -> Family:
@@ -105,3 +112,32 @@ MVIT = Family(
     )
 )
 """torchvision/models/video/mvit.py."""
+
+
+def swin3d(model: VideoSwin) -> Family:
+    """The rules of one Swin transformer for clips, torchvision/models/video/swin_transformer.py."""
+    stages: list[Rule] = []
+    for stage in range(1, len(model.depths) + 1):
+        theirs, ours = f"features.{2 * stage - 2}.{{block}}", f"stage{stage}/block{{block+1}}"
+        merge = f"features.{2 * stage - 3}"
+        stages += layer_norm(f"{merge}.norm", f"stage{stage}/merge/norm") if stage > 1 else ()
+        stages += linear(f"{merge}.reduction", f"stage{stage}/merge/dense") if stage > 1 else ()
+        stages += block_of_swin(theirs, ours)
+    index = relative_rows(tuple(model.window))
+
+    def indices(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What torchvision keeps beside each table as a buffer."""
+        table = ".relative_position_bias_table"
+        return {f"{name.removesuffix(table)}.relative_position_index": index for name in arrays if name.endswith(table)}
+
+    return Family(
+        join(
+            convolution("patch_embed.proj", "stem/conv", 3),
+            layer_norm("patch_embed.norm", "stem/norm"),
+            stages,
+            layer_norm("norm", "final_norm"),
+            linear("head", "head"),
+        ),
+        ignored=(r".*\.relative_position_index",),  # follows from the window
+        derived=indices,
+    )
