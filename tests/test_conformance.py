@@ -50,10 +50,17 @@ REMATERIALISED = {
     "i3d_tiny": 9,
     "r2plus1d_tiny": 4,
     "s3d_tiny": 9,
+    "mvit_v2_tiny": 3,
+    "swin3d_mini": 4,
+    "two_stream_tiny": 8,
+    "tsn_tiny": 4,
 }
 """How many blocks a network computes again in the backward pass."""
 
-LONG_TO_COMPILE = {"inception_v3_tiny", "googlenet_tiny", "cifar_densenet_tiny", "i3d_tiny", "s3d_tiny"}
+LONG_TO_COMPILE = {
+    *("inception_v3_tiny", "googlenet_tiny", "cifar_densenet_tiny"),
+    *("i3d_tiny", "s3d_tiny", "r2plus1d_tiny", "mvit_v2_tiny", "swin3d_mini", "two_stream_tiny"),
+}
 """Many modules: twice eight seconds on a busy machine."""
 
 # All tests of one model, then the next's.

@@ -65,6 +65,8 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/raft": raft.raft,
     "torchvision/video_resnet": video.video_resnet,
     "torchvision/s3d": video.S3D,
+    "torchvision/mvit": video.MVIT,
+    "torchvision/swin3d": video.swin3d,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 

@@ -1,8 +1,15 @@
 """Names of video networks' weights in torchvision. Lecture row L51."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
+from zoo.convnets.swin import relative_rows
 from zoo.video.resnet import VideoResNet
+from zoo.video.swin import VideoSwin
 from zoo.weights.blocks import conv_norm
-from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, linear
+from zoo.weights.rules import Family, Rule, batch_norm, convolution, join, layer_norm, linear
+from zoo.weights.swin import block_of_swin
 
 
 def video_resnet(model: VideoResNet) -> Family:
@@ -71,3 +78,66 @@ S3D = Family(
     )
 )
 """torchvision/models/video/s3d.py."""
+
+_THEIRS, _OURS = "blocks.{block}", "block{block+1}"
+_POOLS = {"q": "query", "k": "key", "v": "value"}
+_POSITIONS = {"t": "time", "h": "height", "w": "width"}
+
+MVIT = Family(
+    join(
+        convolution("conv_proj", "stem", 3),
+        (
+            Rule("pos_encoding.class_token", "params/class_token"),
+            Rule("pos_encoding.class_pos", "params/class_position"),
+            Rule("pos_encoding.spatial_pos", "params/spatial_positions"),
+            Rule("pos_encoding.temporal_pos", "params/temporal_positions"),
+        ),
+        layer_norm(f"{_THEIRS}.norm{{n}}", f"{_OURS}/norm{{n}}"),
+        linear(f"{_THEIRS}.attn.qkv", f"{_OURS}/attention/in_proj"),
+        linear(f"{_THEIRS}.attn.project.0", f"{_OURS}/attention/out_proj"),
+        *(
+            convolution(f"{_THEIRS}.attn.pool_{letter}.pool", f"{_OURS}/attention/{name}_pool", 3)
+            + layer_norm(f"{_THEIRS}.attn.pool_{letter}.norm_act.0", f"{_OURS}/attention/{name}_norm")
+            for letter, name in _POOLS.items()
+        ),
+        (
+            Rule(f"{_THEIRS}.attn.rel_pos_{letter}", f"params/{_OURS}/attention/positions_{name}")
+            for letter, name in _POSITIONS.items()
+        ),
+        linear(f"{_THEIRS}.mlp.0", f"{_OURS}/mlp/dense1"),
+        linear(f"{_THEIRS}.mlp.3", f"{_OURS}/mlp/dense2"),
+        linear(f"{_THEIRS}.project", f"{_OURS}/project"),
+        layer_norm("norm", "final_norm"),
+        linear("head.1", "head"),
+    )
+)
+"""torchvision/models/video/mvit.py."""
+
+
+def swin3d(model: VideoSwin) -> Family:
+    """The rules of one Swin transformer for clips, torchvision/models/video/swin_transformer.py."""
+    stages: list[Rule] = []
+    for stage in range(1, len(model.depths) + 1):
+        theirs, ours = f"features.{2 * stage - 2}.{{block}}", f"stage{stage}/block{{block+1}}"
+        merge = f"features.{2 * stage - 3}"
+        stages += layer_norm(f"{merge}.norm", f"stage{stage}/merge/norm") if stage > 1 else ()
+        stages += linear(f"{merge}.reduction", f"stage{stage}/merge/dense") if stage > 1 else ()
+        stages += block_of_swin(theirs, ours)
+    index = relative_rows(tuple(model.window))
+
+    def indices(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What torchvision keeps beside each table as a buffer."""
+        table = ".relative_position_bias_table"
+        return {f"{name.removesuffix(table)}.relative_position_index": index for name in arrays if name.endswith(table)}
+
+    return Family(
+        join(
+            convolution("patch_embed.proj", "stem/conv", 3),
+            layer_norm("patch_embed.norm", "stem/norm"),
+            stages,
+            layer_norm("norm", "final_norm"),
+            linear("head", "head"),
+        ),
+        ignored=(r".*\.relative_position_index",),  # follows from the window
+        derived=indices,
+    )

@@ -33,21 +33,8 @@ PUBLISHED = {
 
 S3D's last pooling asks for as many pixels. Swin's windows are as large as the maps of the last stages."""
 SIZES = {**THIN, **PUBLISHED}
-MVITS = {
-    "mvit_v1": (
-        ((), (1, 2, 2), ()),
-        ((1, 4, 4), (1, 2, 2), (1, 1, 1)),
-        ((8, 16), (16, 16), (16, 24)),
-        (1, 2, 2),
-    ),
-    "mvit_v2": (
-        ((1, 1, 1), (1, 2, 2), (1, 1, 1)),
-        ((1, 4, 4), (1, 2, 2), (1, 1, 1)),
-        ((8, 8), (8, 16), (16, 24)),
-        (1, 2, 4),
-    ),
-}
-"""Strides of queries, and of keys and values; channels before and after; heads; of each block."""
+MVIT = {"depths": (1, 2, 1), "width": 8, "key_stride": 4}
+"""Of both versions; the fields of `zoo.video.MViT`."""
 SWIN = {"patch_size": [2, 4, 4], "embed_dim": 8, "depths": [2, 2], "num_heads": [1, 2], "window_size": [2, 3, 3]}
 SLOPES = {
     "residual": ("stem.0.weight", "layer3.0.conv1.0.0.weight", "layer4.0.conv2.0.weight", "fc.weight"),

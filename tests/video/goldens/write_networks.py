@@ -35,7 +35,7 @@ from tests.video.goldens import networks as made
 def network(name: str, size: tuple[int, ...] = ()) -> nn.Module:
     if name == "residual":
         return residual()
-    if name in made.MVITS:
+    if name in ("mvit_v1", "mvit_v2"):
         return small_mvit(name)
     if name == "swin3d":
         return swin_transformer.SwinTransformer3d(**made.SWIN, stochastic_depth_prob=0.0, num_classes=made.CLASSES)
@@ -65,19 +65,27 @@ def residual() -> nn.Module:
 
 
 def small_mvit(name: str) -> nn.Module:
-    second = name == "mvit_v2"
-    blocks = [
-        mvit.MSBlockConfig(
-            num_heads=heads,
-            input_channels=before,
-            output_channels=after,
-            kernel_q=[3, 3, 3] if query else [],
-            kernel_kv=[3, 3, 3],
-            stride_q=list(query),
-            stride_kv=list(key),
+    """Three stages, as torchvision's have four: the first block of the later ones halves height and width."""
+    second, width, stride = name == "mvit_v2", made.MVIT["width"], made.MVIT["key_stride"]
+    at = [stage for stage, depth in enumerate(made.MVIT["depths"]) for _ in range(depth)]
+    blocks = []
+    for i, stage in enumerate(at):
+        halves, last = stage > 0 and at[i - 1] < stage, i + 1 < len(at) and at[i + 1] > stage
+        before = stage - 1 if second and halves else stage
+        inputs = width * 2**before
+        outputs = width * 2 ** (stage + 1 if not second and last else stage)
+        query = [1, 2, 2] if halves else [1, 1, 1] if second else []
+        blocks.append(
+            mvit.MSBlockConfig(
+                num_heads=2**stage,
+                input_channels=inputs,
+                output_channels=outputs,
+                kernel_q=[3, 3, 3] if query else [],
+                kernel_kv=[3, 3, 3],
+                stride_q=query,
+                stride_kv=[1, stride // 2**stage, stride // 2**stage],
+            )
         )
-        for query, key, (before, after), heads in zip(*made.MVITS[name], strict=True)
-    ]
     frames, *sides = made.THIN[name]
     return mvit.MViT(
         spatial_size=tuple(sides),
