@@ -5,7 +5,9 @@ python -m train fit moving_spatial                                  one frame
 python -m train fit moving_temporal                                 a stack of flow
 python -m train fit moving_r3d --data.source moving_clips:both      the class is digit and motion
 python -m train fit popularity                                      one number a clip
-python -m train fit ucf101_r2plus1d --data.source clips:UCF-101     your own videos, a folder a class
+python -m train fit moving_two_stream                               a frame and flow
+python -m train fit ucf101_r2plus1d --weights KINETICS400_V1        UCF101, prepared
+python -m train fit ucf101_r2plus1d --data.source clips:UCF-101     or as it is, or your own videos: a folder a class
 python -m train fit ucf101_temporal --data.source clips:UCF-101
 python -m train predict runs/moving_r3d clip.mp4                    what is seen, in the video
 
@@ -20,7 +22,7 @@ as arrays of `npz:FILE`.
 import dataclasses
 
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
-from train.config.tasks.video import VideoClassification
+from train.config.tasks.video import VideoClassification, VideoRegression
 
 _MEAN, _STD = (0.33, 0.33, 0.33), (0.2, 0.2, 0.2)
 
@@ -48,4 +50,51 @@ TEMPORAL = dataclasses.replace(
     task=VideoClassification(sees="flow"),
 )
 
-RECIPES = (R3D, SPATIAL, TEMPORAL)
+TWO_STREAM = dataclasses.replace(
+    TEMPORAL,
+    name="moving_two_stream",
+    model=Model(
+        "two_stream_tiny",
+        options=("spatial=cifar_resnet8", "temporal=cifar_resnet8", "fusion=learned", "dropout=0.2"),
+    ),
+    task=VideoClassification(sees="frame_and_flow"),
+)
+
+POPULARITY = dataclasses.replace(R3D, name="popularity", task=VideoRegression())
+
+UCF101 = Recipe(
+    name="ucf101_r2plus1d",
+    model=Model("r2plus1d_18", dtype="bfloat16"),
+    data=Data(
+        source="tfds:ucf101/ucf101_1",
+        frames=16,
+        stride=2,
+        clips=10,
+        crop=112,
+        resize=128,
+        smallest_area=0.25,
+        batch_size=32,
+        eval_batch_size=8,
+        workers=8,
+    ),
+    augment=Augment(flip=True, mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989)),
+    task=VideoClassification(),
+    optimizer=Optimizer("sgd", learning_rate=0.01, weight_decay=1e-4),
+    schedule=Schedule("cosine", warmup=0.1),
+    epochs=30,
+    eval_every=5,
+)
+"""Meant to begin with what Kinetics taught: `--weights KINETICS400_V1`."""
+
+UCF101_TEMPORAL = dataclasses.replace(
+    UCF101,
+    name="ucf101_temporal",
+    model=Model("resnet18", dtype="bfloat16"),
+    data=dataclasses.replace(
+        UCF101.data, frames=11, stride=1, clips=25, crop=224, resize=256, batch_size=64, eval_batch_size=4, flow=True
+    ),
+    task=VideoClassification(sees="flow", mean_flow=True),
+)
+"""Ten fields of flow, and 25 clips of a video at evaluation, as in the paper."""
+
+RECIPES = (R3D, SPATIAL, TEMPORAL, TWO_STREAM, POPULARITY, UCF101, UCF101_TEMPORAL)
