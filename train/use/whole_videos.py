@@ -74,9 +74,11 @@ def predict_whole_videos(
     output.mkdir(parents=True, exist_ok=True)
     done = []
     for path, video in zip(videos, written, strict=True):
-        done.append(_predict(of, path, video))
-        (*_, last), frames = of.records, done[-1].frames
-        console.table(of.ready.title, [(str(path), f"{last['text']} ({frames:,} frames)")])
+        records, begins, predicted = _predicted(of, path)
+        frames = _draw(of, path, video, begins, predicted)
+        write_json(records_of(video), finite(records))
+        done.append(Annotated(video, records_of(video), frames))
+        console.table(of.ready.title, [(str(path), f"{records[-1]['text']} ({frames:,} frames)")])
         console.say(f"{video.name} and {records_of(video).name}: {output}")
     return done
 
@@ -97,7 +99,6 @@ class _OfClips:
         self.sampling = dataclasses.replace(sampling_of(config, "test", frames), frames=frames)
         self._flows = FLOWS in run.task.fields
         self._cache = FlowCache(default_cache() if config.flow_cache is None else Path(config.flow_cache).expanduser())
-        self.records: list[dict[str, Any]] = []
 
     def example(self, frames: UInt8[np.ndarray, "frames h w 3"], clips: int = 1) -> Example:
         """Clips, one after the other, as a held-out example."""
@@ -121,30 +122,26 @@ class _OfClips:
         predicted = jax.device_get(self._compiled(self.ready.variables, {**batch, "mask": np.ones(size, bool)}))
         return [jax.tree.map(lambda array, row=row: array[row], predicted) for row in range(len(examples))]
 
-    def record(self, path: Path, time: dict[str, Any], predicted: Prediction) -> None:
-        """Keeps what is predicted as json."""
-        said = {**self.page.record(predicted), "text": self.page.words(predicted)}
-        self.records.append({"video": str(path), **time, **said})
+    def record(self, path: Path, where: dict[str, Any], predicted: Prediction) -> dict[str, Any]:
+        """What is predicted as json."""
+        return {"video": str(path), **where, **self.page.record(predicted), "text": self.page.words(predicted)}
 
 
-def _predict(of: _OfClips, path: Path, video: Path) -> Annotated:
-    """Writes both files of a video; each appears when it is whole."""
+def _predicted(of: _OfClips, path: Path) -> tuple[list[dict[str, Any]], Int[np.ndarray, "windows"], list[Prediction]]:
+    """The records of a video; the frame with which each window begins, and what is predicted of it."""
     recording = VideoRecording(path)
     times = recording.times()
     try:
         windows, clips = of.sampling.windows(times), of.sampling.still(times)
     except TooShortError as error:
         raise DataError(f"{path}: {error}") from None
-    predicted, of.records = list(_of_windows(of, recording, windows)), []
+    predicted, records = list(_of_windows(of, recording, windows)), []
     begins = np.append(0, windows[1:, 0])
     for first, each in zip(begins, predicted, strict=True):
         seconds = round(float(times[first] - times[0]), 6)
-        of.record(path, {"frame": int(first), "seconds": seconds}, each)
+        records.append(of.record(path, {"frame": int(first), "seconds": seconds}, each))
     (mean,) = of.predict([of.example(recording.frames(clips), of.sampling.clips)], 1)
-    of.record(path, {"whole": True}, mean)
-    frames = _draw(of, path, video, begins, predicted)
-    write_json(records_of(video), finite(of.records))
-    return Annotated(video, records_of(video), frames)
+    return [*records, of.record(path, {"whole": True}, mean)], begins, predicted
 
 
 def _of_windows(
