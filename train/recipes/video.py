@@ -29,13 +29,13 @@ _MEAN, _STD = (0.33, 0.33, 0.33), (0.2, 0.2, 0.2)
 R3D = Recipe(
     name="moving_r3d",
     model=Model("r3d_18", options=("stage_sizes=(1,1,1,1)", "width=8")),
-    data=Data(source="moving_clips:motion", batch_size=20, eval_batch_size=50),
+    data=Data(source="moving_clips:motion", frames=8, sampling="uniform", batch_size=20, eval_batch_size=50),
     augment=Augment(mean=_MEAN, std=_STD),
     task=VideoClassification(),
     optimizer=Optimizer("adamw", learning_rate=4e-3, weight_decay=2e-2),
     schedule=Schedule("one_cycle", warmup=0.25),
-    epochs=10,
-    eval_every=5,
+    epochs=6,
+    eval_every=3,
     log_every=25,
 )
 
@@ -46,7 +46,7 @@ SPATIAL = dataclasses.replace(
 TEMPORAL = dataclasses.replace(
     SPATIAL,
     name="moving_temporal",
-    data=dataclasses.replace(R3D.data, flow=True),
+    data=Data(source="moving_clips:motion", batch_size=20, eval_batch_size=50, flow=True),
     task=VideoClassification(sees="flow"),
 )
 
