@@ -1,7 +1,6 @@
 """Clips of videos: the frames that a recipe's sampling takes, anew in each epoch; videos that break stop no run."""
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,10 +60,6 @@ class Sampled(Wrapped):
     def peek(self, row: int, field: str) -> Any:
         """One field of an example; no video is opened for others than its own."""
         return self[row][field] if field in (CLIP, READABLE) else self.source.peek(row, field)
-
-    def reading(self, names: Sequence[str]) -> Source:
-        """The same: there is nothing to leave out."""
-        return self
 
     def _taken(self, example: Example, row: int, random: np.random.Generator | None) -> Example:
         if not self._may_break:

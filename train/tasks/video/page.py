@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from train.data.sampled import CLIP, READABLE
 from train.report import Results, Run
 from train.report.blocks import section
 from train.report.sample import Kept, Leading
@@ -16,7 +17,6 @@ from train.report.words import grouped
 from train.tasks.classification.page import ClassPage
 from train.tasks.protocol import HostBatch, HostPrediction
 from train.tasks.regression.page import ValuePage
-from train.tasks.video.seen import CLIP, READABLE
 
 SHOWN = 10
 """Videos of each section."""

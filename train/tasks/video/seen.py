@@ -14,10 +14,9 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from train.config import RecipeError
 from train.config import Task as Settings
 from train.data.fields import Kind, Spec, describe
+from train.data.flowing import FLOWS
+from train.data.sampled import CLIP, READABLE
 from train.tasks.protocol import Batch
-
-CLIP, FLOWS, READABLE = "clip", "flows", "readable"
-"""Fields of an example: frames of its clips, one clip after the other; their flow; whether it could be read."""
 
 
 @dataclasses.dataclass(frozen=True)

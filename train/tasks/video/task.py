@@ -16,13 +16,14 @@ from train.config import Metric
 from train.config.tasks.video import VideoClassification as ClassSettings
 from train.config.tasks.video import VideoRegression as ValueSettings
 from train.data.fields import Facts, Spec
+from train.data.sampled import READABLE
 from train.data.source import Source
 from train.tasks.classification.task import Classification, Outputs
 from train.tasks.fitting import class_names, targets
 from train.tasks.protocol import Apply, Aux, Batch, Keys, OneForward, Page, Prediction, Ratio, Totals
 from train.tasks.regression.task import Regression
 from train.tasks.scores import distances, ranked
-from train.tasks.video.seen import READABLE, Seeing
+from train.tasks.video.seen import Seeing
 
 CLIP_ACCURACY = Metric("clip_accuracy", "Accuracy of single clips", percent=True)
 

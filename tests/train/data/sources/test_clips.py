@@ -1,6 +1,7 @@
 """Folders of videos: what is in them, in which split, and what becomes of those that break."""
 
 import itertools
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -75,16 +76,18 @@ def test_training_draws_frames_anew_as_seed_epoch_and_row_decide(folder):
     np.testing.assert_array_equal(source[4]["clip"], source[4]["clip"])
 
 
-@pytest.mark.slow  # starts processes: their batches are those of none
-def test_workers_decode_the_same_batches(folder):
-    source = load(Data(f"clips:{folder}", frames=4, held_out=2, crop=16), "train")
+@pytest.mark.slow  # starts processes, which compile the flow: their batches are those of none
+def test_workers_decode_the_same_batches_and_compute_the_same_flow(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    source = load(Data(f"clips:{folder}", frames=4, held_out=2, crop=16, flow=True), "train")
     batches = []
-    for workers in (0, 2):
+    for workers in (2, 0):
+        shutil.rmtree(tmp_path / "lecture-vision-zoo", ignore_errors=True)
         pipeline = GrainPipeline(source, 2, seed=3, workers=workers)
         batches.append([pipeline.next() for _ in range(4)])
         pipeline.close()
     for one, other in zip(*batches, strict=True):
-        for name in ("clip", "label", "readable", "index"):
+        for name in ("clip", "flows", "label", "readable", "index"):
             np.testing.assert_array_equal(one[name], other[name])
 
 
