@@ -74,7 +74,7 @@ ENTRIES = (
     _segments("tsn_resnet18", "resnet18", (3, 224, 224)),
     _segments("tsn_tiny", "resnet_tiny", (3, 32, 32), **TINY),
     _row("c3d", "c3d:C3D", (16, 112, 112), TRAN_2015, "L51", {}),
-    _row("c3d_tiny", "c3d:C3D", (8, 32, 32), TRAN_2015, "L51", {"widths": (4, 4, 8, 8, 8), "hidden": 16, **TINY}),
+    _row("c3d_tiny", "c3d:C3D", (8, 32, 32), TRAN_2015, "L51", {"widths": (4, 8, 8, 16, 16), "hidden": 32, **TINY}),
     _row("i3d", "i3d:I3D", (64, 224, 224), CARREIRA_2017, "L49, L51", {}),
     _row("i3d_tiny", "i3d:I3D", (9, 32, 32), CARREIRA_2017, "L49, L51", {"width": 0.0625, **TINY}),
     _residual("r3d_18"),
