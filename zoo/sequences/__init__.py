@@ -5,6 +5,7 @@ Read `slide_rnn.py` and `slide_lstm.py` first, then `layers.py`. Lecture rows L7
 
 from zoo.sequences.checks import EmptySequenceError, steps_mask
 from zoo.sequences.layers import GRU, LSTM, RNN, LSTMState
+from zoo.sequences.pixel_rows import ColumnTagger, RowClassifier
 from zoo.sequences.slide_lstm import (
     LSTMTrace,
     SlideLSTM,
@@ -24,9 +25,11 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "ColumnTagger",
     "EmptySequenceError",
     "LSTMState",
     "LSTMTrace",
+    "RowClassifier",
     "SlideLSTM",
     "SlideLSTMCarry",
     "SlideLSTMParams",

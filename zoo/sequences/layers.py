@@ -273,17 +273,21 @@ class Direction(nn.Module):
         """The last carry, and h after every step."""
         cell, hidden = CELLS[self.cell], self.hidden_size
         width = cell.gates * hidden
-        kernel = self._parameter("input_kernel", (x.shape[-1], width))
-        projected = last_axis_product(x, kernel, (((2,), (0,)), ((), ())))
+        kernels = self._parameter("input_kernel", (x.shape[-1], width))
+        projected = [last_axis_product(x, kernel, (((2,), (0,)), ((), ()))) for kernel in self._of_gates(kernels)]
+        biases: list[Array | None] = [None] * cell.gates
         if self.use_bias:
-            projected = projected + self._parameter("bias", (width,))
-        hidden_bias = None
-        if self.use_bias and cell.own_bias:
-            zeros = jnp.zeros(width - hidden, self.dtype)
-            hidden_bias = jnp.concatenate([zeros, self._parameter("hidden_bias", (hidden,))])
-        hidden_kernel = self._parameter("hidden_kernel", (hidden, width))
-        states, last = recur(cell, self.reverse, self.unroll, projected, hidden_kernel, hidden_bias, carry, mask)
+            biases = self._of_gates(self._parameter("bias", (width,)))
+        if self.use_bias and self.cell == "gru":  # of the candidate there are two
+            projected[-1] = projected[-1] + biases[-1]
+            biases[-1] = self._parameter("hidden_bias", (hidden,))
+        hidden_kernels = self._of_gates(self._parameter("hidden_kernel", (hidden, width)))
+        given = tuple(projected), tuple(hidden_kernels), tuple(biases), carry, mask
+        states, last = recur(cell, self.reverse, self.unroll, *given)
         return last, states.astype(self.dtype)
+
+    def _of_gates(self, weights: Array) -> list[Array]:
+        return jnp.split(weights, CELLS[self.cell].gates, axis=-1)
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> Array:
         """Drawn uniformly in ±1/sqrt(hidden) as torch has it, and of the compute type."""

@@ -20,25 +20,24 @@ from zoo.nn.geometry import is_zero
 
 Carry = tuple[Float[Array, "batch hidden"], ...]
 """The state between two steps: h first; of an LSTM then c."""
+Gates = tuple[Float[Array, "*time batch hidden"], ...]
+"""An array for each gate of a cell."""
 
 
 class Cell(NamedTuple):
     """What distinguishes a recurrent layer: elementwise functions, for the products are the loop's."""
 
     gates: int
-    """How many numbers of each projection belong to one hidden unit."""
+    """How many products each of inputs and last h it takes."""
     states: int
     """How many arrays the carry has."""
-    own_bias: bool
-    """Whether the last gate's bias beside the last h is not the one beside the inputs."""
-    step: Callable[[Array, Array, Carry], tuple[Carry, PyTree[Array]]]
-    """From what inputs and last h give, (batch, gates * hidden) each, and the carry: the next one, and what
-    `coefficients` needs."""
+    step: Callable[[Gates, Gates, Carry], tuple[Carry, PyTree[Array]]]
+    """From what inputs and last h give, and the carry: the next one, and what `coefficients` needs."""
     coefficients: Callable[[PyTree[Array], Carry, Carry], PyTree[Array]]
     """The derivatives of a step, from what it kept and the carries before and after it; of all steps at once."""
-    join: Callable[[Array, Array], PyTree[Array]]
-    """The tangents of both projections in as few arrays as the cell needs."""
-    tangent: Callable[[PyTree[Array], PyTree[Array], Array, Carry], Carry]
+    join: Callable[[Gates, Gates], PyTree[Array]]
+    """The tangents of both products in as few arrays as the cell needs."""
+    tangent: Callable[[PyTree[Array], PyTree[Array], Gates, Carry], Carry]
     """The next carry's tangent from coefficients, joined tangents, the tangent of what the last h gives, and the
     carry's tangent. Linear in the last three."""
 
@@ -48,30 +47,30 @@ def recur(
     cell: Cell,
     reverse: bool,
     unroll: int,
-    projected: Float[Array, "time batch gates"],
-    kernel: Float[Array, "hidden gates"],
-    bias: Float[Array, " gates"] | None,
+    projected: Gates,
+    kernels: tuple[Float[Array, "hidden hidden"], ...],
+    biases: tuple[Float[Array, " hidden"] | None, ...],
     carry: Carry,
     mask: Bool[Array, "time batch"] | None,
 ) -> tuple[Float[Array, "time batch hidden"], Carry]:
     """h after every step, and the last carry. Differentiable any number of times in both modes.
 
-    States are of the carry's type, products of the kernel's.
+    States are of the carry's type, products of the kernels'.
 
     Args:
       cell: what is computed between the products.
       reverse: from the last step to the first.
       unroll: steps that are written out before the loop goes on.
-      projected: what the inputs give at each step.
-      kernel: what the last h is multiplied by.
-      bias: what is added to that, where the cell tells it from the projection's.
+      projected: what the inputs give at each step, (time, batch, hidden) of each gate.
+      kernels: what the last h is multiplied by, of each gate.
+      biases: what is added to that, or None, of each gate.
       carry: before the first step.
       mask: which steps are real; the others keep the carry as it is.
     """
 
     def step(carry: Carry, given: tuple) -> tuple[Carry, Array]:
         x, real = given
-        after, _ = cell.step(x, _from_hidden(carry[0], kernel, bias), carry)
+        after, _ = cell.step(x, _from_hidden(carry[0], kernels, biases), carry)
         after = _held(real, after, carry)
         return after, after[0]
 
@@ -79,10 +78,14 @@ def recur(
     return states, last
 
 
-def _from_hidden(hidden: Array, kernel: Array, bias: Array | None) -> Array:
-    """The product of a state with the kernel, in the state's type."""
-    product = jnp.matmul(hidden.astype(kernel.dtype), kernel, preferred_element_type=hidden.dtype)
-    return product if bias is None else product + bias.astype(hidden.dtype)
+def _from_hidden(hidden: Array, kernels: tuple[Array, ...], biases: tuple[Array | None, ...]) -> Gates:
+    """The products of a state with the kernels, in the state's type."""
+
+    def one(kernel: Array, bias: Array | None) -> Array:
+        product = jnp.matmul(hidden.astype(kernel.dtype), kernel, preferred_element_type=hidden.dtype)
+        return product if bias is None else product + bias.astype(hidden.dtype)
+
+    return tuple(map(one, kernels, biases))
 
 
 def _held(real: Bool[Array, " batch"] | None, after: Carry, before: Carry) -> Carry:
@@ -93,13 +96,13 @@ def _held(real: Bool[Array, " batch"] | None, after: Carry, before: Carry) -> Ca
 
 
 @functools.partial(recur.defjvp, symbolic_zeros=True)
-def _recur_tangent(cell: Cell, reverse: bool, unroll: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
-    projected, kernel, bias, carry, mask = primals
-    d_projected, d_kernel, d_bias, d_carry, _ = tangents
+def _tangent(cell: Cell, reverse: bool, unroll: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    projected, kernels, biases, carry, mask = primals
+    d_projected, d_kernels, d_biases, d_carry, _ = tangents
 
     def step(carry: Carry, given: tuple) -> tuple[Carry, tuple]:
         x, real = given
-        after, kept = cell.step(x, _from_hidden(carry[0], kernel, bias), carry)
+        after, kept = cell.step(x, _from_hidden(carry[0], kernels, biases), carry)
         after = _held(real, after, carry)
         return after, (after, kept)
 
@@ -107,37 +110,43 @@ def _recur_tangent(cell: Cell, reverse: bool, unroll: int, primals: tuple, tange
     before = tuple(_shifted(first, each, reverse) for first, each in zip(carry, states, strict=True))
 
     wide = carry[0].dtype
-    d_projected = _made(d_projected).astype(wide)
-    from_weights = jnp.zeros_like(d_projected)
-    if not is_zero(d_kernel):
-        from_weights = from_weights + product_along_kernel(before[0].astype(kernel.dtype), d_kernel).astype(wide)
-    if bias is not None and not is_zero(d_bias):
-        from_weights = from_weights + d_bias.astype(wide)
+    d_projected = tuple(_made(each).astype(wide) for each in d_projected)
+    from_weights = tuple(map(functools.partial(_of_weights, before[0]), d_projected, kernels, d_kernels, d_biases))
+    known = kernels, mask, kept, before, states
     joined = cell.join(d_projected, from_weights)
-    d_carry = tuple(map(_made, d_carry))
-    known = kernel, mask, kept, before, states
-    d_last, d_states = _along(cell, reverse, unroll, known, (joined, d_carry))
+    d_last, d_states = _along(cell, reverse, unroll, known, joined, tuple(map(_made, d_carry)))
     return (states[0], last), (d_states, d_last)
 
 
-def _along(cell: Cell, reverse: bool, unroll: int, known: tuple, tangents: tuple) -> tuple[Carry, Array]:
+def _of_weights(before: Array, like: Array, kernel: Array, d_kernel: Any, d_bias: Any) -> Array:
+    """What the tangents of one gate's weights give at all steps, given h before each."""
+    total = jnp.zeros_like(like)
+    if not is_zero(d_kernel):
+        total = total + product_along_kernel(before.astype(kernel.dtype), d_kernel).astype(like.dtype)
+    if d_bias is not None and not is_zero(d_bias):
+        total = total + d_bias.astype(like.dtype)
+    return total
+
+
+def _along(
+    cell: Cell, reverse: bool, unroll: int, known: tuple, joined: PyTree[Array], d_carry: Carry
+) -> tuple[Carry, Array]:
     """The tangents of the last carry and of h after every step: linear in the tangents."""
 
     @functools.partial(jax.checkpoint, prevent_cse=False)  # what is kept is what the steps kept, not the coefficients
-    def along(known: tuple, tangents: tuple) -> tuple[Carry, Array]:
-        kernel, mask, kept, before, after = known
-        joined, d_carry = tangents
+    def along(known: tuple, joined: PyTree[Array], d_carry: Carry) -> tuple[Carry, Array]:
+        kernels, mask, kept, before, after = known
 
         def step(d_carry: Carry, given: tuple) -> tuple[Carry, Array]:
-            coefficients, d_x, real = given
-            d_after = cell.tangent(coefficients, d_x, _from_hidden(d_carry[0], kernel, None), d_carry)
-            d_after = _held(real, d_after, d_carry)
+            coefficients, d_in, real = given
+            d_u = _from_hidden(d_carry[0], kernels, (None,) * len(kernels))
+            d_after = _held(real, cell.tangent(coefficients, d_in, d_u, d_carry), d_carry)
             return d_after, d_after[0]
 
         coefficients = cell.coefficients(kept, before, after)
         return lax.scan(step, d_carry, (coefficients, joined, mask), reverse=reverse, unroll=unroll)
 
-    return along(known, tangents)
+    return along(known, joined, d_carry)
 
 
 def _shifted(first: Array, states: Array, reverse: bool) -> Array:
