@@ -55,12 +55,13 @@ REMATERIALISED = {
     "swin3d_mini": 4,
     "two_stream_tiny": 8,
     "tsn_tiny": 4,
+    "lrcn_tiny": 4,
 }
 """How many blocks a network computes again in the backward pass."""
 
 LONG_TO_COMPILE = {
     *("inception_v3_tiny", "googlenet_tiny", "cifar_densenet_tiny"),
-    *("i3d_tiny", "s3d_tiny", "r2plus1d_tiny", "mvit_v2_tiny", "swin3d_mini", "two_stream_tiny"),
+    *("i3d_tiny", "s3d_tiny", "r2plus1d_tiny", "mvit_v2_tiny", "swin3d_mini", "two_stream_tiny", "lrcn_tiny"),
 }
 """Many modules: twice eight seconds on a busy machine."""
 
