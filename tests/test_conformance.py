@@ -46,6 +46,7 @@ REMATERIALISED = {
     "swin_mini": 4,
     "regnet_tiny": 4,
     "efficientnet_tiny": 4,
+    "lstm_rows_tiny": 2,  # recurrent layers
     "c3d_tiny": 5,
     "i3d_tiny": 9,
     "r2plus1d_tiny": 4,
@@ -54,12 +55,13 @@ REMATERIALISED = {
     "swin3d_mini": 4,
     "two_stream_tiny": 8,
     "tsn_tiny": 4,
+    "lrcn_tiny": 4,
 }
 """How many blocks a network computes again in the backward pass."""
 
 LONG_TO_COMPILE = {
     *("inception_v3_tiny", "googlenet_tiny", "cifar_densenet_tiny"),
-    *("i3d_tiny", "s3d_tiny", "r2plus1d_tiny", "mvit_v2_tiny", "swin3d_mini", "two_stream_tiny"),
+    *("i3d_tiny", "s3d_tiny", "r2plus1d_tiny", "mvit_v2_tiny", "swin3d_mini", "two_stream_tiny", "lrcn_tiny"),
 }
 """Many modules: twice eight seconds on a busy machine."""
 
@@ -78,7 +80,16 @@ slow_of_every_model = pytest.mark.parametrize(
     ],
     scope="module",
 )
-COMPUTED = {"mlp", "lenet5", "vgg_tiny", "resnet_tiny", "mobilenet_v2_tiny", "shufflenet_v2_tiny", "vit_mini"}
+COMPUTED = {
+    "mlp",
+    "lstm_rows_tiny",
+    "lenet5",
+    "vgg_tiny",
+    "resnet_tiny",
+    "mobilenet_v2_tiny",
+    "shufflenet_v2_tiny",
+    "vit_mini",
+}
 """One network of every kind of layer: the others are made of the same."""
 slow_of_every_kind = pytest.mark.parametrize(
     "name",

@@ -1,4 +1,4 @@
-"""torchvision's video networks: names, shapes, parameters, every map, gradients and batch statistics.
+"""torchvision's video networks, and C3D: names, shapes, parameters, every map, gradients and batch statistics.
 
 The numbers were written by `goldens/write_networks.py`; both sides draw their weights by torch's names.
 """
@@ -16,9 +16,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 import zoo
 from tests.convnets.goldens import numbers
 from tests.video.goldens import networks as made
-from zoo.video import MViT, VideoResNet, VideoSwin
+from zoo.video import C3D, MViT, VideoResNet, VideoSwin
 from zoo.weights import family_of
-from zoo.weights.rules import to_ours, to_theirs
+from zoo.weights.rules import Family, convolution, join, linear, to_ours, to_theirs
 from zoo.weights.video import MVIT, swin3d, video_resnet
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -50,9 +50,20 @@ def model_of(name):
         return model, video_resnet(model)
     if name.startswith("mvit"):
         return MViT(made.CLASSES, int(name[-1]), **made.MVIT, **off), MVIT
+    if name == "c3d":
+        return C3D(made.CLASSES, **made.C3D, dropout=0.0), c3d()
     options = {"depths": (2, 2), "heads": (1, 2), "width": made.CHANNELS, "window": (2, 3, 3)}
     model = VideoSwin(num_classes=made.CLASSES, drop_path=0.0, **options)
     return model, swin3d(model)
+
+
+def c3d():
+    """Of the golden file's own network."""
+    at = {"1/conv1": 0, "2/conv1": 3, "3/conv1": 6, "3/conv2": 8, "4/conv1": 11, "4/conv2": 13, "5/conv1": 16}
+    at["5/conv2"] = 18
+    layers = (convolution(f"features.{index}", f"stage{path}", 3) for path, index in at.items())
+    dense = (linear(f"dense.{index}", name) for index, name in ((0, "dense1"), (3, "dense2"), (6, "head")))
+    return Family(join(*layers, *dense))
 
 
 def variables_of(name, family):

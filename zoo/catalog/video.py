@@ -10,6 +10,7 @@ FEICHTENHOFER_2016 = (
     "Feichtenhofer, Pinz and Zisserman, 2016, Convolutional Two-Stream Network Fusion for Video Action Recognition"
 )
 WANG_2016 = "Wang et al., 2016, Temporal Segment Networks: Towards Good Practices for Deep Action Recognition"
+DONAHUE_2015 = "Donahue et al., 2015, Long-term Recurrent Convolutional Networks for Visual Recognition and Description"
 TRAN_2015 = "Tran et al., 2015, Learning Spatiotemporal Features with 3D Convolutional Networks"
 CARREIRA_2017 = "Carreira and Zisserman, 2017, Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset"
 XIE_2018 = (
@@ -53,6 +54,10 @@ def _segments(name: str, of: str, clip: tuple[int, int, int], **options: Any) ->
     return _row(name, "tsn:TSN", clip, WANG_2016, "L49", {"backbone": Ref(of, num_classes=0), **options})
 
 
+def _recurrent(name: str, of: str, clip: tuple[int, int, int], **options: Any) -> Entry:
+    return _row(name, "lrcn:LRCN", clip, DONAHUE_2015, "L52", {"backbone": Ref(of, num_classes=0), **options})
+
+
 def _residual(name: str, clip: tuple[int, int, int] = (16, 112, 112), **options: Any) -> Entry:
     return _row(name, "resnet:VideoResNet", clip, TRAN_2018, "L51", options, ("torchvision/video_resnet",))
 
@@ -73,8 +78,10 @@ ENTRIES = (
     _two_stream("two_stream_tiny", SIMONYAN_2014, "resnet_tiny", 32, **TINY),
     _segments("tsn_resnet18", "resnet18", (3, 224, 224)),
     _segments("tsn_tiny", "resnet_tiny", (3, 32, 32), **TINY),
+    _recurrent("lrcn_alexnet", "alexnet", (16, 224, 224)),
+    _recurrent("lrcn_tiny", "resnet_tiny", (3, 32, 32), hidden_size=16, **TINY),
     _row("c3d", "c3d:C3D", (16, 112, 112), TRAN_2015, "L51", {}),
-    _row("c3d_tiny", "c3d:C3D", (8, 32, 32), TRAN_2015, "L51", {"widths": (4, 4, 8, 8, 8), "hidden": 16, **TINY}),
+    _row("c3d_tiny", "c3d:C3D", (8, 32, 32), TRAN_2015, "L51", {"widths": (4, 8, 8, 16, 16), "hidden": 32, **TINY}),
     _row("i3d", "i3d:I3D", (64, 224, 224), CARREIRA_2017, "L49, L51", {}),
     _row("i3d_tiny", "i3d:I3D", (9, 32, 32), CARREIRA_2017, "L49, L51", {"width": 0.0625, **TINY}),
     _residual("r3d_18"),

@@ -14,10 +14,12 @@ THIN = {
     "mvit_v1": (4, 32, 48),
     "mvit_v2": (4, 32, 48),
     "swin3d": (7, 41, 34),
+    "c3d": (8, 34, 30),
 }
 """Networks with fewer units and channels: frames, height and width of their clips.
 
-"residual" has every kind of convolution. The maps of "swin3d" are padded and have seams in time, height and width."""
+"residual" has every kind of convolution. Maps of "swin3d" are padded and have seams in time, height and width.
+torchvision has no C3D: "c3d" is of torch's layers as the paper's Figure 3 has them."""
 PUBLISHED = {
     "r3d_18": (6, 40, 36),
     "mc3_18": (6, 40, 36),
@@ -36,7 +38,10 @@ SIZES = {**THIN, **PUBLISHED}
 MVIT = {"depths": (1, 2, 1), "width": 8, "key_stride": 4}
 """Of both versions; the fields of `zoo.video.MViT`."""
 SWIN = {"patch_size": [2, 4, 4], "embed_dim": 8, "depths": [2, 2], "num_heads": [1, 2], "window_size": [2, 3, 3]}
+C3D = {"widths": (4, 4, 6, 8, 8), "hidden": 12}
+"""The fields of `zoo.video.C3D`."""
 SLOPES = {
+    "c3d": ("features.0.weight", "features.8.weight", "dense.0.weight", "dense.6.weight"),
     "residual": ("stem.0.weight", "layer3.0.conv1.0.0.weight", "layer4.0.conv2.0.weight", "fc.weight"),
     "mvit_v1": ("conv_proj.weight", "pos_encoding.temporal_pos", "blocks.1.attn.pool_k.pool.weight", "head.1.weight"),
     "mvit_v2": ("conv_proj.weight", "blocks.1.attn.rel_pos_t", "blocks.1.attn.rel_pos_w", "blocks.2.mlp.0.weight"),

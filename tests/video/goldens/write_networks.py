@@ -39,6 +39,8 @@ def network(name: str, size: tuple[int, ...] = ()) -> nn.Module:
         return small_mvit(name)
     if name == "swin3d":
         return swin_transformer.SwinTransformer3d(**made.SWIN, stochastic_depth_prob=0.0, num_classes=made.CLASSES)
+    if name == "c3d":
+        return C3D()
     if not (size and name.startswith("mvit")):
         return get_model(name, weights=None)
     whole = mvit._mvit
@@ -48,6 +50,26 @@ def network(name: str, size: tuple[int, ...] = ()) -> nn.Module:
 
     with mock.patch.object(mvit, "_mvit", resized):
         return getattr(mvit, name)()
+
+
+class C3D(nn.Module):
+    """Figure 3 of the paper, in Caffe's sizes: a last window may hang over the border."""
+
+    def __init__(self):
+        super().__init__()
+        layers, before = [], 3
+        for i, width in enumerate(made.C3D["widths"]):
+            for _ in range(1 if i < 2 else 2):
+                layers += [nn.Conv3d(before, width, 3, padding=1), nn.ReLU()]
+                before = width
+            layers.append(nn.MaxPool3d((1, 2, 2) if i == 0 else 2, ceil_mode=True))
+        self.features, hidden = nn.Sequential(*layers), made.C3D["hidden"]
+        size, dropout = before * 1 * 2 * 1, nn.Dropout()
+        dense = (nn.Linear(size, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, made.CLASSES))
+        self.dense = nn.Sequential(dense[0], nn.ReLU(), dropout, dense[1], nn.ReLU(), dropout, dense[2])
+
+    def forward(self, clips):
+        return self.dense(self.features(clips).flatten(1))
 
 
 def residual() -> nn.Module:
@@ -103,6 +125,8 @@ def maps_of(name: str, model: nn.Module) -> dict[str, str]:
     """The modules whose outputs are the named maps."""
     if isinstance(model, resnet.VideoResNet):
         return {"stem": "stem", **{f"stage{i}": f"layer{i}" for i in range(1, 5)}}
+    if name == "c3d":
+        return {f"stage{i}": f"features.{at}" for i, at in enumerate((1, 4, 9, 14, 19), 1)}
     if name == "s3d":
         return {"stem": "features.0", **{f"stage{i}": f"features.{at}" for i, at in enumerate((3, 6, 12, 15), 1)}}
     if isinstance(model, swin_transformer.SwinTransformer3d):
