@@ -6,9 +6,12 @@ python -m train fit moving_temporal                                 a stack of f
 python -m train fit moving_r3d --data.source moving_clips:both      the class is digit and motion
 python -m train fit popularity                                      one number a clip
 python -m train fit moving_two_stream                               a frame and flow
+python -m train fit moving_lrcn                                     a network of images, and an LSTM over frames
+python -m train fit moving_r3d --model.name s3d_tiny --model.options width=0.125    and so on with other networks
 python -m train fit ucf101_r2plus1d --weights KINETICS400_V1        UCF101, prepared
 python -m train fit ucf101_r2plus1d --data.source clips:UCF-101     or as it is, or your own videos: a folder a class
 python -m train fit ucf101_temporal --data.source clips:UCF-101
+python -m train fit ucf101_two_stream --data.source clips:UCF-101
 python -m train predict runs/moving_r3d clip.mp4                    what is seen, in the video
 
 The class of `moving_clips:motion` is how a digit moves, of ten ways; no single frame says more than chance. The first
@@ -60,6 +63,10 @@ TWO_STREAM = dataclasses.replace(
     task=VideoClassification(sees="frame_and_flow"),
 )
 
+LRCN = dataclasses.replace(
+    R3D, name="moving_lrcn", model=Model("lrcn_tiny", options=("backbone=cifar_resnet8", "hidden_size=32"))
+)
+
 POPULARITY = dataclasses.replace(R3D, name="popularity", task=VideoRegression())
 
 UCF101 = Recipe(
@@ -97,4 +104,11 @@ UCF101_TEMPORAL = dataclasses.replace(
 )
 """Ten fields of flow, and 25 clips of a video at evaluation, as in the paper."""
 
-RECIPES = (R3D, SPATIAL, TEMPORAL, TWO_STREAM, POPULARITY, UCF101, UCF101_TEMPORAL)
+UCF101_TWO_STREAM = dataclasses.replace(
+    UCF101_TEMPORAL,
+    name="ucf101_two_stream",
+    model=Model("two_stream_resnet18", dtype="bfloat16"),
+    task=VideoClassification(sees="frame_and_flow", mean_flow=True),
+)
+
+RECIPES = (R3D, SPATIAL, TEMPORAL, TWO_STREAM, LRCN, POPULARITY, UCF101, UCF101_TEMPORAL, UCF101_TWO_STREAM)
