@@ -33,19 +33,22 @@ def traced(name):
 def traced_once(name, **overrides):
     """Shapes of the features of two examples and of the variables."""
     model, key = zoo.create(name, **overrides), jax.random.key(0)
-    images = jax.ShapeDtypeStruct((2, *CATALOG[name].input_shape), jnp.float32)
-    return jax.eval_shape(lambda *by: model.init_with_output(*by, features=True), key, images)
+    inputs = batch_of(CATALOG[name].inputs, 2)
+    return jax.eval_shape(lambda *by: model.init_with_output(*by, features=True), key, *inputs)
 
 
 def outputs_of(name, **overrides):
     """Shapes and types of the outputs for two examples; nothing is computed."""
     model = zoo.create(name, **overrides)
-    images = jax.ShapeDtypeStruct((2, *CATALOG[name].input_shape), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), images)
-    return jax.eval_shape(model.apply, variables, images)
+    inputs = batch_of(CATALOG[name].inputs, 2)
+    variables = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+    return jax.eval_shape(model.apply, variables, *inputs)
 
 
-@pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models(task="classification")])
+CLASSIFIERS = [*zoo.list_models(task="classification"), *zoo.list_models(task="video_classification")]
+
+
+@pytest.mark.parametrize("name", [traced(name) for name in CLASSIFIERS])
 def test_every_classifier_classifies_its_input_shape_names_its_features_and_has_the_parameters_of_the_table(name):
     features, variables = traced_once(name)
     assert (features["logits"].shape, features["logits"].dtype) == ((2, zoo.create(name).num_classes), jnp.float32)

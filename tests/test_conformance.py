@@ -19,7 +19,7 @@ import zoo
 from tests.convnets import families
 from zoo.catalog.inputs import batch_of, random_batch
 
-CLASSIFIERS = zoo.list_models(task="classification")
+CLASSIFIERS = [*zoo.list_models(task="classification"), *zoo.list_models(task="video_classification")]
 NAMES = [name for name in CLASSIFIERS if families.SMALL.fullmatch(name)]
 
 SIZE = 3
@@ -46,10 +46,23 @@ REMATERIALISED = {
     "swin_mini": 4,
     "regnet_tiny": 4,
     "efficientnet_tiny": 4,
+    "lstm_rows_tiny": 2,  # recurrent layers
+    "c3d_tiny": 5,
+    "i3d_tiny": 9,
+    "r2plus1d_tiny": 4,
+    "s3d_tiny": 9,
+    "mvit_v2_tiny": 3,
+    "swin3d_mini": 4,
+    "two_stream_tiny": 8,
+    "tsn_tiny": 4,
+    "lrcn_tiny": 4,
 }
 """How many blocks a network computes again in the backward pass."""
 
-LONG_TO_COMPILE = {"inception_v3_tiny", "googlenet_tiny", "cifar_densenet_tiny"}
+LONG_TO_COMPILE = {
+    *("inception_v3_tiny", "googlenet_tiny", "cifar_densenet_tiny"),
+    *("i3d_tiny", "s3d_tiny", "r2plus1d_tiny", "mvit_v2_tiny", "swin3d_mini", "two_stream_tiny", "lrcn_tiny"),
+}
 """Many modules: twice eight seconds on a busy machine."""
 
 # All tests of one model, then the next's.
@@ -67,7 +80,16 @@ slow_of_every_model = pytest.mark.parametrize(
     ],
     scope="module",
 )
-COMPUTED = {"mlp", "lenet5", "vgg_tiny", "resnet_tiny", "mobilenet_v2_tiny", "shufflenet_v2_tiny", "vit_mini"}
+COMPUTED = {
+    "mlp",
+    "lstm_rows_tiny",
+    "lenet5",
+    "vgg_tiny",
+    "resnet_tiny",
+    "mobilenet_v2_tiny",
+    "shufflenet_v2_tiny",
+    "vit_mini",
+}
 """One network of every kind of layer: the others are made of the same."""
 slow_of_every_kind = pytest.mark.parametrize(
     "name",
@@ -81,16 +103,27 @@ def shape_of(name):
 
 
 @functools.cache
-def images_of(name):
-    """A batch, the same in all tests."""
-    return random_batch(zoo.describe(name).inputs, SIZE, np.random.default_rng(0))[0]
+def inputs_of(name):
+    """A batch of each input, the same in all tests."""
+    return random_batch(zoo.describe(name).inputs, SIZE, np.random.default_rng(0))
+
+
+def shapes_of(name, **options):
+    """Shapes of all variables, by path."""
+    model, inputs = zoo.create(name, **options), batch_of(zoo.describe(name).inputs)
+    return flatten_dict(jax.eval_shape(model.init, jax.random.key(0), *inputs), sep="/")
+
+
+def head_of(name, path):
+    """Whether a variable belongs to a head."""
+    return path.split("/")[1] in zoo.describe(name).heads
 
 
 @functools.cache
 def variables_of(name):
     """Variables of which none is zero or one, so that signals get through, drawn without a program to compile."""
     random, drawn = np.random.default_rng(1), {}
-    for path, leaf in families.shapes(zoo.create(name), shape_of(name)).items():
+    for path, leaf in shapes_of(name).items():
         values = random.standard_normal(leaf.shape)
         if path.endswith("kernel"):
             values *= math.sqrt(2 / math.prod(leaf.shape[:-1]))
@@ -108,17 +141,18 @@ def evaluated(name):
     model = zoo.create(name)
 
     @jax.jit
-    def program(variables, images):
-        headless = {**variables, "params": {k: v for k, v in variables["params"].items() if k != "head"}}
+    def program(variables, inputs):
+        heads = zoo.describe(name).heads
+        headless = {**variables, "params": {k: v for k, v in variables["params"].items() if k not in heads}}
         return {
-            "features": model.apply(variables, images, features=True),
-            "output": model.apply(variables, images),
-            "headless": model.copy(num_classes=0).apply(headless, images),
-            "mapped": jax.vmap(lambda image: model.apply(variables, image[None])[0])(images),
-            "bfloat16": model.copy(dtype=jnp.bfloat16).apply(variables, images),
+            "features": model.apply(variables, *inputs, features=True),
+            "output": model.apply(variables, *inputs),
+            "headless": model.copy(num_classes=0).apply(headless, *inputs),
+            "mapped": jax.vmap(lambda *one: model.apply(variables, *(x[None] for x in one))[0])(*inputs),
+            "bfloat16": zoo.create(name, dtype=jnp.bfloat16).apply(variables, *inputs),
         }
 
-    return program(variables_of(name), images_of(name))
+    return program(variables_of(name), inputs_of(name))
 
 
 @functools.cache
@@ -126,12 +160,12 @@ def narrow(name):
     """Shapes and types of variables and of named features, in order, of a network that computes in bfloat16."""
     model, order = zoo.create(name, dtype=jnp.bfloat16), []
 
-    def begin(key, images):
-        named, variables = model.init_with_output(key, images, features=True)
+    def begin(key, *inputs):
+        named, variables = model.init_with_output(key, *inputs, features=True)
         order.extend(named)  # eval_shape sorts names
         return named, variables
 
-    named, variables = jax.eval_shape(begin, jax.random.key(0), images_of(name))
+    named, variables = jax.eval_shape(begin, jax.random.key(0), *inputs_of(name))
     return {feature: named[feature] for feature in order}, variables
 
 
@@ -139,7 +173,7 @@ def narrow(name):
 def begun(name, remat):
     """How many blocks are computed again in the backward pass, and the types of bfloat16 parameters, by path."""
     model = zoo.create(name, remat=remat, param_dtype=jnp.bfloat16)
-    jaxpr, variables = jax.make_jaxpr(model.init, return_shape=True)(jax.random.key(0), images_of(name))
+    jaxpr, variables = jax.make_jaxpr(model.init, return_shape=True)(jax.random.key(0), *inputs_of(name))
     count = sum(equation.primitive.name in ("checkpoint", "remat", "remat2") for equation in jaxpr.eqns)
     return count, {path: leaf.dtype.name for path, leaf in flatten_dict(variables, sep="/").items()}
 
@@ -149,12 +183,12 @@ def trained(name, remat):
     """Value, statistics and gradients of a training pass without dropout."""
     model = zoo.create(name, remat=remat)
     off = {field: 0.0 for field in ("dropout", "drop_path") if hasattr(model, field)}
-    model, variables, images = model.copy(**off), variables_of(name), images_of(name)
+    model, variables, inputs = model.copy(**off), variables_of(name), inputs_of(name)
 
     @jax.jit
     def step(params):
         def loss(params):
-            logits, state = model.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])
+            logits, state = model.apply({**variables, "params": params}, *inputs, train=True, mutable=["batch_stats"])
             return jnp.square(logits).mean(), state
 
         return jax.value_and_grad(loss, has_aux=True)(params)
@@ -202,7 +236,7 @@ def test_training_in_bfloat16_leaves_statistics_in_float32(name):
     variables = jax.eval_shape(lambda: variables_of(name))
     rngs = {"dropout": jax.random.key(0)}
     _, state = jax.eval_shape(
-        lambda v, x: model.apply(v, x, train=True, mutable=["batch_stats"], rngs=rngs), variables, images_of(name)
+        lambda v, *x: model.apply(v, *x, train=True, mutable=["batch_stats"], rngs=rngs), variables, *inputs_of(name)
     )
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), {k: v for k, v in variables.items() if k == "batch_stats"}
@@ -217,8 +251,8 @@ def test_the_output_is_the_last_feature_and_without_classes_the_one_before(name)
     assert np.ptp(found["output"], axis=0).max() > 0  # examples differ
     np.testing.assert_array_equal(found["output"], found["features"]["logits"])
     np.testing.assert_array_equal(found["headless"], found["features"]["pre_logits"])
-    headless = families.shapes(zoo.create(name, num_classes=0), shape_of(name))
-    assert headless.keys() == {path for path in flatten_dict(variables_of(name), sep="/") if "/head/" not in path}
+    whole = flatten_dict(variables_of(name), sep="/")
+    assert shapes_of(name, num_classes=0).keys() == {path for path in whole if not head_of(name, path)}
 
 
 @pytest.mark.parametrize("name", ["lenet5", "alexnet_tiny", "vgg_tiny", "vit_mini", "swin_mini"])
@@ -269,16 +303,18 @@ def test_a_program_is_exported_for_batches_of_any_size(name):
 def test_other_shapes_integers_and_a_negative_number_of_classes_are_refused(name):
     model, shape = zoo.create(name), shape_of(name)
     variables = jax.eval_shape(lambda: variables_of(name))
+    what, axes = ("clips", "time, height") if zoo.describe(name).inputs[0].kind == "clip" else ("images", "height")
+    others = inputs_of(name)[1:]
 
     def refused(kind, message, *axes, dtype=jnp.float32, model=model):
         with pytest.raises(kind, match=message):
-            jax.eval_shape(model.apply, variables, jax.ShapeDtypeStruct(axes, dtype))
+            jax.eval_shape(model.apply, variables, jax.ShapeDtypeStruct(axes, dtype), *others)
 
-    refused(TypeError, "expected floating-point images, got uint8", SIZE, *shape, dtype=jnp.uint8)
-    refused(ValueError, r"expected images .*\(batch, ", *shape[:1])
+    refused(TypeError, f"expected floating-point {what}, got uint8", SIZE, *shape, dtype=jnp.uint8)
+    refused(ValueError, rf"expected {what} .*\(batch, ", *shape[:1])
     if name != "mlp":  # which takes vectors
-        refused(ValueError, r"expected images \(batch, height, width, channels\), got shape", *shape)
-        refused(ValueError, r"expected .*channels, got images of shape|expected images", SIZE, *shape[:2], 5)
+        refused(ValueError, rf"expected {what} \(batch, {axes}, width, channels\), got shape", *shape)
+        refused(ValueError, rf"expected .*channels, got images of shape|expected {what}", SIZE, *shape[:-1], 5)
     negative = zoo.create(name, num_classes=-1)
     refused(ValueError, "num_classes: expected a positive integer, or 0 .*, got -1", SIZE, *shape, model=negative)
 
@@ -299,7 +335,7 @@ def test_remat_changes_no_gradient_and_all_are_finite(name):
 
 @slow_of_every_kind  # every operation is compiled by itself
 def test_without_jit_the_numbers_are_the_same(name):
-    close(zoo.create(name).apply(variables_of(name), images_of(name)), evaluated(name)["output"])
+    close(zoo.create(name).apply(variables_of(name), *inputs_of(name)), evaluated(name)["output"])
 
 
 @slow_of_every_kind  # a program for each size
@@ -307,6 +343,7 @@ def test_the_exported_program_gives_the_same_numbers_in_batches_of_any_size(name
     inputs, variables = zoo.describe(name).inputs, variables_of(name)
     exported = zoo.export_model(zoo.create(name), variables, inputs, platforms=("cpu",))
     for size in (1, SIZE):
-        close(exported.call(variables, images_of(name)[:size]), evaluated(name)["output"][:size])
-    (images,) = batch_of(inputs, 7)
-    assert jax.eval_shape(exported.call, variables, images).shape == (7, zoo.create(name).num_classes)
+        given = (each[:size] for each in inputs_of(name))
+        close(exported.call(variables, *given), evaluated(name)["output"][:size])
+    outputs = jax.eval_shape(exported.call, variables, *batch_of(inputs, 7))
+    assert outputs.shape == (7, zoo.create(name).num_classes)

@@ -9,7 +9,8 @@ import pytest
 import zoo
 from tests.weights.goldens import pictures
 
-GOLDEN = np.load(Path(__file__).parent / "weights" / "goldens" / "preprocessing.npz")
+GOLDENS = Path(__file__).parent / "weights" / "goldens"
+GOLDEN, OF_CLIPS = (np.load(GOLDENS / name) for name in ("preprocessing.npz", "clips.npz"))
 
 
 @pytest.mark.parametrize("entry", GOLDEN)
@@ -23,6 +24,31 @@ def test_a_preset_is_torchvisions(entry):
         expected = GOLDEN[entry]
         np.testing.assert_array_equal(pictures.samples(result)[:3], expected[:3])
         np.testing.assert_allclose(pictures.samples(result)[3:], expected[3:], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("entry", OF_CLIPS)
+def test_a_preset_for_clips_is_torchvisions(entry):
+    name, weights, size = entry.split("/")
+    transform = zoo.preprocess(name, weights)
+    frames = pictures.clip(tuple(map(int, size.split("x"))))
+    result = transform(frames)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(transform([PIL.Image.fromarray(frame) for frame in frames]), result)
+    found, expected = pictures.samples(result), OF_CLIPS[entry]
+    np.testing.assert_array_equal(found[:4], expected[:4])
+    np.testing.assert_allclose(found[4:-1], expected[4:-1], rtol=0, atol=1e-5)
+    assert abs(found[-1] - expected[-1]) < 1e-6 * result.size
+
+
+def test_what_is_no_clip_is_refused(tmp_path):
+    transform = zoo.preprocess("r3d_18")
+    for given in (3, "clip.mp4"):
+        with pytest.raises(TypeError, match=f"expected the frames of a clip.*, got {type(given).__name__}"):
+            transform(given)
+    with pytest.raises(ValueError, match="expected a clip of at least one frame, got none"):
+        transform([])
+    with pytest.raises(ValueError, match=r"expected pixels .*, got shape \(112, 112, 5\)"):
+        transform(np.zeros((4, 112, 112, 5), np.uint8))
 
 
 @pytest.mark.parametrize(

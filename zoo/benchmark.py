@@ -107,7 +107,7 @@ def benchmark(
     training = None
     if train:
         labels = None
-        if entry.task == "classification":
+        if entry.task in ("classification", "video_classification"):
             outputs = jax.eval_shape(model.apply, variables, *inputs).shape[-1]
             labels = jnp.asarray(random.integers(0, outputs, batch))
         training = timed(_training_step(model), (variables, inputs, labels, key), rounds, in_place=True)

@@ -1,10 +1,11 @@
 """The exact transform with which published weights were evaluated: resize, central crop, scale, normalise.
 
-Detectors and segmentation networks see the whole image; `zoo.detection.canvas` makes batches for detectors.
+Detectors and segmentation networks see the whole image; `zoo.detection.canvas` makes batches for detectors. Networks
+for clips see each frame alike.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from zoo.catalog.pretrained import Preprocessing, Pretrained
 from zoo.images import open_image, upright
 from zoo.names import UnknownNameError, unknown
 
-Transform = Callable[[Any], Float[np.ndarray, "height width channels"]]
+Transform = Callable[[Any], Float[np.ndarray, "*frames height width channels"]]
 
 
 def pretrained(name: str, weights: str | None = None) -> Pretrained:
@@ -48,6 +49,10 @@ def preprocess(name: str, weights: str | None = None) -> Transform:
     size. Grey images become colour, transparency is dropped, 16 bits are scaled to 8. A file is turned upright as its
     EXIF orientation says; an image that is open stays as it lies, as with torchvision.
 
+    That of a network for clips takes a clip: its frames, each any of these, or uint8 pixels (time, height, width[, 3]),
+    and gives float32 (time, crop, crop, 3). Which frames of a video, and how many, is for who reads it to choose:
+    `pretrained(name).preprocessing` has their number and rate.
+
     Args:
       name: a name of `zoo.list_models()`.
       weights: such as "IMAGENET1K_V2"; by default the first that were published.
@@ -57,9 +62,12 @@ def preprocess(name: str, weights: str | None = None) -> Transform:
 
     >>> preprocess("cifar_resnet20")(np.zeros((40, 32, 3), np.uint8)).shape
     (32, 32, 3)
+    >>> preprocess("r3d_18")(np.zeros((16, 120, 160, 3), np.uint8)).shape
+    (16, 112, 112, 3)
     """
     how = pretrained(name, weights).preprocessing
-    return lambda image: transform(how, image)
+    apply = transform_clip if how.frame == "clip" else transform
+    return lambda seen: apply(how, seen)
 
 
 def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width channels"]:
@@ -81,6 +89,38 @@ def transform(how: Preprocessing, image: Any) -> Float[np.ndarray, "height width
     if how.frame == "fit":
         return interpolated(pixels, *fitted_size(*pixels.shape[:2], how.resize, how.crop))
     return interpolated(pixels, how.crop, how.crop) if how.frame == "stretch" else pixels
+
+
+def transform_clip(how: Preprocessing, frames: Iterable[Any]) -> Float[np.ndarray, "time height width channels"]:
+    """A clip, each frame transformed by itself: resized and rounded to 8 bits, the central square, normalised.
+
+    As torchvision's preset for video networks, to the last bit but where a value lies between two integers.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      TypeError: no frames, or a frame that is neither a path nor a Pillow image nor uint8 pixels.
+      ValueError: a clip without frames; and of a frame as for `transform`.
+    """
+    if isinstance(frames, str | os.PathLike) or not isinstance(frames, Iterable):
+        raise TypeError(f"expected the frames of a clip, one after the other, got {type(frames).__name__}")
+    seen = [_frame(how, frame) for frame in frames]
+    if not seen:
+        raise ValueError("expected a clip of at least one frame, got none")
+    pixels = np.stack(seen).astype(np.float32) / np.float32(255)
+    return (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+
+
+def _frame(how: Preprocessing, frame: Any) -> UInt8[np.ndarray, "crop crop 3"]:
+    """The central square of one frame, resized."""
+    pixels = np.asarray(eight_bits(_opened(frame)).convert("RGB"))
+    height, width = pixels.shape[:2]
+    if isinstance(how.resize, tuple):
+        size = how.resize
+    else:
+        size = tuple(how.resize * side // min(height, width) for side in (height, width))
+    resized = np.rint(interpolated(pixels.astype(np.float64), *size)).astype(np.uint8)
+    top, left = (round((side - how.crop) / 2) for side in size)  # halves to even
+    return resized[top : top + how.crop, left : left + how.crop]
 
 
 def fitted_size(height: int, width: int, shorter: int, longer: int) -> tuple[int, int]:

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.sides ours resnet18 8 224 9        name, batch, pixels a side, rounds
     python -m tests.benchmarks.sides channels_last resnet18 8 224 9
 
-`tests/benchmarks/convnets.py`, `detectors.py`, `dense.py` and `flow.py` start these. A training step is forward and
-backward pass and SGD with momentum, in float32, and includes dropout.
+`tests/benchmarks/convnets.py`, `detectors.py`, `dense.py`, `flow.py` and `video.py` start these. A training step is
+forward and backward pass and SGD with momentum, in float32, and includes dropout.
 """
 
 import json
@@ -188,7 +188,7 @@ def times(call: Callable[[], Any], rounds: int) -> list[float]:
 
 
 def main() -> None:
-    from tests.benchmarks import flow_sides
+    from tests.benchmarks import flow_sides, video_sides
 
     side, name, *numbers = sys.argv[1:]
     batch, pixels, rounds = map(int, numbers)
@@ -199,6 +199,9 @@ def main() -> None:
     elif name in flow_sides.MODELS:
         given = flow_sides.examples(name, batch, pixels)
         of_ours, of_torchs = flow_sides.ours, flow_sides.torchs
+    elif name in video_sides.MODELS:
+        given = video_sides.examples(name, batch, pixels)
+        of_ours, of_torchs = video_sides.ours, video_sides.torchs
     else:
         from tests.benchmarks import dense_sides, detector_sides
 

@@ -70,7 +70,7 @@ def test_torchvisions_buffers_are_saved_too_and_ignored_in_loading():
 
 def test_positions_are_told_apart_by_rows_and_columns_alone():
     table = np.arange(2 * 25, dtype=np.float32).reshape(2, 25).T
-    bias = np.asarray(RelativePositions(3, jnp.float32, 2).apply({"params": {"table": table}}))
+    bias = np.asarray(RelativePositions((3, 3), jnp.float32, 2).apply({"params": {"table": table}}))
     found = {}
     for query, key in np.ndindex(9, 9):
         apart = (query // 3 - key // 3, query % 3 - key % 3)
@@ -81,13 +81,15 @@ def test_positions_are_told_apart_by_rows_and_columns_alone():
 
 
 def test_what_a_place_changes_stays_in_its_window():
-    layers = Layers(nn.LayerNorm, nn.Dense, SelfAttention, functools.partial(RelativePositions, 2, jnp.float32), MLP)
+    layers = Layers(
+        nn.LayerNorm, nn.Dense, SelfAttention, functools.partial(RelativePositions, (2, 2), jnp.float32), MLP
+    )
     x = np.random.default_rng(0).standard_normal((1, 5, 4, 8)).astype(np.float32)
-    variables = jax.tree.map(lambda leaf: leaf - 0.75, drawn(SwinBlock(2, 2, 0, layers), x, False))
+    variables = jax.tree.map(lambda leaf: leaf - 0.75, drawn(SwinBlock(2, (2, 2), (0, 0), layers), x, False))
 
     @functools.partial(jax.jit, static_argnums=0)
     def changed(shift, place):
-        block = SwinBlock(2, 2, shift, layers)
+        block = SwinBlock(2, (2, 2), (shift, shift), layers)
         other = jnp.asarray(x).at[0, *place].multiply(-1)
         return jnp.abs(block.apply(variables, other, False) - block.apply(variables, x, False)).max((0, 3)) > 1e-4
 

@@ -61,6 +61,8 @@ def test_your_own_data(run):
     assert len(source) + len(load(Data("folder:photos"), "test")) == 200
     assert source.facts.classes == tuple("0123456789")
     assert made["outcome"].metrics["accuracy"] > 0.5
+    assert made["films"].spec["clip"].shape == (8, 32, 64, 3)
+    assert all(made["films"][row]["readable"] for row in range(len(made["films"])))
     assert load(made["brightness"].data, "train").facts.classes == ()
     assert made["striped"].metrics["accuracy"] > 0.9  # a hundred examples of what a dense layer can see
 

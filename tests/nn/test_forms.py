@@ -288,6 +288,7 @@ CLIPS = {  # name -> (shape of the clips, of the kernel, strides, padding, dilat
     "a stem": ((1, 5, 9, 8, 3), (3, 5, 5, 3, 4), (1, 2, 2), ((1, 1), (2, 2), (2, 2)), (1, 1, 1)),
     "strided and dilated in time": ((2, 9, 4, 5, 2), (2, 3, 2, 2, 3), (3, 1, 2), ((1, 0), (0, 2), (1, 1)), (2, 1, 2)),
     "time alone": ((2, 6, 3, 3, 2), (4, 1, 1, 2, 3), (2, 1, 1), ((2, 3), (0, 0), (0, 0)), (1, 1, 1)),
+    "in two groups": ((1, 4, 5, 4, 6), (3, 2, 3, 3, 4), (1, 1, 2), ((1, 1), (1, 0), (1, 1)), (1, 1, 1)),
 }
 
 
@@ -295,8 +296,9 @@ CLIPS = {  # name -> (shape of the clips, of the kernel, strides, padding, dilat
 def test_clips_are_the_sum_of_frames_on_cpu_and_laxs_elsewhere(case, monkeypatch):
     monkeypatch.setattr(frames, "MULTIPLICATIONS", 0)
     clips, kernel, strides, padding, dilation = CLIPS[case]
-    geometry = Geometry(strides, padding, dilation, 1)
-    ours = functools.partial(convolution, strides=strides, padding=padding, dilation=dilation)
+    groups = clips[-1] // kernel[-2]
+    geometry = Geometry(strides, padding, dilation, groups)
+    ours = functools.partial(convolution, strides=strides, padding=padding, dilation=dilation, groups=groups)
     theirs = functools.partial(plain, geometry)
     out = jax.eval_shape(theirs, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (clips, kernel)))
     clips, kernel, *along, slopes = normal(0, clips, kernel, clips, kernel, out.shape)

@@ -129,6 +129,7 @@ def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_prep
                 "coco": 91,
                 "coco_person": 2,
                 "voc": 21,
+                "kinetics400": 400,
                 "": 0,
             }  # with the background, of detection and segmentation
             assert len(file.class_names) == outputs[file.classes]
@@ -147,7 +148,15 @@ def test_every_published_file_belongs_to_a_model_and_has_digest_classes_and_prep
                 assert {name.rpartition("_")[2] for name in file.metrics} <= {"epe", "all"}
                 assert all(1 < value < 26 for value in file.metrics.values())
                 continue
-            assert 32 <= how.crop <= how.resize <= 600
+            if file.classes == "kinetics400":
+                assert how.frame == "clip"
+                assert how.crop < (how.resize if isinstance(how.resize, int) else min(how.resize))
+                assert how.frames in (16, 32, 128)
+                assert how.frame_rate in (7.5, 15)
+                assert how.clips in (1, 5, 12)
+            else:
+                assert 32 <= how.crop <= how.resize <= 600
+                assert (how.frames, how.frame_rate, how.clips) == (0, 0, 0)
             assert 55 < file.top1 < (file.top5 or 100) <= 100
     assert len(class_list("imagenet")) == 1000
 

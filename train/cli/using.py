@@ -84,8 +84,8 @@ def predict(arguments: Arguments) -> int:
     class Predict(_OfWeights):
         paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE|FOLDER|VIDEO ...")] = ()
         """A run's folder, but with --weights none; image files of any size, resized to what the model takes, or folders
-        of them, in order of their names; videos, of which every frame is predicted. Optical flow is that of each image
-        and the next."""
+        of them, in order of their names; videos, of which every frame is predicted, or by a run that learned clips
+        every clip. Optical flow is that of each image and the next."""
         best: bool = False
         """The best checkpoint instead of the last."""
         ema: bool = False
@@ -120,7 +120,13 @@ def predict(arguments: Arguments) -> int:
     if output is not None:
         outputs_of(images, videos, output)  # those of both together, before either is written
     if run:
-        predictor = RunPredictor(open_run(run[0], chosen.flips), chosen.best, chosen.ema)
+        from train.use.whole_videos import predict_whole_videos, takes_clips
+
+        opened = open_run(run[0], chosen.flips)
+        if takes_clips(opened):
+            predict_whole_videos(opened, files, output, chosen.best, chosen.ema)
+            return 0
+        predictor = RunPredictor(opened, chosen.best, chosen.ema)
     else:
         predictor = predictor_of(chosen.model, chosen.weights, chosen.mean, chosen.std)
     if images:

@@ -21,13 +21,17 @@ class Data(Config):
             "eval_batch_size": 2**16,
             "proposals": 2**16,
             "held_out": 2**31,
+            "frames": 2**10,
+            "stride": 2**10,
+            "clips": 2**8,
             **dict.fromkeys(("crop", "resize", "eval_crop", "canvas", "shorter"), 2**13),
         }
     )
 
     source: str = "digits"
     """digits, rotated_digits, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH, masks:PATH, label_maps:PATH,
-    flow:PATH, depth:PATH, or one of scenes, moving and surfaces, which scenes:COUNT gives COUNT training examples."""
+    flow:PATH, depth:PATH, clips:PATH, moving_clips:WHAT, or one of scenes, moving and surfaces, which scenes:COUNT
+    gives COUNT training examples."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are; by default TFDS's own folder."""
     held_out: int = 0
@@ -69,6 +73,25 @@ class Data(Config):
     """Boxes of selective search that an image has at most, for detectors that are given them; 0: none. Needs the extra
     `detection`."""
 
+    frames: int = 0
+    """Frames of a clip, of sources of videos; 0: 16, and of built-in videos all."""
+    sampling: Literal["dense", "uniform", "segments"] = "dense"
+    """Which frames of a video a clip has: dense ones in a row; uniform: from the whole video, evenly; segments: from
+    as many parts of it, in training from anywhere in each."""
+    stride: int = 1
+    """Of dense frames: from one to the next."""
+    rate: float = 0.0
+    """Frames a second with which videos are looked at, so that stride and clip are of one duration in all of them; 0:
+    each has its own."""
+    clips: int = 1
+    """Clips of a video at evaluation, whose predictions are averaged."""
+    flow: bool = False
+    """Compute the optical flow between the frames of a clip (TV-L1), for networks that are given motion."""
+    flow_cache: str | None = None
+    """The folder in which computed flow is kept; by default lecture-vision-zoo/flow in $XDG_CACHE_HOME or ~/.cache."""
+    broken: Literal["skip", "stop"] = "skip"
+    """A video that cannot be read or is too short is left out with a warning, or stops the run."""
+
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""
         side = self.eval_crop or self.crop
@@ -90,6 +113,10 @@ class Data(Config):
             "proposals": self.proposals >= 0,
             "canvas": self.canvas == 0 or (self.canvas > 0 and not self.crop),
             "shorter": self.shorter == 0 or 0 < self.shorter <= self.canvas,
+            "frames": self.frames >= 0,
+            "stride": self.stride >= 1 and (self.stride == 1 or self.sampling == "dense"),
+            "rate": 0 <= self.rate < 10**4,
+            "clips": self.clips >= 1,
             "two_canvases": not self.two_canvases or self.shorter > 0,
         }
 

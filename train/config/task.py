@@ -45,6 +45,8 @@ KINDS = {
     "surfaces": _kind("surfaces", "Surfaces", "surfaces"),
     "detection": _kind("detection", "Detection", "detection"),
     "flow": _kind("flow", "Flow", "flow", "OpticalFlow"),
+    "video_classification": _kind("video", "VideoClassification", "video"),
+    "video_regression": _kind("video", "VideoRegression", "video"),
 }
 """Every task. A chapter adds a row, a file of settings and a folder of `train.tasks`, and changes nothing else."""
 

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """Numbers a pixel (height, width, channels), such as depth."""
     FLOW = "flow"
     """The motion of each pixel (height, width, 2), x and y in pixels."""
+    FLOWS = "flows"
+    """Flow fields one after the other (time, height, width, 2) as bytes, see `train.data.flow_bytes`."""
     NORMALS = "normals"
     """The direction of each pixel's surface (height, width, 3): right, down, away from the viewer."""
     BOXES = "boxes"
@@ -118,6 +120,7 @@ _HEIGHT_AXIS = {
     Kind.LABEL_MAP: 0,
     Kind.MAP: 0,
     Kind.FLOW: 0,
+    Kind.FLOWS: 1,
     Kind.NORMALS: 0,
     Kind.MASKS: 1,
 }

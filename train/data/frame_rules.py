@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Num, UInt8
 from PIL import Image
 
 from train.data.fields import VISIBLE, Facts, Kind
+from train.data.flow_bytes import of_bytes, to_bytes
 
 
 class Crop(NamedTuple):
@@ -112,6 +113,11 @@ def _flow(value: Float[np.ndarray, "height width 2"], move: Move) -> Float[np.nd
     return _map(value, move) * np.float32(scale)
 
 
+def _flows(value: UInt8[np.ndarray, "time height width 2"], move: Move) -> UInt8[np.ndarray, "time side side 2"]:
+    """Each as a flow; no motion comes in from outside."""
+    return to_bytes(np.nan_to_num(np.stack([_flow(each, move) for each in of_bytes(value)])))
+
+
 def _normals(value: Float[np.ndarray, "height width 3"], move: Move) -> Float[np.ndarray, "side side 3"]:
     """Mixed with their neighbours and again of length one.
 
@@ -149,6 +155,7 @@ FRAME: dict[Kind, Callable[[Any, Move], Any]] = {
     Kind.LABEL_MAP: _label_map,
     Kind.MAP: _map,
     Kind.FLOW: _flow,
+    Kind.FLOWS: _flows,
     Kind.NORMALS: _normals,
     Kind.BOXES: _boxes,
     Kind.KEYPOINTS: _keypoints,

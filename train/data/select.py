@@ -182,12 +182,16 @@ def no_held_out_count(asked: int, name: str) -> None:
 
 
 def stratified_split(
-    labels: Int[np.ndarray, "rows"], held_out: int, seed: int = 0
+    labels: Int[np.ndarray, "rows"],
+    held_out: int,
+    seed: int = 0,
+    groups: Int[np.ndarray, "rows"] | None = None,
 ) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "test"]]:
     """Splits rows into train and test, ascending, so that each class gives its share of `held_out` rows.
 
     Shares are rounded by largest remainder, and every class keeps at least one row for training, which scikit-learn's
-    split does not promise.
+    split does not promise. Rows of one class and one of the `groups` stay together: of each class whole groups are
+    held out, in random order, until there are as many rows as its share, and at least one group is kept.
 
     >>> stratified_split(np.array([0, 0, 0, 0, 1, 1]), held_out=3)[1].shape
     (3,)
@@ -199,9 +203,24 @@ def stratified_split(
     quota[np.argsort(-remainder, kind="stable")[: held_out - quota.sum()]] += 1
     quota = np.minimum(quota, counts - 1)
     random = generator(seed)
+    groups = np.arange(len(labels)) if groups is None else groups
     test = np.concatenate(
-        [random.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, quota, strict=True)]
+        [_some(np.flatnonzero(labels == c), n, groups, random) for c, n in zip(classes, quota, strict=True)]
     )
     is_test = np.zeros(len(labels), bool)
     is_test[test] = True
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def _some(
+    rows: Int[np.ndarray, "of_class"], wanted: int, groups: Int[np.ndarray, "rows"], random: np.random.Generator
+) -> Int[np.ndarray, "held_out"]:
+    """As many rows of a class, or some more: whole groups."""
+    if len(np.unique(groups[rows])) == len(rows):
+        return random.permutation(rows)[:wanted]
+    chosen = np.zeros(0, rows.dtype)
+    for group in random.permutation(np.unique(groups[rows]))[:-1]:
+        if len(chosen) >= wanted:
+            break
+        chosen = np.append(chosen, rows[groups[rows] == group])
+    return chosen

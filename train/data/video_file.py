@@ -2,7 +2,8 @@
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,9 @@ USUAL_RATE = Fraction(25)
 """Frames a second of a file that does not say it."""
 
 
+_FAR = 48  # frames before the first that is wanted, from which on looking for a key frame pays
+_UNSEEN = 2
+_WITH_PACKED_FRAMES = ("mpeg4", "msmpeg4v2", "msmpeg4v3")  # whose files' times are not those of their frames
 ENCODER = "libx264"
 """FFmpeg's name of what writes H.264."""
 
@@ -91,6 +95,79 @@ class Video:
                 time = before + 1 / self.rate
             before = time
             yield Frame(picture, time)
+
+    def times(self) -> list[Fraction]:
+        """When each frame appears, in seconds since the first; as the file lists them, without decoding.
+
+        Raises:
+          DataError: the file is damaged, or lists no frame.
+        """
+        with self._read():
+            packets = [packet for packet in self._container.demux(self._stream) if packet.size]
+            found = [packet.dts if packet.pts is None else packet.pts for packet in packets]
+            self._container.seek(0, stream=self._stream)
+        if not found:
+            raise DataError(f"{self.path}: expected a readable video: it has no frame")
+        if None in found or len(set(found)) < len(found):  # a file without times, or with wrong ones
+            return [number / self.rate for number in range(len(found))]
+        found.sort()
+        return [(each - found[0]) * self._stream.time_base for each in found]
+
+    def pick(self, numbers: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
+        """Some frames by their numbers, each once, from the first of them to the last.
+
+        Decoding begins as late as it can: at the key frame before the first of them, where the file's times are such
+        that the frame at which it begins is known. At most `_UNSEEN` frames at the end may be listed without being
+        there, as packed frames of MPEG-4 are: the last that is there stands for them.
+
+        Raises:
+          DataError: the file is damaged, or ends before.
+        """
+        wanted = sorted({int(number) for number in numbers})
+        number, last = -1, None
+        for number, last in self._numbered(wanted[0]):
+            if number == wanted[0]:
+                yield wanted.pop(0), self._picture(last)
+            if not wanted:
+                return
+        if last is None or wanted[-1] > number + _UNSEEN:
+            found = f"it ends after {number + 1} frames, of at least {wanted[-1] + 1}"
+            raise DataError(f"{self.path}: expected a readable video: {found}")
+        for each in wanted:
+            yield each, self._picture(last)
+
+    def _numbered(self, first: int) -> Iterator[tuple[int, Any]]:
+        """Decoded frames with their numbers, from this one or an earlier one on."""
+        begins = (self._seek(first) if first >= _FAR else None) or 0
+        decoded = self._container.decode(self._stream)
+        for number in itertools.count(begins):
+            with self._read():
+                frame = next(decoded, None)
+            if frame is None:
+                return
+            yield number, frame
+
+    def _seek(self, number: int) -> int | None:
+        """Goes to the key frame before a frame, and says its number; None where that is not known."""
+        if self._stream.codec_context.name in _WITH_PACKED_FRAMES:
+            return None
+        with self._read():
+            packets = [packet for packet in self._container.demux(self._stream) if packet.size]
+            at = sorted((packet.pts, packet.is_keyframe) for packet in packets if packet.pts is not None)
+            keys = [place for place, (_, is_key) in enumerate(at[: number + 1]) if is_key]
+            known = len(at) == len(packets) == len({time for time, _ in at}) and keys
+            self._container.seek(at[keys[-1]][0] if known else 0, stream=self._stream)
+            if not known:
+                return None
+            begun = next(self._container.decode(self._stream), None)
+            place = None if begun is None else {time: place for place, (time, _) in enumerate(at)}.get(begun.pts)
+            begins_before = place is not None and place <= number
+            self._container.seek(at[keys[-1]][0] if begins_before else 0, stream=self._stream)
+        return place if begins_before else None
+
+    def _picture(self, frame: Any) -> Image.Image:
+        with self._read():
+            return _upright(frame)
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[None]:

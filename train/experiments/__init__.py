@@ -130,6 +130,16 @@ EXPERIMENTS = {
         "train.experiments.dense.fcn",
         SeededOptions,
     ),
+    "motion": Experiment(
+        "one frame, flow, both and a 3D network, where motion or appearance tells classes apart (lecture rows L49-L51)",
+        "train.experiments.video.motion",
+        SeededOptions,
+    ),
+    "context": Experiment(
+        "a video network on normal videos, without background, without actor, with another actor (lecture row L53)",
+        "train.experiments.video.context",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

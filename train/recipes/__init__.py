@@ -17,6 +17,7 @@ _CHAPTERS = (
     "surfaces",
     "detection",
     "flow",
+    "video",
     "penn_fudan",
     "camvid",
     "photographs",

@@ -9,6 +9,8 @@ from jaxtyping import Float, Int, UInt8
 
 from train.report.blocks import thumbnail
 
+Kept = Callable[[Int[np.ndarray, " chosen"]], dict[str, np.ndarray]]
+"""Gives what `Leading` keeps of those that it chose."""
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -38,7 +40,7 @@ class Leading:
         self,
         keys: Float[np.ndarray, " n"],
         rows: Int[np.ndarray, " n"],
-        values_of: Callable[[Int[np.ndarray, " chosen"]], dict[str, np.ndarray]],
+        values_of: Kept,
     ) -> None:
         """Takes in examples.
 
@@ -89,7 +91,7 @@ def spread(rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 def pictured(
     images: UInt8[np.ndarray, "n height width channels"], among: Int[np.ndarray, " m"], **said: np.ndarray
-) -> Callable[[Int[np.ndarray, " chosen"]], dict[str, np.ndarray]]:
+) -> Kept:
     """What `Leading` is to keep of some examples of a batch: "image", as large as it is shown, and what is `said`.
 
     Args:

@@ -3,6 +3,7 @@
 What is looked for follows from the kind of a field (`train.data.fields`), whatever chapter the data is for.
 """
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ import numpy as np
 
 from train.config import Data, DataError
 from train.data import Field, Kind, Source, load_unframed
-from train.data.fields import Facts, aligned, size_of
+from train.data.fields import PIXELS, Facts, aligned, size_of
 from train.engine.console import Console
 
 SHOWN = 10
@@ -49,7 +50,7 @@ def check_data(config: Data, console: Console | None = None) -> int:
     findings, seen, counts = [], {}, {}
     for split in ("train", "test"):
         try:
-            source = load_unframed(config, split)
+            source = load_unframed(dataclasses.replace(config, broken="stop"), split)
         except DataError as error:
             findings.append(Finding(split, None, "unreadable data", str(error)))
             continue
@@ -85,11 +86,12 @@ def findings_of(source: Source, split: str, seen: dict[bytes, tuple[str, int]] |
                     yield Finding(split, row, sort, f"{name}: {about}")
             if field.most and len(value) > field.most[0]:
                 yield Finding(split, row, "too many objects", f"{name}: {len(value)} of at most {field.most[0]}")
-            if field.kind == Kind.IMAGE:
+            if field.kind in PIXELS:
                 key = hashlib.sha256(repr(value.shape).encode() + np.ascontiguousarray(value).tobytes()).digest()
                 first = seen.setdefault(key, (split, row))
                 if first != (split, row):
-                    sort = "duplicate image" if first[0] == split else "image of both splits"
+                    what = "image" if field.kind == Kind.IMAGE else "clip"
+                    sort = f"duplicate {what}" if first[0] == split else f"{what} of both splits"
                     yield Finding(split, row, sort, f"{name}: as {first[0]} row {first[1]}", first[0] != split)
         if objects and not any(len(example[name]) for name in objects):
             yield Finding(split, row, "image without objects", "there is nothing to find", is_error=False)

@@ -83,7 +83,7 @@ def _annotate(predictor: Predictor, source: Video, video: Path, records: Path) -
         VideoWriter(video_part, source.rate, height, width) as writer,
     ):
         for drawn, time, record in itertools.chain([opening], annotated):
-            writer.add(_fitted(drawn, height, width), time)
+            writer.add(fitted(drawn, height, width), time)
             said = {"video": str(source.path), "frame": count, "seconds": round(float(time), 6), **record}
             _line(lines, to_json(finite(said)), count == 0)
             count += 1
@@ -114,7 +114,7 @@ def _line(lines: IO[str], text: str, is_first: bool) -> None:
     lines.write(("[\n" if is_first else ",\n") + text)
 
 
-def _fitted(pixels: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
+def fitted(pixels: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
     """A picture on a page of this size, made smaller if it is larger: those of one video may differ."""
     picture = Image.fromarray(pixels)
     if picture.height > height or picture.width > width:

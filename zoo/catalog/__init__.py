@@ -19,9 +19,11 @@ from zoo.catalog import (
     flow_pyramids,
     perceptrons,
     segmentation,
+    sequences,
     single_stage,
     surfaces,
     torchvision_dense,
+    video,
 )
 from zoo.catalog.entry import Entry, Ref
 from zoo.catalog.inputs import Input
@@ -55,6 +57,8 @@ CATALOG = _table(
         *surfaces.ENTRIES,
         *flow.ENTRIES,
         *flow_pyramids.ENTRIES,
+        *sequences.ENTRIES,
+        *video.ENTRIES,
     )
 )
 """Every model's row, by name."""

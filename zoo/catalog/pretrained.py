@@ -16,10 +16,15 @@ NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "symmetric": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "caffe": ((0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)),
+    "kinetics": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
+    "mvit": ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
 }
 """Mean and standard deviation of each channel, for pixels in [0, 1]."""
 
-NOT_METRICS = {"model", "weights", "url", "frame", "resize", "crop", "interpolation", "normalisation", "classes"}
+NOT_METRICS = {
+    *("model", "weights", "url", "frame", "resize", "crop", "interpolation", "normalisation", "classes"),
+    *("frames", "frame_rate", "clips"),
+}
 """The columns of `pretrained.csv` that say what a file is; each other is a metric."""
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -29,17 +34,24 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 class Preprocessing:
     """How an image becomes what the weights were evaluated on: resize, central crop, scale, normalise."""
 
-    resize: int
-    """The shorter side after resizing, in pixels; 0 where the size stays."""
+    resize: int | tuple[int, int]
+    """The shorter side after resizing, in pixels, or height and width; 0 where the size stays."""
     crop: int
     """Pixels a side of the central square; with "fit" the longer side at most; with "whole" nothing."""
     interpolation: str
-    """"bilinear" or "bicubic", antialiased; or "bilinear_plain", which is not, as torchvision's detectors have it."""
+    """"bilinear" or "bicubic", antialiased; or "bilinear_plain", which is not, as torchvision's detectors and video
+    networks have it."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     frame: str = "crop"
     """"crop" cuts the central square; "fit" and "whole" keep the whole image and its proportions; "stretch" makes it a
-    square."""
+    square; "clip" cuts the central square of each frame of a clip."""
+    frames: int = 0
+    """Of a clip, as the weights were evaluated; 0 for images."""
+    frame_rate: float = 0.0
+    """Frames a second of a clip; 0 for images."""
+    clips: int = 0
+    """Of a video, evenly spread, whose scores were averaged; 0 for images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +110,15 @@ def table() -> Mapping[str, tuple[Pretrained, ...]]:
         mean, std = NORMALISATIONS[row["normalisation"]]
         digest = re.search(r"-([0-9a-f]{8,})\.\w+$", row["url"])
         preprocessing = Preprocessing(
-            int(row["resize"]), int(row["crop"]), row["interpolation"], mean, std, row["frame"]
+            _size(row["resize"]),
+            int(row["crop"]),
+            row["interpolation"],
+            mean,
+            std,
+            row["frame"],
+            int(row["frames"] or 0),
+            float(row["frame_rate"] or 0),
+            int(row["clips"] or 0),
         )
         found.setdefault(row["model"], []).append(
             Pretrained(
@@ -111,6 +131,12 @@ def table() -> Mapping[str, tuple[Pretrained, ...]]:
             )
         )
     return {model: tuple(files) for model, files in found.items()}
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """One side, or height and width with an "x" between them."""
+    sides = tuple(map(int, text.split("x")))
+    return sides if len(sides) == 2 else sides[0]
 
 
 def _text(name: str) -> str:

@@ -12,7 +12,7 @@ from zoo.nn.checks import check_classes
 
 def classify(
     named: dict[str, Array],
-    maps: Float[Array, "batch height width channels"],
+    maps: Float[Array, "batch *places channels"],
     num_classes: int,
     kernel_init: nn.initializers.Initializer,
     bias_init: nn.initializers.Initializer = nn.initializers.zeros,

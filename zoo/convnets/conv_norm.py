@@ -15,21 +15,22 @@ class ConvNormActivation(nn.Module):
     """A convolution, then a normalisation and an activation where there is one. Submodules `conv` and `norm`."""
 
     features: int
-    window: int | tuple[int, int]
+    window: int | tuple[int, ...]
+    """For all axes of space or each; of a clip they are time, height and width."""
     conv: ModuleMaker
     """Makes a convolution: `zoo.nn.Conv` with types and initialiser set."""
     norm: ModuleMaker | None = None
     """Makes a normalisation that is called with (x, use_running_average); without one the convolution has a bias."""
     activation: Activation | None = nn.relu
-    strides: int = 1
+    strides: int | tuple[int, ...] = 1
     padding: Padding | None = None
     """By default what keeps the size at a stride of 1; the same before and after, as in torch."""
     groups: int = 1
     dilation: int = 1
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], train: bool) -> Float[Array, "b h2 w2 features"]:
-        window = per_axis(self.window, 2, "window")
+    def __call__(self, x: Float[Array, "b *places c"], train: bool) -> Float[Array, "b *fewer features"]:
+        window = per_axis(self.window, x.ndim - 2, "window")
         padding = tuple(self.dilation * (size - 1) // 2 for size in window) if self.padding is None else self.padding
         x = self.conv(
             self.features,

@@ -124,17 +124,19 @@ def small_dense(outputs: int, inputs: int, dtype: Any, param_dtype: Any, name: s
 
 
 class SecondStage(nn.Module):
-    """A 1x1 and a 3x3 convolution. Submodules `reduce3x3` and `conv3x3`."""
+    """A 1x1 and a 3x3 convolution, of all axes. Submodules `reduce3x3` and `conv3x3`."""
 
     widths: tuple[int, int]
     conv: ModuleMaker
     norm: ModuleMaker
+    layer: ModuleMaker = ConvNormActivation
+    """Makes a convolution with what follows it, from features, window, `conv` and `norm`."""
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], train: bool) -> Float[Array, "b h w d"]:
+    def __call__(self, x: Float[Array, "b *places c"], train: bool) -> Float[Array, "b *places d"]:
         reduce, width = self.widths
-        x = ConvNormActivation(reduce, 1, self.conv, self.norm, name="reduce3x3")(x, train)
-        return ConvNormActivation(width, 3, self.conv, self.norm, name="conv3x3")(x, train)
+        x = self.layer(reduce, 1, self.conv, self.norm, name="reduce3x3")(x, train)
+        return self.layer(width, 3, self.conv, self.norm, name="conv3x3")(x, train)
 
 
 class Modules(nn.Module):
@@ -145,15 +147,17 @@ class Modules(nn.Module):
     norm: ModuleMaker
     width: float
     remat: bool
+    layer: ModuleMaker = ConvNormActivation
+    """As for `SecondStage`."""
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], train: bool) -> list[Float[Array, "b h w _"]]:
+    def __call__(self, x: Float[Array, "b *places c"], train: bool) -> list[Float[Array, "b *places _"]]:
         """What each of them gives."""
         module = nn.remat(InceptionModule, static_argnums=(2,)) if self.remat else InceptionModule
         outputs = []
         for letter, row in zip("abcde", self.rows, strict=False):
             row = Inception(*(scaled(channels, self.width) for channels in row))
-            x = module(row, self.conv, self.norm, name=f"inception_{letter}")(x, train)
+            x = module(row, self.conv, self.norm, self.layer, name=f"inception_{letter}")(x, train)
             outputs.append(x)
         return outputs
 
@@ -167,11 +171,13 @@ class InceptionModule(nn.Module):
     row: Inception
     conv: ModuleMaker
     norm: ModuleMaker
+    layer: ModuleMaker = ConvNormActivation
+    """As for `SecondStage`."""
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], train: bool) -> Float[Array, "b h w d"]:
+    def __call__(self, x: Float[Array, "b *places c"], train: bool) -> Float[Array, "b *places d"]:
         def layer(name: str, window: int, x: Array) -> Array:
-            return ConvNormActivation(getattr(self.row, name), window, self.conv, self.norm, name=name)(x, train)
+            return self.layer(getattr(self.row, name), window, self.conv, self.norm, name=name)(x, train)
 
         branches = [
             layer("conv1x1", 1, x),

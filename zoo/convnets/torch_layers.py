@@ -5,7 +5,7 @@ Conv2d. Networks whose published weights were trained with these need them exact
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,18 +15,27 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from zoo.nn import max_pool
+from zoo.nn.window import per_axis
 
 
-def ceil_max_pool(x: Float[Array, "b h w c"], window: int, strides: int) -> Float[Array, "b h2 w2 c"]:
+def ceil_max_pool(
+    x: Float[Array, "b *places c"], window: int | Sequence[int], strides: int | Sequence[int]
+) -> Float[Array, "b *fewer c"]:
     """Max pooling whose last window may hang over the far border, as with torch's `ceil_mode`.
 
-    Strides are at most the window's extent, so that no window begins beyond the border.
+    Window and strides are of all axes or each. Strides are at most the window's extent, so that no window begins beyond
+    the border.
 
     >>> ceil_max_pool(jnp.ones((1, 6, 7, 1)), 3, 2).shape
     (1, 3, 3, 1)
     """
-    padding = [(0, max(0, -(-(size - window) // strides) * strides + window - size)) for size in x.shape[1:3]]
-    return max_pool(x, window, strides, padding)
+    axes = x.ndim - 2
+    windows, steps = per_axis(window, axes, "window"), per_axis(strides, axes, "strides")
+    padding = [
+        (0, max(0, -(-(size - extent) // step) * step + extent - size))
+        for size, extent, step in zip(x.shape[1:-1], windows, steps, strict=True)
+    ]
+    return max_pool(x, windows, steps, padding)
 
 
 def adaptive_avg_pool(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b size size c"]:
@@ -53,9 +62,9 @@ def _cells(extent: int, size: int) -> np.ndarray:
     return cells
 
 
-def flatten_channels_first(x: Float[Array, "b h w c"]) -> Float[Array, "b chw"]:
+def flatten_channels_first(x: Float[Array, "b *places c"]) -> Float[Array, "b flat"]:
     """One vector an image, a whole channel after the other: the order in which torch's linear layers expect maps."""
-    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], math.prod(x.shape[1:]))
+    return jnp.moveaxis(x, -1, 1).reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
 def dot_of_places(places: int) -> Callable[..., Array]:

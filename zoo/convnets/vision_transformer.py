@@ -160,18 +160,20 @@ class MLP(nn.Module):
 
     hidden: int
     dropout: float = 0.0
+    features: int = 0
+    """Of the result; 0 for as many as the input has."""
     kernel_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
     bias_init: nn.initializers.Initializer = nn.initializers.normal(1e-6)
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*batch channels"], train: bool) -> Float[Array, "*batch channels"]:
+    def __call__(self, x: Float[Array, "*batch channels"], train: bool) -> Float[Array, "*batch features"]:
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         dense = functools.partial(Dense, kernel_init=self.kernel_init, bias_init=self.bias_init, **types)
         drop = functools.partial(nn.Dropout(self.dropout), deterministic=not train)
         hidden = drop(nn.gelu(dense(self.hidden, name="dense1")(x), approximate=False))
-        return drop(dense(x.shape[-1], name="dense2")(hidden))
+        return drop(dense(self.features or x.shape[-1], name="dense2")(hidden))
 
 
 def interpolate_positions(

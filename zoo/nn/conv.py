@@ -88,7 +88,8 @@ def _checkpointed(function: Callable) -> Callable:
 def _form(geometry: Geometry, images: Array, kernel: Array, places: int) -> Form | None:
     """The form that is fastest on CPU; None where that is XLA's own."""
     if geometry.groups > 1:
-        return grouped.FORM if grouped.fits(geometry, images, kernel, places) else None
+        sizes = geometry, images, kernel, places
+        return grouped.FORM if grouped.fits(*sizes) and not frames.fits(*sizes) else None
     if math.prod(kernel.shape[:-2]) == 1 and not any(map(any, geometry.padding)):
         return pointwise.FORM
     for form in (winograd, few_channels, strided, few_places, many_images):

@@ -17,8 +17,10 @@ MULTIPLICATIONS = 2**16
 
 def fits(geometry: Geometry, images: Array, kernel: Array, places: int) -> bool:
     """Whether the convolution is of clips, and large enough to be worth another form than XLA's own."""
-    if kernel.ndim != 5 or geometry.groups > 1 or images.dtype not in (jnp.float32, jnp.float64):
+    if kernel.ndim != 5 or images.dtype not in (jnp.float32, jnp.float64):
         return False  # of narrower types every tap's sum would be rounded
+    if geometry.groups > 1 and kernel.shape[-2] == 1:
+        return False  # depthwise: `zoo.nn.grouped` has a sum over all taps at once
     batch = images.shape[0]  # of unknown size in an export: then it may be large
     return not isinstance(batch, int) or batch * places * kernel.size >= MULTIPLICATIONS
 
@@ -27,15 +29,15 @@ def by_frames(
     convolution: Callable[..., Array],
     geometry: Geometry,
     clips: Float[Array, "batch time height width channels"],
-    kernel: Float[Array, "taps rows columns channels features"],
+    kernel: Float[Array, "taps rows columns channels_per_group features"],
 ) -> Float[Array, "batch times rows columns features"]:
     """The sum over the window's taps in time, each a `convolution` of images."""
-    (step, *strides), (pads, *padding), (gap, *dilation), _ = geometry
+    (step, *strides), (pads, *padding), (gap, *dilation), groups = geometry
     clips = jnp.pad(clips, ((0, 0), pads, (0, 0), (0, 0), (0, 0)))
     times = (clips.shape[1] - gap * (kernel.shape[0] - 1) - 1) // step + 1
     total = 0.0
     for tap, plane in enumerate(kernel):
         seen = clips[:, tap * gap : tap * gap + (times - 1) * step + 1 : step]
         frames = seen.reshape(-1, *seen.shape[2:])
-        total += convolution(frames, plane, strides, padding, dilation)
+        total += convolution(frames, plane, strides, padding, dilation, groups)
     return total.reshape(-1, times, *total.shape[1:])

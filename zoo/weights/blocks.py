@@ -3,9 +3,10 @@
 from zoo.weights.rules import Rule, batch_norm, convolution
 
 
-def conv_norm(theirs: str, ours: str, index: int = 0) -> tuple[Rule, ...]:
+def conv_norm(theirs: str, ours: str, index: int = 0, space: int = 2) -> tuple[Rule, ...]:
     """A convolution at an index of a torch Sequential, and the norm behind it; such is Conv2dNormActivation."""
-    return convolution(f"{theirs}.{index}", f"{ours}/conv") + batch_norm(f"{theirs}.{index + 1}", f"{ours}/norm")
+    layers = convolution(f"{theirs}.{index}", f"{ours}/conv", space)
+    return layers + batch_norm(f"{theirs}.{index + 1}", f"{ours}/norm")
 
 
 def basic_conv(theirs: str, ours: str) -> tuple[Rule, ...]:

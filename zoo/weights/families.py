@@ -26,6 +26,7 @@ from zoo.weights import (
     squeezenet,
     swin,
     vgg,
+    video,
     vision_transformer,
 )
 from zoo.weights.rules import Family
@@ -62,6 +63,10 @@ FAMILIES: Mapping[str, Family | Callable[[nn.Module], Family]] = {
     "torchvision/lraspp": segmentation.lraspp,
     "torchvision/vgg_as_fcn": fcn.fcn_vgg,
     "torchvision/raft": raft.raft,
+    "torchvision/video_resnet": video.video_resnet,
+    "torchvision/s3d": video.S3D,
+    "torchvision/mvit": video.MVIT,
+    "torchvision/swin3d": video.swin3d,
 }
 """The rules, or a function that gives those of a module where names depend on the variant, as VGG's do."""
 

@@ -4,16 +4,14 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Int64
 
+from zoo.convnets.swin import relative_rows
 from zoo.weights.rules import Family, Rule, convolution, join, layer_norm, linear
 
 
-def _stage(stage: int) -> tuple[Rule, ...]:
-    theirs, ours = f"features.{2 * stage - 1}.{{block}}", f"stage{stage}/block{{block+1}}"
+def block_of_swin(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """SwinTransformerBlock, of images and of clips."""
     return join(
-        layer_norm(f"features.{2 * stage - 2}.norm", f"stage{stage}/merge/norm"),
-        linear(f"features.{2 * stage - 2}.reduction", f"stage{stage}/merge/dense"),
         layer_norm(f"{theirs}.norm{{n}}", f"{ours}/norm{{n}}"),
         linear(f"{theirs}.attn.qkv", f"{ours}/attention/in_proj"),
         linear(f"{theirs}.attn.proj", f"{ours}/attention/out_proj"),
@@ -23,15 +21,12 @@ def _stage(stage: int) -> tuple[Rule, ...]:
     )
 
 
-def relative_position_index(window: int) -> Int64[np.ndarray, "window**4"]:
-    """The row of the table of positions that belongs to each pair of a window's places, all keys of a query in turn.
-
-    >>> relative_position_index(2)[:4].tolist()  # the first place as query
-    [4, 3, 1, 0]
-    """
-    places = np.indices((window, window)).reshape(2, -1)
-    rows, columns = places[:, :, None] - places[:, None, :] + window - 1
-    return (rows * (2 * window - 1) + columns).astype(np.int64).ravel()
+def _stage(stage: int) -> tuple[Rule, ...]:
+    return join(
+        layer_norm(f"features.{2 * stage - 2}.norm", f"stage{stage}/merge/norm"),
+        linear(f"features.{2 * stage - 2}.reduction", f"stage{stage}/merge/dense"),
+        block_of_swin(f"features.{2 * stage - 1}.{{block}}", f"stage{stage}/block{{block+1}}"),
+    )
 
 
 def _indices(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -39,7 +34,8 @@ def _indices(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     table, index = ".relative_position_bias_table", ".relative_position_index"
     tables = {name.removesuffix(table): array for name, array in arrays.items() if name.endswith(table)}
     return {
-        f"{name}{index}": relative_position_index((math.isqrt(len(array)) + 1) // 2) for name, array in tables.items()
+        f"{name}{index}": relative_rows(((math.isqrt(len(array)) + 1) // 2,) * 2).ravel()
+        for name, array in tables.items()
     }
 
 

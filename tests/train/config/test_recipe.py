@@ -83,6 +83,10 @@ BAD_VALUES = {
     "data.shorter": 600,
     "data.proposals": -1,
     "data.held_out": -1,
+    "data.frames": -1,
+    "data.stride": 0,
+    "data.rate": -1.0,
+    "data.clips": 0,
     "augment.pad_crop": -1,
     "augment.rotate": -1.0,
     "augment.cutout": -1,
@@ -122,6 +126,7 @@ def test_each_number_has_its_range(field):
         ("data.eval_batch_size", 10**9, "65,536"),
         ("data.crop", 10**5, "8,192"),
         ("data.canvas", 10**5, "8,192"),
+        ("data.frames", 10**5, "1,024"),
         ("augment.pad_crop", 10**6, "1,024"),
     ],
 )

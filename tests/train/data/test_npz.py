@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train.data import DataError
-from train.data.fields import Facts, aligned
+from train.data.fields import Facts, Field, Kind, aligned
 from train.data.sources.npz import npz
 
 
@@ -275,3 +275,18 @@ def test_a_lone_npy_array_is_refused(tmp_path):
         np.save(file, arrays()["image"])
     with pytest.raises(DataError, match=r"data\.npz is not a complete npz file of plain arrays"):
         npz(str(tmp_path / "data.npz"), "train")
+
+
+def test_clips_stand_in_place_of_images(tmp_path):
+    random = np.random.default_rng(0)
+    clip, target = random.integers(0, 256, (10, 4, 6, 8, 3), np.uint8), np.arange(10) / 4
+    np.savez(tmp_path / "clips.npz", clip=clip, target=target)
+    train, test = (npz(str(tmp_path / "clips.npz"), split) for split in ("train", "test"))
+    assert (len(train), len(test)) == (8, 2)
+    assert train.spec["clip"] == Field(Kind.CLIP, (4, 6, 8, 3), "uint8")
+    for source in (train, test):
+        for row in range(len(source)):
+            np.testing.assert_array_equal(source[row]["clip"], clip[int(4 * source[row]["target"])])
+    np.savez(tmp_path / "flat.npz", clip=clip[:, 0], target=target)
+    with pytest.raises(DataError, match=r"expected clip as uint8 \(examples, time, height, width, channels\)"):
+        npz(str(tmp_path / "flat.npz"), "train")

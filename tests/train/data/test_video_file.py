@@ -46,6 +46,55 @@ def encoded(path, codec, pixel_format, rate, frames, rotation=0):
     return path
 
 
+def test_times_are_listed_without_decoding(tmp_path):
+    path = written(tmp_path / "clip.mp4", ramp(len(TIMES)), TIMES)
+    with Video(path) as video:
+        assert [float(time) for time in video.times()] == pytest.approx([float(time) for time in TIMES], abs=1e-4)
+        assert len(list(video)) == len(TIMES)  # from the beginning
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A file with a key frame every 20, and all of its frames."""
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", 20
+        for pixels in ramp(130):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with Video(path) as video:
+        return path, [np.asarray(frame.picture) for frame in video]
+
+
+@pytest.mark.parametrize("numbers", [[0], [129], [3, 2, 3], [70, 110], [60, 61, 62], [100]])
+def test_frames_are_found_by_number(long, numbers):
+    path, every = long
+    with Video(path) as video:
+        found = {number: np.asarray(picture) for number, picture in video.pick(numbers)}
+    assert list(found) == sorted(set(numbers))
+    for number, pixels in found.items():
+        np.testing.assert_array_equal(pixels, every[number])
+
+
+def test_decoding_begins_at_the_key_frame_before_the_first_that_is_wanted(long):
+    with Video(long[0]) as video:
+        numbers = [number for number, _ in video._numbered(105)]
+    assert 95 <= numbers[0] <= 100  # one or two may lead the key frame
+    assert numbers == list(range(numbers[0], 130))
+
+
+def test_a_file_that_ends_before_a_frame_is_named(long):
+    with Video(long[0]) as video:
+        assert [number for number, _ in video.pick([131])] == [131]  # of packed frames one or two are not there
+    with (
+        Video(long[0]) as video,
+        pytest.raises(DataError, match=r"long\.mp4: .* it ends after 130 frames, of at least 133"),
+    ):
+        list(video.pick([132]))
+
+
 def test_frames_come_back_with_their_times(tmp_path):
     frames = ramp(len(TIMES))
     with Video(written(tmp_path / "clip.mp4", frames, TIMES)) as video:

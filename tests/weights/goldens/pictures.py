@@ -10,6 +10,14 @@ PRESETS = (
     ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1"),
     ("deeplabv3_resnet50", "COCO_WITH_VOC_LABELS_V1"),
 )
+CLIPS = (
+    ("r3d_18", "KINETICS400_V1"),
+    ("s3d", "KINETICS400_V1"),
+    ("mvit_v1_b", "KINETICS400_V1"),
+    ("swin3d_t", "KINETICS400_V1"),
+)
+"""Of networks for clips: one of each transform."""
+CLIP_SHAPES = ((3, 240, 320, 3), (2, 131, 97, 3), (2, 360, 637, 3))
 SHAPES = ((375, 500), (500, 333, 3), (97, 64, 3), (256, 256, 3), (300, 1001, 3))
 
 
@@ -18,6 +26,11 @@ def picture(shape: tuple[int, ...]) -> np.ndarray:
     slope = np.add.outer(np.linspace(0, 100, shape[0]), np.linspace(0, 100, shape[1]))
     noise = np.random.default_rng(shape).integers(0, 56, shape)
     return (slope.reshape(*slope.shape, *[1] * (len(shape) - 2)) + noise).astype(np.uint8)
+
+
+def clip(shape: tuple[int, ...]) -> np.ndarray:
+    """Frames of one size, each a picture of its own."""
+    return np.stack([np.roll(picture(shape[1:]), 7 * i, axis=1) for i in range(shape[0])])
 
 
 def samples(result: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Writes `preprocessing.npz` beside it: torchvision's evaluation presets, on images of all proportions.
+"""Writes `preprocessing.npz` and `clips.npz` beside it: torchvision's evaluation presets, on images of all proportions.
 
     pip install torch==2.13.0 numpy pillow torchvision==0.28.0 && python -m tests.weights.goldens.preprocessing
 
@@ -8,6 +8,7 @@ Nothing here imports the zoo.
 from pathlib import Path
 
 import numpy as np
+import torch
 import torchvision
 from PIL import Image
 
@@ -22,6 +23,14 @@ def main() -> None:
             result = preset(Image.fromarray(pictures.picture(shape)).convert("RGB")).permute(1, 2, 0).numpy()
             golden[f"{name}/{weights}/{'x'.join(map(str, shape))}"] = pictures.samples(result)
     np.savez_compressed(Path(__file__).with_name("preprocessing.npz"), **golden)
+    of_clips = {}
+    for name, weights in pictures.CLIPS:
+        preset = torchvision.models.get_model_weights(name)[weights].transforms()
+        for shape in pictures.CLIP_SHAPES:
+            frames = torch.from_numpy(pictures.clip(shape)).permute(0, 3, 1, 2)
+            result = preset(frames).permute(1, 2, 3, 0).numpy()
+            of_clips[f"{name}/{weights}/{'x'.join(map(str, shape))}"] = pictures.samples(result)
+    np.savez_compressed(Path(__file__).with_name("clips.npz"), **of_clips)
 
 
 if __name__ == "__main__":

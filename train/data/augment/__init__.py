@@ -14,7 +14,10 @@ from train.data.augment import colour, geometry, mixing
 from train.data.augment.moves import At, Batch, of_planes, planes_of
 from train.data.augment.trivial import trivial_augment
 from train.data.fields import NO_FACTS, PIXELS, SIZE, STILL, Facts, Kind, Spec, describe, size_of
+from train.data.flow_bytes import to_motion
 
+_TO_FLOAT = {Kind.IMAGE: colour.to_float, Kind.CLIP: colour.to_float, Kind.FLOWS: to_motion}
+"""What bytes become."""
 _OTHERS = tuple(kind for kind in Kind if kind not in (*PIXELS, *STILL))
 RULES = {
     *geometry.APPLY,
@@ -54,6 +57,7 @@ def augment(
     _check_moves(config, spec, facts, mixes)
     normalise = _normaliser(config, spec)
     images = {name: field.kind for name, field in spec.items() if field.kind in PIXELS}
+    floats = {name: _TO_FLOAT[field.kind] for name, field in spec.items() if field.kind in _TO_FLOAT}
     shown = {name: field for name, field in spec.items() if size_of(field)}
 
     def recolour(batch: Batch, change: Callable[[Array], Array]) -> Batch:
@@ -80,7 +84,7 @@ def augment(
             batch = geometry.move("flip", batch, mirror, spec, at)
         if config.trivial:
             batch = {**batch, **{name: trivial_augment(keys[7], batch[name]) for name in images}}
-        batch = {**batch, **{name: colour.to_float(batch[name]) for name in images}}
+        batch = {**batch, **{name: change(batch[name]) for name, change in floats.items()}}
         if config.rotate:
             batch = geometry.move("rotate", batch, geometry.draw_turn(keys[2], count, config.rotate), spec, at)
         if config.cutout:
@@ -111,10 +115,10 @@ def preprocess(config: Augment, spec: Spec) -> Callable[[Batch], Batch]:
       RecipeError: mean or std do not fit the images.
     """
     normalise = _normaliser(config, spec)
-    images = [name for name, field in spec.items() if field.kind in PIXELS]
+    floats = {name: _TO_FLOAT[field.kind] for name, field in spec.items() if field.kind in _TO_FLOAT}
 
     def apply(batch: Batch) -> Batch:
-        return normalise({**batch, **{name: colour.to_float(batch[name]) for name in images if name in batch}})
+        return normalise({**batch, **{name: f(batch[name]) for name, f in floats.items() if name in batch}})
 
     return apply
 

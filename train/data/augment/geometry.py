@@ -1,7 +1,7 @@
 """Moves of geometry, each drawn once an example and done to every field by its kind: see `APPLY`.
 
-Black, and in maps nan, comes in from outside: nobody knows what is there. What only moves pixels takes bytes as well as
-floats. Coordinates are those of `train.data.fields`.
+Black, in maps nan, and in stacks of flow no motion comes in from outside: nobody knows what is there. What only moves
+pixels takes bytes as well as floats. Coordinates are those of `train.data.fields`.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from train.data.augment.moves import At, Batch, Floats, Images, each, of_planes, planes_of, uniform
 from train.data.fields import STILL, VISIBLE, Kind, Spec, aligned
+from train.data.flow_bytes import STILL_BYTE
 
 
 class Shift(NamedTuple):
@@ -179,7 +180,7 @@ def _image(value: Array, drawn: Shift | Mirror | Turn, at: At, kind: Kind, fill:
             moved = flip(planes, drawn)
         case Turn(degrees) if kind in (Kind.LABEL_MAP, Kind.MASKS):
             moved = rotate_nearest(planes, degrees, fill)
-        case Turn(degrees) if kind in (Kind.IMAGE, Kind.CLIP):
+        case Turn(degrees) if kind in (Kind.IMAGE, Kind.CLIP, Kind.FLOWS):
             moved = rotate(planes, degrees)
         case Turn(degrees):
             moved = _rotate_known(planes, degrees)
@@ -196,6 +197,17 @@ def _map(value: Array, drawn: Shift | Mirror | Turn, at: At, kind: Kind) -> Arra
 
 def _flow(value: Array, drawn: Shift | Mirror | Turn, at: At, kind: Kind) -> Array:
     return _vectors(_map(value, drawn, at, kind), drawn)
+
+
+def _flows(value: Array, drawn: Shift | Mirror | Turn, at: At, kind: Kind) -> Array:
+    """Bytes, or the floats of -1 to 1 that they become."""
+    are_bytes = value.dtype == jnp.uint8
+    moved = _image(value, drawn, at, kind, STILL_BYTE if are_bytes else 0)
+    if isinstance(drawn, Mirror) and are_bytes:
+        opposite = jnp.uint8(0) - moved[..., :1]  # 256 less it: bytes count on from 0
+        mirrored = each(drawn.mirrored, moved.ndim)
+        return jnp.concatenate([jnp.where(mirrored, opposite, moved[..., :1]), moved[..., 1:]], axis=-1)
+    return _vectors(moved, drawn)
 
 
 def _normals(value: Array, drawn: Shift | Mirror | Turn, at: At, kind: Kind) -> Array:
@@ -248,6 +260,7 @@ _RULES: dict[Kind, Callable[..., Array]] = {
     Kind.LABEL_MAP: _label_map,
     Kind.MAP: _map,
     Kind.FLOW: _flow,
+    Kind.FLOWS: _flows,
     Kind.NORMALS: _normals,
     Kind.BOXES: _boxes,
     Kind.KEYPOINTS: _keypoints,

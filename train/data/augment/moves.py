@@ -37,7 +37,7 @@ def uniform(key: Key[Array, ""], batch: int, count: int) -> Float[Array, "count 
 def planes_of(value: Num[Array, "batch ..."], kind: Kind) -> Images:
     """A field of pixels as an image of many channels: frames and objects are channels, and move alike."""
     match kind:
-        case Kind.CLIP:
+        case Kind.CLIP | Kind.FLOWS:
             folded = jnp.moveaxis(value, 1, 3)
             return folded.reshape(*folded.shape[:3], -1)
         case Kind.LABEL_MAP:
@@ -50,7 +50,7 @@ def planes_of(value: Num[Array, "batch ..."], kind: Kind) -> Images:
 def of_planes(planes: Images, kind: Kind, shape: tuple[int, ...]) -> Num[Array, "batch ..."]:
     """The field of this shape again."""
     match kind:
-        case Kind.CLIP:
+        case Kind.CLIP | Kind.FLOWS:
             batch, time, height, width, channels = shape
             return jnp.moveaxis(planes.reshape(batch, height, width, time, channels), 3, 1)
         case Kind.LABEL_MAP:

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -140,6 +141,7 @@ def _read(source: Source, seed: int, steps_per_epoch: int, step: int, rows: np.n
 def _begin_worker(worker: int, workers: int) -> None:
     # Ctrl-C is the main process's to handle, and a worker must not outlive one that was killed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    jax.config.update("jax_platforms", "cpu")  # what examples need computed: the accelerator is the main process's
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -7,12 +7,17 @@ of `SOURCES` here, and its name in the help of `train.config.Data.source`.
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from train.config import Data
+from train.config import Data, RecipeError
+from train.data.fields import Kind
+from train.data.flowing import Flowing
 from train.data.framing import Framed, framing_of
 from train.data.pipeline import is_small
 from train.data.proposed import Proposed
+from train.data.sampled import CLIP, Sampled
+from train.data.sampling import sampling_of
 from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset, no_held_out_count
 from train.data.source import Source, in_memory
+from train.data.sources.clips import clips, clips_splits
 from train.data.sources.coco import coco, coco_splits
 from train.data.sources.composed import training_count
 from train.data.sources.depth_files import depth_files, depth_files_splits
@@ -22,6 +27,7 @@ from train.data.sources.folder import folder, folder_splits
 from train.data.sources.label_maps import label_maps, label_maps_splits
 from train.data.sources.masks import masks, masks_splits
 from train.data.sources.moving import moving
+from train.data.sources.moving_clips import moving_clips
 from train.data.sources.npz import npz, npz_splits
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
@@ -57,6 +63,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "moving:COUNT": lambda asked: moving(asked.split, training_count(asked.after)),
     "surfaces": lambda asked: surfaces(asked.split),
     "surfaces:COUNT": lambda asked: surfaces(asked.split, training_count(asked.after)),
+    "moving_clips:WHAT": lambda asked: moving_clips(asked.after, asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),
@@ -66,6 +73,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "label_maps:PATH": lambda asked: label_maps(asked.after, asked.split, asked.any_size, asked.held_out),
     "flow:PATH": lambda asked: flow(asked.after, asked.split, asked.any_size, asked.held_out),
     "depth:PATH": lambda asked: depth_files(asked.after, asked.split, asked.any_size, asked.held_out),
+    "clips:PATH": lambda asked: clips(asked.after, asked.split, asked.any_size, asked.held_out),
 }
 """By name; where that has a colon, something must follow it."""
 
@@ -78,11 +86,12 @@ BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "label_maps:PATH": lambda asked: label_maps_splits(asked.after, asked.any_size, asked.held_out),
     "flow:PATH": lambda asked: flow_splits(asked.after, asked.any_size, asked.held_out),
     "depth:PATH": lambda asked: depth_files_splits(asked.after, asked.any_size, asked.held_out),
+    "clips:PATH": lambda asked: clips_splits(asked.after, asked.any_size, asked.held_out),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 
 DIVIDED = frozenset(
-    {"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH", "flow:PATH", "depth:PATH"}
+    {"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH", "flow:PATH", "depth:PATH", "clips:PATH"}
 )
 """Those that may bring no test of their own."""
 
@@ -132,7 +141,11 @@ def load_unframed(config: Data, split: Literal["train", "test"]) -> Source:
 def _framed(config: Data, split: Literal["train", "test"], source: Source) -> Source:
     """What a recipe makes of a source's split."""
     framing, source = framing_of(config, split), _selected(config, split, source)
+    if config.flow:
+        source = Flowing(source, sampling_of(config, split).clips, config.flow_cache)
     source = source if framing is None else Framed(source, framing)
+    if config.flow and is_small(source) and not source.varies:
+        source = in_memory(source)
     if not config.proposals:
         return source
     source = Proposed(source, config.proposals)
@@ -140,7 +153,8 @@ def _framed(config: Data, split: Literal["train", "test"], source: Source) -> So
 
 
 def _selected(config: Data, split: Literal["train", "test"], source: Source) -> Source:
-    """The examples that a recipe asks for, of a source's split."""
+    """The examples that a recipe asks for, of a source's split; of videos clips."""
+    source = _clips(config, split, source)
     check_classes(source, split)
     if (config.classes or config.per_class or config.rotate) and is_small(source):
         source = in_memory(source)  # its labels are asked for more than once
@@ -153,6 +167,20 @@ def _selected(config: Data, split: Literal["train", "test"], source: Source) -> 
     if config.rotate:
         source = in_memory(Rotated(source, *config.rotate, seed=_ANGLES[split]))
     return source
+
+
+def _clips(config: Data, split: Literal["train", "test"], source: Source) -> Source:
+    """The clips that a recipe takes from videos; other sources as they are."""
+    field = source.spec.get(CLIP)
+    if field is None or field.kind != Kind.CLIP:
+        settings = ("frames", "sampling", "stride", "rate", "clips", "flow")
+        if given := [name for name in settings if getattr(config, name) != getattr(Data(), name)]:
+            raise RecipeError(f"data.{given[0]}: expected a source of videos, got {config.source}")
+        return source
+    sampling = sampling_of(config, split, field.shape[0])
+    if field.shape[0] == sampling.frames and sampling.clips == 1 and not config.rate:  # all of it
+        return source
+    return Sampled(source, sampling, trains=split == "train", skips=config.broken == "skip")
 
 
 def _named(config: Data, split: Literal["train", "test"], any_size: bool) -> Source:

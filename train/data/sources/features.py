@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from train.config import DataError
-from train.data.fields import RESERVED, Field, Kind
+from train.data.fields import RESERVED, Field, Kind, size_of
+from train.data.sampled import CLIP
 
 MOST_OBJECTS = 100
 """Objects of an image at most, as many as COCO's evaluation looks at; TFDS does not say how many there are."""
+_ANY_SIZE = {Kind.IMAGE: (None, None, 3), Kind.CLIP: (None, None, None, 3), Kind.LABEL_MAP: (None, None)}
 
 
 class Part(NamedTuple):
@@ -25,8 +27,9 @@ class Part(NamedTuple):
 def parts_of(name: str, features: Any, any_size: bool) -> dict[str, Part]:
     """The fields of a data set, by name; features that are of no kind are left out.
 
-    Images, labelled images (label maps), class labels, boxes and single numbers keep their names. Of the first sequence
-    that has boxes these are "boxes", class labels "classes", single numbers as they are called.
+    Images, labelled images (label maps), class labels, boxes and single numbers keep their names; the first video is
+    "clip". Of the first sequence that has boxes these are "boxes", class labels "classes", single numbers as they are
+    called.
 
     Args:
       name: of the data set, for messages.
@@ -40,17 +43,18 @@ def parts_of(name: str, features: Any, any_size: bool) -> dict[str, Part]:
     for key, part in [*_single(features), *_objects(features)]:
         if key not in RESERVED and key not in parts:
             parts[key] = part
-    if "image" not in parts or len(parts) == 1:
+    if not {"image", CLIP} & parts.keys() or len(parts) == 1:
         raise DataError(f"{name}: expected features image and label, found: {', '.join(features)}")
+    if "image" not in parts:  # there is nothing in which boxes could be
+        parts = {key: part for key, part in parts.items() if part.field.kind not in (Kind.BOXES, Kind.LABEL_MAP)}
     if "label" in features and ("label" not in parts or parts["label"].field.kind != Kind.LABEL):
         raise DataError(f"{name}: expected a class label, found {features['label']}")
     for key, part in parts.items():
-        if part.field.kind not in (Kind.IMAGE, Kind.LABEL_MAP):
+        if part.field.kind not in (Kind.IMAGE, Kind.CLIP, Kind.LABEL_MAP):
             continue
         if any_size:
-            shape = (None, None, 3) if part.field.kind == Kind.IMAGE else (None, None)
-            parts[key] = part._replace(field=part.field._replace(shape=shape))
-        elif None in part.field.shape:
+            parts[key] = part._replace(field=part.field._replace(shape=_ANY_SIZE[part.field.kind]))
+        elif None in size_of(part.field):
             raise DataError(
                 f"{name}: expected images of one size, found shape {part.field.shape};"
                 " cut them to one with --data.crop, or put them on one with --data.canvas"
@@ -62,12 +66,16 @@ def _single(features: Any) -> Iterator[tuple[str, Part]]:
     """Features of which an example has one."""
     from tensorflow_datasets import features as kinds
 
+    from train.data.sources.tfds_videos import StoredFrames
+
     for key, feature in features.items():
         if isinstance(feature, kinds.LabeledImage):
             yield (
                 key,
                 Part((key,), Field(Kind.LABEL_MAP, tuple(feature.shape)[:2], "int32"), tuple(feature.names or ())),
             )
+        elif isinstance(feature, StoredFrames):
+            yield CLIP, Part((key,), Field(Kind.CLIP, (None, *feature.video_shape[1:3], 3), "uint8"))
         elif isinstance(feature, kinds.Image):
             if feature.np_dtype == np.uint8:
                 yield key, Part((key,), Field(Kind.IMAGE, tuple(feature.shape), "uint8"))

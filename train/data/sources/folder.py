@@ -1,11 +1,13 @@
 """Folders of images: root/CLASS/**/*.png, or root/train/CLASS and root/test/CLASS (or root/val/CLASS)."""
 
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Int
 
 from train.config import DataError
 from train.data.decode import COLOUR, check_mode, opened
@@ -20,7 +22,14 @@ _OTHER_SUFFIXES = (".gif", ".jfif", ".jpe", ".jp2", ".avif", ".heic", ".heif", "
 _TEST_NAMES = ("test", "val")  # ImageNet's is called val
 
 
-class FolderSource(Source):
+class Labelled(Source):
+    """A source whose examples are files or folders with a label each."""
+
+    files: list[Path]
+    labels: Int[np.ndarray, "rows"]
+
+
+class FolderSource(Labelled):
     """The images of some files, all of one size; grey ones become RGB when any is coloured, alpha is dropped.
 
     Photographs are turned upright, as their EXIF orientation says.
@@ -81,7 +90,7 @@ def _header(file: Path) -> tuple[tuple[int, int], str]:
 def _classes(root: Path) -> dict[str, list[Path]]:
     """The image files of each class folder and of the folders in it, all sorted by name."""
     classes = {}
-    for folder, is_folder in _listed(root):
+    for folder, is_folder in listed(root):
         if not is_folder:
             if folder.suffix.lower() in SUFFIXES:
                 raise DataError(f"{folder}: expected every image in a class folder {root}/CLASS/, found it outside")
@@ -101,7 +110,7 @@ def images_in(folder: Path) -> tuple[Path, ...]:
     Raises:
       DataError: there are none, or the folder cannot be read.
     """
-    found = tuple(path for path, is_folder in _listed(folder) if not is_folder and path.suffix.lower() in SUFFIXES)
+    found = tuple(path for path, is_folder in listed(folder) if not is_folder and path.suffix.lower() in SUFFIXES)
     if not found:
         raise DataError(f"{folder}: expected images ({' '.join(SUFFIXES)}), found none")
     return found
@@ -119,7 +128,7 @@ def _images(top: Path) -> list[Path]:
         here = folder.resolve()
         if here in above:
             raise DataError(f"{folder}: expected a folder of images, found a link back to {here}")
-        for path, is_folder in _listed(folder):
+        for path, is_folder in listed(folder):
             suffix = path.suffix.lower()
             if is_folder:
                 waiting.append((path, above | {here}))
@@ -130,7 +139,7 @@ def _images(top: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.parts)
 
 
-def _listed(folder: Path) -> list[tuple[Path, bool]]:
+def listed(folder: Path) -> list[tuple[Path, bool]]:
     """What is in a folder, by name, and whether it is a folder too; but for what begins with a dot."""
     try:
         with os.scandir(folder) as entries:
@@ -160,14 +169,39 @@ def folder_splits(path: str, any_size: bool = False, held_out: int = 0) -> dict[
       DataError: a file cannot be read, has another size or lies outside a class folder; a class is empty,
         or known in one split only. The message names the file.
     """
-    root = Path(path).expanduser()
     name = f"folder:{path}"
+    return splits_of_classes(path, name, held_out, _classes, lambda classes: _source(name, classes, any_size))
+
+
+def splits_of_classes(
+    path: str,
+    name: str,
+    held_out: int,
+    classes_of: Callable[[Path], dict[str, list[Path]]],
+    source_of: Callable[[dict[str, list[Path]]], Labelled],
+    groups_of: Callable[[Sequence[Path]], Int[np.ndarray, "rows"] | None] = lambda files: None,
+) -> dict[str, Source]:
+    """The splits of a folder of class folders, or of two such folders, train and test (or val).
+
+    Args:
+      path: the folder.
+      name: of the source.
+      held_out: examples of the test where no folder says which they are; 0: a fifth.
+      classes_of: what a folder of class folders has of each class.
+      source_of: the examples of some classes.
+      groups_of: a number an example; those of one number are held out together. None: each alone.
+
+    Raises:
+      DataError: see `folder_splits`.
+    """
+    root = Path(path).expanduser()
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder of class folders, found {'a file' if root.exists() else 'nothing'}")
     parts = [part for part in ("train", *_TEST_NAMES) if (root / part).is_dir()]
     if not parts:
-        whole = _source(name, _classes(root), any_size)
-        train, test = stratified_split(whole.labels, held_out_count(len(whole), held_out, name))
+        whole = source_of(classes_of(root))
+        count = held_out_count(len(whole), held_out, name)
+        train, test = stratified_split(whole.labels, count, groups=groups_of(whole.files))
         return {"train": Subset(whole, train), "test": Subset(whole, test)}
     no_held_out_count(held_out, name)
     if len(parts) == 1:
@@ -176,12 +210,12 @@ def folder_splits(path: str, any_size: bool = False, held_out: int = 0) -> dict[
     if parts[0] != "train" or len(parts) > 2:
         raise DataError(f"{root}: expected train/ and one of test/ and val/, found {', '.join(parts)}")
     other_part = parts[1]
-    classes = {part: _classes(root / part) for part in parts}
+    classes = {part: classes_of(root / part) for part in parts}
     for one, other in (("train", other_part), (other_part, "train")):
         if extra := sorted(set(classes[one]) - set(classes[other])):
             raise DataError(f"{root / one / extra[0]}: expected the same classes in {other}/, found none so named")
     # One source of both splits, so that their sizes and channels agree.
-    whole = _source(name, {c: classes["train"][c] + classes[other_part][c] for c in classes["train"]}, any_size)
+    whole = source_of({c: classes["train"][c] + classes[other_part][c] for c in classes["train"]})
     is_test = np.array([file.is_relative_to(root / other_part) for file in whole.files])
     return {"train": Subset(whole, np.flatnonzero(~is_test)), "test": Subset(whole, np.flatnonzero(is_test))}
 

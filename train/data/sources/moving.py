@@ -172,23 +172,44 @@ _PLACES = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE))).reshape(2, -1)
 def _ground(random: np.random.Generator, texture: UInt8[np.ndarray, "fine fine 3"]) -> Layer:
     """A part of the texture, so large that no motion shows its border."""
     margin = int(2 * LONGEST)
-    patch, tone = _patch(random, texture, SIDE + 2 * margin), random.uniform(-20, 50, 3)
+    picture, tone = patch(random, texture, SIDE + 2 * margin), random.uniform(-20, 50, 3)
     motion = _motion(random, np.full((2, 1), SIDE / 2), SIDE / 2, 0.25)
-    return Layer(patch, tone, 1.0, None, np.full((2, 1), -float(margin)), motion)
+    return Layer(picture, tone, 1.0, None, np.full((2, 1), -float(margin)), motion)
 
 
 def _digit(
     random: np.random.Generator, brightness: UInt8[np.ndarray, "side side"], texture: UInt8[np.ndarray, "fine fine 3"]
 ) -> Layer:
-    """A digit in a bright colour, mixed with the texture so that each part of its strokes looks different."""
+    """A digit of any size, anywhere, with a motion of its own."""
     size = int(random.integers(SIZES[0], SIZES[1] + 1))
-    large = Image.fromarray(brightness).resize((_FINE * size, _FINE * size), Image.Resampling.BICUBIC)
-    cover = np.clip((np.asarray(large, np.float64) - _STROKE) / _EDGE + 0.5, 0, 1)
-    colour = random.uniform(130, 255, 3)
-    colour[random.integers(3)] = random.uniform(60, 255)  # seldom grey
+    cover, colour = cover_of(brightness, size), colour_of(random)
     corner = random.uniform(-size / 4, SIDE - 3 * size / 4, (2, 1))
     motion = _motion(random, corner + size / 2, size / 2, 1.0)
-    return Layer(_patch(random, texture, size), colour - 1.5 * _MIDDLE, 1.5, cover, corner, motion)
+    return bright(patch(random, texture, size), colour, cover, corner, motion)
+
+
+def cover_of(brightness: UInt8[np.ndarray, "side side"], size: int) -> Float[np.ndarray, "rows columns"]:
+    """How much a digit of so many pixels a side hides of what is behind it."""
+    large = Image.fromarray(brightness).resize((_FINE * size, _FINE * size), Image.Resampling.BICUBIC)
+    return np.clip((np.asarray(large, np.float64) - _STROKE) / _EDGE + 0.5, 0, 1)
+
+
+def colour_of(random: np.random.Generator) -> Float[np.ndarray, "3"]:
+    """A bright colour, seldom grey."""
+    colour = random.uniform(130, 255, 3)
+    colour[random.integers(3)] = random.uniform(60, 255)
+    return colour
+
+
+def bright(
+    texture: UInt8[np.ndarray, "rows columns 3"],
+    colour: Float[np.ndarray, "3"],
+    cover: Float[np.ndarray, "rows columns"],
+    corner: Float[np.ndarray, "2 1"],
+    motion: Motion,
+) -> Layer:
+    """A layer in a bright colour, mixed with the texture so that each part of its strokes looks different."""
+    return Layer(texture, colour - 1.5 * _MIDDLE, 1.5, cover, corner, motion)
 
 
 def _motion(random: np.random.Generator, middle: Float[np.ndarray, "2 1"], radius: float, share: float) -> Motion:
@@ -206,7 +227,7 @@ def _motion(random: np.random.Generator, middle: Float[np.ndarray, "2 1"], radiu
     return Motion(matrix, middle, length * np.array([[np.cos(direction)], [np.sin(direction)]]))
 
 
-def _patch(
+def patch(
     random: np.random.Generator, texture: UInt8[np.ndarray, "fine fine 3"], side: int
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """A part of the texture of so many pixels a side."""

@@ -1,4 +1,4 @@
-"""Numpy archives: arrays "image" with "label", "target" or others by name, and optionally "test_image" and so on."""
+"""Numpy archives: arrays "image" or "clip" with "label", "target" or others by name, and perhaps "test_image" etc."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -49,11 +49,11 @@ def npz(path: str, split: Literal["train", "test"], held_out: int = 0) -> ArrayS
 def npz_splits(path: str, held_out: int = 0) -> dict[str, ArraySource]:
     """The examples of a numpy archive, "train" and "test"; nothing in it is ever unpickled.
 
-    Arrays: "image" (uint8, N H W C) with "label" (integers from 0), "target" (finite numbers) or those of `KNOWN`;
-    the same names after "test_" are the test split, else `held_out` examples are, by a fixed seed, or a fifth where
-    that is 0. "train_image" may stand for "image". "class_names" (text) names the labels, which are else numbered up
-    to the largest; without "label" it names the numbers of "classes" or "label_map". The integers "ignore" (else -1)
-    and "background" are what "label_map" may hold besides, see `Facts`.
+    Arrays: "image" (uint8, N H W C), or in its place "clip" (uint8, N T H W C), with "label" (integers from 0),
+    "target" (finite numbers) or those of `KNOWN`; the same names after "test_" are the test split, else `held_out`
+    examples are, by a fixed seed, or a fifth where that is 0. "train_image" may stand for "image". "class_names" (text)
+    names the labels, which are else numbered up to the largest; without "label" it names the numbers of "classes" or
+    "label_map". The integers "ignore" (else -1) and "background" are what "label_map" may hold besides, see `Facts`.
 
     Raises:
       DataError: an array is missing, or has another shape, type or range than this.
@@ -64,18 +64,18 @@ def npz_splits(path: str, held_out: int = 0) -> dict[str, ArraySource]:
     if len(found) < len(archive):
         twice = sorted(name for name in archive if f"train_{name}" in archive)
         raise DataError(f"{file}: expected each array once, found {', '.join(twice)} also after 'train_'")
-    if "image" not in found:
+    if not {"image", "clip"} & found.keys():
         raise DataError(f"{file}: expected an array 'image', found: {', '.join(found) or 'none'}")
     train = _examples(file, found, "")
     facts = _facts(file, found, train)
     train |= _labels(file, "", train, facts)  # before some are held out: errors name the rows of the archive
-    if "test_image" in found:
+    if {"test_image", "test_clip"} & found.keys():
         no_held_out_count(held_out, f"npz:{path}")
         test = _examples(file, found, "test_")
         test |= _labels(file, "test_", test, facts)
         _check_alike(file, train, test)
     else:
-        train, test = _hold_out(train, held_out_count(len(train["image"]), held_out, str(file)))
+        train, test = _hold_out(train, held_out_count(_count(train), held_out, str(file)))
     spec = _spec(train)
     return {
         split: ArraySource(f"npz:{path}", arrays, spec, facts) for split, arrays in (("train", train), ("test", test))
@@ -92,14 +92,14 @@ def _read(file: Path) -> Arrays:
 
 
 def _examples(file: Path, found: Arrays, prefix: str) -> Arrays:
-    image = found[f"{prefix}image"]
-    if image.dtype != np.uint8 or image.ndim != 4 or 0 in image.shape:
-        hint = "; a grey image has one channel: image[..., None]" if image.ndim == 3 else ""
-        raise DataError(
-            f"{file}: expected {prefix}image as uint8 (examples, height, width, channels),"
-            f" found {image.dtype} {image.shape}{hint}"
-        )
-    arrays = {"image": image}
+    main = "image" if f"{prefix}image" in found else "clip"
+    axes = "examples, height, width, channels" if main == "image" else "examples, time, height, width, channels"
+    if (image := found.get(prefix + main)) is None:
+        raise DataError(f"{file}: expected an array '{prefix}image', found: {', '.join(found)}")
+    if image.dtype != np.uint8 or image.ndim != axes.count(",") + 1 or 0 in image.shape:
+        hint = f"; a grey image has one channel: {main}[..., None]" if image.ndim == axes.count(",") else ""
+        raise DataError(f"{file}: expected {prefix}{main} as uint8 ({axes}), found {image.dtype} {image.shape}{hint}")
+    arrays = {main: image}
     for name, kinds in (("label", "iu"), ("target", "iuf")):
         if (array := found.get(prefix + name)) is None:
             continue
@@ -116,12 +116,12 @@ def _examples(file: Path, found: Arrays, prefix: str) -> Arrays:
                 f"{file}: expected finite numbers in {prefix}target,"
                 f" found {arrays['target'][bad[0]]} in row {bad[0]} ({bad.size} rows)"
             )
-    sizes = {"h": image.shape[1], "w": image.shape[2]}
+    sizes = dict(zip("hw", image.shape[-3:-1], strict=True))
     for name in KNOWN:
         if prefix + name in found:
             arrays |= _known(file, found, prefix, name, len(image), sizes)
     if len(arrays) == 1:
-        raise DataError(f"{file}: expected {prefix}label or {prefix}target beside {prefix}image, found neither")
+        raise DataError(f"{file}: expected {prefix}label or {prefix}target beside {prefix}{main}, found neither")
     return arrays
 
 
@@ -162,7 +162,7 @@ def _spec(arrays: Arrays) -> Spec:
             shape, most = ((None, *shape[1:]), shape[:1]) if varies else (shape, ())
             spec[name] = Field(KNOWN[name].kind, shape, dtype, most)
         elif not name.endswith("_valid"):
-            kind = {"image": Kind.IMAGE, "label": Kind.LABEL, "target": Kind.VALUE}[name]
+            kind = {"image": Kind.IMAGE, "clip": Kind.CLIP, "label": Kind.LABEL, "target": Kind.VALUE}[name]
             spec[name] = Field(kind, shape, dtype)
     return spec
 
@@ -227,8 +227,12 @@ def _check_alike(file: Path, train: Arrays, test: Arrays) -> None:
             raise DataError(f"{file}: expected {'images' if name == 'image' else name} of one shape, found {shapes}")
 
 
+def _count(arrays: Arrays) -> int:
+    return len(next(iter(arrays.values())))
+
+
 def _hold_out(arrays: Arrays, held_out: int) -> tuple[Arrays, Arrays]:
-    count = len(arrays["image"])
+    count = _count(arrays)
     if "label" in arrays:
         train, test = stratified_split(arrays["label"], held_out)
     else:

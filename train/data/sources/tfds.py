@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from train.config import DataError
 from train.data.decode import opened, rgb
 from train.data.fields import Facts, Field, Kind
+from train.data.recordings import EncodedRecording
 from train.data.source import Example, Rows, Source
 from train.data.sources.features import parts_of
 from zoo.arrays import in_a_line
@@ -29,9 +30,9 @@ def default_data_dir() -> Path:
 class TfdsSource(Source):
     """A prepared TFDS data set: the features that are of a kind, see `parts_of`; the others are left out.
 
-    With `any_size` its images may differ in size; all are RGB then, and turned upright as their EXIF orientation says,
-    as those of a folder are. They lie as they are stored, as with TFDS, where the set declares one size, or has boxes,
-    label maps or further images too, which are of those pixels.
+    Videos become clips, see `train.data.sampled`. With `any_size` its images may differ in size; all are RGB then, and
+    turned upright as their EXIF orientation says, as those of a folder are. They lie as they are stored, as with TFDS,
+    where the set declares one size, or has boxes, label maps or further images too, which are of those pixels.
     """
 
     def __init__(
@@ -43,11 +44,14 @@ class TfdsSource(Source):
     ) -> None:
         import tensorflow_datasets as tfds
 
+        from train.data.sources.tfds_videos import stored_frames
+
         self.name = f"tfds:{name}"
         directory = _directory(name, Path(data_dir or default_data_dir()).expanduser())
         # Not `tfds.builder`, which falls back on the network and on TensorFlow where a set is missing.
         try:
-            builder = tfds.builder_from_directory(directory)
+            with stored_frames():
+                builder = tfds.builder_from_directory(directory)
         except Exception as error:  # whatever json and protobuf do
             raise DataError(
                 f"{self.name} in {directory}: expected a data set that TFDS can read: {in_a_line(error)}"
@@ -61,7 +65,7 @@ class TfdsSource(Source):
         self._parts = parts_of(self.name, builder.info.features, any_size)
         self.spec = {key: part.field for key, part in self._parts.items()}
         placed = [key for key, field in self.spec.items() if field.kind in (Kind.IMAGE, Kind.LABEL_MAP, Kind.BOXES)]
-        self._turns = any_size and None in builder.info.features["image"].shape and placed == ["image"]
+        self._turns = placed == ["image"] and any_size and None in builder.info.features["image"].shape
         labelled = [self._parts[key] for key in ("label", "classes") if key in self._parts]
         named = [part.classes for part in (*labelled, *self._parts.values()) if part.classes]
         self.facts = Facts(named[0] if named else ())
@@ -95,8 +99,10 @@ class TfdsSource(Source):
 
     def _decode(self, record: dict[str, Any], row: int) -> Example:
         place = f"{self.name}, {self._split} row {row}"
-        example: Example = {"image": _pixels(record["image"], self.spec["image"], place, self._turns)}
-        height, width = example["image"].shape[:2]
+        example: Example = {}
+        if "image" in self.spec:
+            example["image"] = _pixels(record["image"], self.spec["image"], place, self._turns)
+            height, width = example["image"].shape[:2]
         for name, (path, field, classes) in self._parts.items():
             value = _at(record, path)
             match field.kind:
@@ -104,6 +110,8 @@ class TfdsSource(Source):
                     if name == "image":
                         continue
                     example[name] = _pixels(value, field, place)
+                case Kind.CLIP:
+                    example[name] = EncodedRecording(tuple(value), place)
                 case Kind.LABEL_MAP:
                     example[name] = _labels(value, field, place)
                 case Kind.LABEL:

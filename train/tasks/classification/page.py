@@ -14,7 +14,7 @@ from train.report import Results, Run, blocks, figures
 from train.report.blocks import section
 from train.report.figures import NUMBERED_CLASSES
 from train.report.picture import Bar, example_picture
-from train.report.sample import Leading, pictured, spread
+from train.report.sample import Kept, Leading, pictured, spread
 from train.report.sections import Example, examples, sheet, themed
 from train.report.theme import png
 from train.report.words import NARROW, grouped, percent, shorten
@@ -61,9 +61,13 @@ class ClassPage:
         np.add.at(self.counts, (labels[finite], guesses[finite]), 1)
         self.support += np.bincount(labels, minlength=len(self.class_names))
         wrong, right = np.flatnonzero(guesses != labels), np.flatnonzero(guesses == labels)
-        images, said = batch["image"], {"label": labels, "guess": guesses, "sure": sure}
-        self.wrong.add(-np.nan_to_num(sure[wrong]), rows[wrong], pictured(images, wrong, **said))
-        self.right.add(spread(rows[right]), rows[right], pictured(images, right, **said))
+        said = {"label": labels, "guess": guesses, "sure": sure}
+        self.wrong.add(-np.nan_to_num(sure[wrong]), rows[wrong], self.kept(batch, wrong, said))
+        self.right.add(spread(rows[right]), rows[right], self.kept(batch, right, said))
+
+    def kept(self, batch: HostBatch, among: Int[np.ndarray, " m"], said: dict[str, np.ndarray]) -> Kept:
+        """What is kept of some of a batch's examples, see `pictured`."""
+        return pictured(batch["image"], among, **said)
 
     def merge(self, other: "ClassPage") -> None:
         """See `Page`."""
@@ -83,23 +87,26 @@ class ClassPage:
         low, high = interval(right, count)
         broken = count - int(self.counts.sum())
         block, confusion = _classes(self.counts, self.support, self.class_names)
-        wrong = [self._shown(**kept) for kept in self.wrong.examples()]
-        rights = [self._shown(**kept) for kept in self.right.examples(by_row=True)]
+        shown, pictures = self.shown(count, right)
         return Results(
             value=percent(right, count),
             label="test accuracy",
             detail=f"{grouped(count - right)} wrong of {grouped(count)}, "
             f"95{NARROW}% interval {100 * low:.1f} to {100 * high:.1f}{NARROW}%",
-            sections=[
-                block,
-                examples(
-                    "Wrong predictions", wrong, f"most confident first, {grouped(count - right)} in all", wrong=True
-                ),
-                examples("Right predictions", rights, f"spread evenly over the {grouped(right)} right ones"),
-            ],
-            pictures={"confusion.png": confusion, "predictions.png": sheet(wrong[:RIGHT_SHOWN], rights)},
+            sections=[block, *shown],
+            pictures={"confusion.png": confusion, **pictures},
             notes=[f"Outputs that are not finite, counted as wrong: {grouped(broken)}."] if broken else [],
         )
+
+    def shown(self, count: int, right: int) -> tuple[list[str], dict[str, bytes]]:
+        """Sections with examples of wrong and of right predictions, and pictures of them as files."""
+        wrong = [self._shown(**kept) for kept in self.wrong.examples()]
+        rights = [self._shown(**kept) for kept in self.right.examples(by_row=True)]
+        sections = [
+            examples("Wrong predictions", wrong, f"most confident first, {grouped(count - right)} in all", wrong=True),
+            examples("Right predictions", rights, f"spread evenly over the {grouped(right)} right ones"),
+        ]
+        return sections, {"predictions.png": sheet(wrong[:RIGHT_SHOWN], rights)}
 
     def record(self, predicted: HostPrediction) -> dict[str, Any]:
         """See `Page`: every class with its score, the best first."""
@@ -129,9 +136,10 @@ class ClassPage:
         return [(self.class_names[i], float(scores[i])) for i in np.argsort(-scores, kind="stable")]
 
     def _shown(self, row: int, image: np.ndarray, label: int, guess: int, sure: float) -> Example:
-        return Example(row, image, self._caption(label, guess, sure))
+        return Example(row, image, self.caption(label, guess, sure))
 
-    def _caption(self, label: int, guess: int, sure: float) -> tuple[str, ...]:
+    def caption(self, label: int, guess: int, sure: float) -> tuple[str, ...]:
+        """What is said of an example that is shown: the class that was predicted, and more lines."""
         true = f"true {shorten(self.class_names[label])}"
         if guess < 0:
             return "not finite", true

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from train.report import Results, Run, figures
 from train.report.blocks import section
 from train.report.picture import example_picture
-from train.report.sample import Leading, pictured, spread
+from train.report.sample import Kept, Leading, pictured, spread
 from train.report.sections import Example, examples, sheet, themed
 from train.report.words import grouped
 from train.tasks.protocol import HostBatch, HostPrediction
@@ -46,13 +46,17 @@ class ValuePage:
         finite = np.flatnonzero(np.isfinite(values - targets))
         if not len(finite):
             return
-        shown = pictured(batch["image"], finite, target=targets, value=values)
+        shown = self.kept(batch, finite, {"target": targets, "value": values})
         targets, values, rows = targets[finite], values[finite], batch["index"][finite]
         self.sums.add(targets, values)
         self.largest = max(self.largest, float(np.abs(targets).max()))
         self.worst.add(-np.abs(values - targets), rows, shown)
         self.some.add(spread(rows), rows, shown)
         self.pairs.add(spread(rows), rows, lambda chosen: {"target": targets[chosen], "value": values[chosen]})
+
+    def kept(self, batch: HostBatch, among: Int[np.ndarray, " m"], said: dict[str, np.ndarray]) -> Kept:
+        """What is kept of some of a batch's examples, see `pictured`."""
+        return pictured(batch["image"], among, **said)
 
     def merge(self, other: "ValuePage") -> None:
         """See `Page`."""
@@ -84,8 +88,7 @@ class ValuePage:
         )
         part = f" {grouped(len(pairs))} of {grouped(self.sums.count)} examples, spread evenly, as in the median."
         part = part if len(pairs) < self.sums.count else ""
-        worst = [self._shown(**kept) for kept in self.worst.examples()]
-        some = [self._shown(**kept) for kept in self.some.examples(by_row=True)]
+        shown, pictures = self.shown()
         return Results(
             value=exact if self.sums.count else "not finite",
             label="test mean absolute error" + ("" if unit else ", in units of the target"),
@@ -96,12 +99,21 @@ class ValuePage:
                     block,
                     text=f"On the dashed lines a prediction is exact.{part}",
                 ),
-                examples("Largest errors", worst, "largest first", wrong=True),
-                examples("Examples", some, "spread evenly over the test set"),
+                *shown,
             ],
-            pictures={"residuals.png": residuals, "predictions.png": sheet(worst[:EXAMPLES_SHOWN], some)},
+            pictures={"residuals.png": residuals, **pictures},
             notes=[f"Outputs that are not finite, left out: {grouped(broken)}."] if broken else [],
         )
+
+    def shown(self) -> tuple[list[str], dict[str, bytes]]:
+        """Sections with examples, and pictures of them as files."""
+        worst = [self._shown(**kept) for kept in self.worst.examples()]
+        some = [self._shown(**kept) for kept in self.some.examples(by_row=True)]
+        sections = [
+            examples("Largest errors", worst, "largest first", wrong=True),
+            examples("Examples", some, "spread evenly over the test set"),
+        ]
+        return sections, {"predictions.png": sheet(worst[:EXAMPLES_SHOWN], some)}
 
     def record(self, predicted: HostPrediction) -> dict[str, Any]:
         """See `Page`: the value."""
@@ -118,9 +130,12 @@ class ValuePage:
         return example_picture(example["image"], caption=self.words(predicted))
 
     def _shown(self, row: int, image: np.ndarray, target: float, value: float) -> Example:
+        return Example(row, image, self.caption(target, value))
+
+    def caption(self, target: float, value: float) -> tuple[str, ...]:
+        """What is said of an example that is shown: the value that was predicted, and more lines."""
         digits = max(0, 2 - math.floor(math.log10(self.largest or 1)))  # three that count
-        error = f"off by {value - target:+.{digits}f}"
-        return Example(row, image, (f"{value:.{digits}f}", f"true {target:.{digits}f}", error))
+        return f"{value:.{digits}f}", f"true {target:.{digits}f}", f"off by {value - target:+.{digits}f}"
 
 
 class _Sums:

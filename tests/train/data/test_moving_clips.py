@@ -1,0 +1,130 @@
+"""Moving digits as clips: what the class is, and what a single frame gives away."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from train.config import Data
+from train.data import load
+from train.data.sources import moving_clips as function
+from train.data.sources.digits import load_digits
+from zoo.names import UnknownNameError
+
+module = sys.modules[function.__module__]
+WAYS = module.WAYS
+
+
+def filmed(what, label, number=0, way=None, digit=0):
+    """A clip of one's own."""
+    grey, labels = load_digits()
+    framed = np.pad(grey, ((0, 0), (1, 1), (1, 1)))
+    by_digit = [framed[labels == digit] for digit in range(10)]
+    actor = module.Actor(digit, WAYS[label] if way is None else way)
+    texture = np.full((200, 200, 3), 70, np.uint8)
+    return module.filmed(what, label, actor, np.random.default_rng(number), by_digit, texture)
+
+
+def test_the_first_frame_is_the_same_in_every_class_of_motion():
+    for number in range(3):
+        first = [filmed("motion", label, number)[0][0] for label in range(len(WAYS))]
+        for other in first[1:]:
+            np.testing.assert_array_equal(other, first[0])
+
+
+def test_where_a_frame_shows_the_digit_is_uniform_at_any_time():
+    random = np.random.default_rng(0)
+    for way in WAYS:
+        corners = random.uniform(0, module.SIDE, (4000, 2, 1))
+        for time in (0, 5, 15):
+            at = (corners + module._shifts(way, 0.5)[time]) % module.SIDE
+            for axis in range(2):
+                counts = np.histogram(at[:, axis, 0], bins=4, range=(0, module.SIDE))[0]
+                assert np.abs(counts - 1000).max() < 150  # five deviations
+
+
+@pytest.mark.parametrize("label", range(len(WAYS)))
+def test_a_frame_is_the_first_one_moved_by_its_way(label):
+    """By whole pixels, where the speed is such; beyond the border the digit comes back."""
+    way = WAYS[label]
+    low, high = module.FAST if way.fast else module.SLOW
+    clip, speed = module_at(label, ((2.0 if way.fast else 1.0) - low) / (high - low))
+    assert speed == (2.0 if way.fast else 1.0)
+    for time in range(module.FRAMES):
+        steps = min(time, module.FRAMES - 1 - time) if way.back else time
+        moved = np.roll(clip[0], (int(speed) * way.y * steps, int(speed) * way.x * steps), axis=(0, 1))
+        np.testing.assert_allclose(clip[time].astype(int), moved, atol=1)
+
+
+def module_at(label, pace):
+    """A clip whose digit has this pace."""
+
+    class Fixed:
+        def __init__(self):
+            self.random_ = np.random.default_rng(3)
+            self.first = True
+
+        def random(self):
+            if self.first:
+                self.first = False
+                return pace
+            return self.random_.random()
+
+        def __getattr__(self, name):
+            return getattr(self.random_, name)
+
+    grey, labels = load_digits()
+    by_digit = [np.pad(grey[labels == digit], ((0, 0), (1, 1), (1, 1))) for digit in range(10)]
+    texture = np.full((200, 200, 3), 70, np.uint8)
+    return module.filmed("motion", label, module.Actor(3, WAYS[label]), Fixed(), by_digit, texture)
+
+
+def test_classes_and_actors_are_what_the_source_says():
+    random = np.random.default_rng(0)
+    for label in range(12):
+        actor = module.actor_of("both", label, random)
+        assert module.CLASSES["both"][label] == f"{actor.digit} {actor.way.name}"
+    for label in range(10):
+        assert module.actor_of("motion", label, random).way == WAYS[label]
+        assert module.actor_of("appearance", label, random).digit == label
+        assert module.actor_of("context", label, random) == (label, WAYS[label])
+        others = {module.actor_of("other_actor", label, random) for _ in range(200)}
+        assert others == {(digit, WAYS[digit]) for digit in range(10) if digit != label}
+    drawn = [module.actor_of("motion", 0, random).digit for _ in range(1000)]
+    assert np.bincount(drawn, minlength=10).min() > 60
+
+
+def test_the_settings_of_a_context_differ_in_what_they_say_alone():
+    of = {
+        what: load(Data(f"moving_clips:{what}"), "test").arrays() for what in ("context", "no_actor", "no_background")
+    }
+    clips = {what: arrays["clip"].astype(int) for what, arrays in of.items()}
+    np.testing.assert_array_equal(of["context"]["label"], of["no_actor"]["label"])
+    differs = np.any(clips["context"] != clips["no_actor"], axis=-1)
+    assert 0.02 < differs.mean() < 0.35  # where the digit is
+    assert np.all(clips["no_actor"] == clips["no_actor"][:, :1])  # nothing moves
+    grey = np.all(clips["no_background"] == module.GREY, axis=-1)
+    assert np.mean(grey | differs) > 0.999  # the digits are in the same places
+    assert np.all(of["no_actor"]["target"] == 0)
+
+
+def test_colours_of_the_ground_tell_classes_apart():
+    arrays = load(Data("moving_clips:no_actor"), "test").arrays()
+    colours, labels = arrays["clip"][:, 0].mean(axis=(1, 2)), arrays["label"]
+    one, other = slice(None, 150), slice(150, None)
+    means = np.stack([colours[one][labels[one] == label].mean(axis=0) for label in range(10)])
+    nearest = np.linalg.norm(colours[other][:, None] - means, axis=-1).argmin(axis=1)
+    assert 0.5 < np.mean(nearest == labels[other]) < 1  # much, and not all
+
+
+def test_splits_are_fixed_and_have_other_digits():
+    test = load(Data("moving_clips:motion"), "test")
+    assert (module.COUNTS, len(test), test.facts.unit) == ({"train": 1000, "test": 250}, 250, "pixels a frame")
+    assert np.bincount(test.arrays()["label"]).tolist() == [25] * 10
+    assert test.arrays()["clip"].mean() == pytest.approx(MEAN, abs=0.01)
+    with pytest.raises(UnknownNameError, match=r"moving clips 'motoin'.*motion"):
+        load(Data("moving_clips:motoin"), "test")
+
+
+MEAN = 84.93
+"""Of all bytes of the test; the clips are the same everywhere."""

@@ -1,0 +1,1 @@
+"""Experiments of video: one file each."""

@@ -1,0 +1,1 @@
+"""A class or a number for a video: clips one by one, and their average."""
