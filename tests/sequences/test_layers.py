@@ -226,7 +226,9 @@ def test_derivatives_in_both_modes_are_finite_differences(kind, reverse, order):
             states, last = recur(cell, reverse, 1, projected, kernel, biases, carry, mask)
             return jnp.sin(states).sum() + sum(jnp.cos(leaf).sum() for leaf in last)
 
-        check_grads(jax.jit(value), (projected, kernel, biases, carry), order=order, modes=("fwd", "rev"), atol=1e-5, rtol=1e-5)
+        check_grads(
+            jax.jit(value), (projected, kernel, biases, carry), order=order, modes=("fwd", "rev"), atol=1e-5, rtol=1e-5
+        )
 
 
 def loops_of(jaxpr):

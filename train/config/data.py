@@ -26,7 +26,7 @@ class Data(Config):
     )
 
     source: str = "digits"
-    """digits, rotated_digits, scenes, moving, surfaces, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH,
+    """digits, rotated_digits, scenes, moving, surfaces, lines, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH,
     masks:PATH, label_maps:PATH, flow:PATH or depth:PATH."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are; by default TFDS's own folder."""

@@ -44,6 +44,7 @@ KINDS = {
     "segmentation": _kind("segmentation", "Segmentation", "segmentation"),
     "surfaces": _kind("surfaces", "Surfaces", "surfaces"),
     "detection": _kind("detection", "Detection", "detection"),
+    "tagging": _kind("tagging", "Tagging", "tagging"),
     "flow": _kind("flow", "Flow", "flow", "OpticalFlow"),
 }
 """Every task. A chapter adds a row, a file of settings and a folder of `train.tasks`, and changes nothing else."""

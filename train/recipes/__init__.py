@@ -17,6 +17,7 @@ _CHAPTERS = (
     "surfaces",
     "detection",
     "flow",
+    "sequences",
     "penn_fudan",
     "camvid",
     "photographs",

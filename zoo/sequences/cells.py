@@ -74,7 +74,7 @@ LSTM = Cell(4, 2, _lstm_step, _lstm_coefficients, _sums, _lstm_tangent)
 def _gru_step(x: Gates, u: Gates, carry: Carry) -> tuple[Carry, Gates]:
     """h = (1 - z) n + z h with n = tanh(x + r u); the gates are in the order r, z, n."""
     kept = x[0] + u[0], x[1] + u[1], x[2], u[2]
-    r, z, n, _ = _gru_gates(kept)
+    _, z, n, _ = _gru_gates(kept)
     return ((1 - z) * n + z * carry[0],), kept
 
 
