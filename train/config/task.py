@@ -44,6 +44,7 @@ KINDS = {
     "segmentation": _kind("segmentation", "Segmentation", "segmentation"),
     "surfaces": _kind("surfaces", "Surfaces", "surfaces"),
     "detection": _kind("detection", "Detection", "detection"),
+    "tagging": _kind("tagging", "Tagging", "tagging"),
     "flow": _kind("flow", "Flow", "flow", "OpticalFlow"),
     "video_classification": _kind("video", "VideoClassification", "video"),
     "video_regression": _kind("video", "VideoRegression", "video"),

@@ -18,6 +18,7 @@ _CHAPTERS = (
     "detection",
     "flow",
     "video",
+    "sequences",
     "penn_fudan",
     "camvid",
     "photographs",

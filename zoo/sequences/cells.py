@@ -40,16 +40,22 @@ TANH = _simple(jnp.tanh, lambda value: 1 - value * value)
 RELU = _simple(jax.nn.relu, lambda value: (value > 0).astype(value.dtype))
 
 
+def _lstm_gates(sums: Gates) -> Gates:
+    """In the order i, f, o, g."""
+    i, f, o, g = sums
+    return jax.nn.sigmoid(i), jax.nn.sigmoid(f), jax.nn.sigmoid(o), jnp.tanh(g)
+
+
 def _lstm_step(x: Gates, u: Gates, carry: Carry) -> tuple[Carry, Gates]:
-    """c = f c + i g and h = o tanh(c); the gates are in the order i, f, o, g."""
-    i, f, o, g = _sums(x, u)
-    i, f, o, g = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jax.nn.sigmoid(o), jnp.tanh(g)
+    """c = f c + i g and h = o tanh(c). Kept are sums, not gates, which XLA would compute once more to keep them."""
+    sums = _sums(x, u)
+    i, f, o, g = _lstm_gates(sums)
     c = f * carry[1] + i * g
-    return (o * jnp.tanh(c), c), (i, f, o, g)
+    return (o * jnp.tanh(c), c), sums
 
 
 def _lstm_coefficients(kept: Gates, before: Carry, after: Carry) -> tuple[Array, ...]:
-    i, f, o, g = kept
+    i, f, o, g = _lstm_gates(kept)
     shown = jnp.tanh(after[1])
     of_i, of_f, of_o, of_g = g * i * (1 - i), before[1] * f * (1 - f), shown * o * (1 - o), i * (1 - g * g)
     return of_i, of_f, of_o, of_g, f, o * (1 - shown * shown)
@@ -67,13 +73,20 @@ LSTM = Cell(4, 2, _lstm_step, _lstm_coefficients, _sums, _lstm_tangent)
 
 def _gru_step(x: Gates, u: Gates, carry: Carry) -> tuple[Carry, Gates]:
     """h = (1 - z) n + z h with n = tanh(x + r u); the gates are in the order r, z, n."""
-    r, z = jax.nn.sigmoid(x[0] + u[0]), jax.nn.sigmoid(x[1] + u[1])
-    n = jnp.tanh(x[2] + r * u[2])
-    return ((1 - z) * n + z * carry[0],), (r, z, n, u[2])
+    kept = x[0] + u[0], x[1] + u[1], x[2], u[2]
+    _, z, n, _ = _gru_gates(kept)
+    return ((1 - z) * n + z * carry[0],), kept
+
+
+def _gru_gates(kept: Gates) -> Gates:
+    """r, z and n, and u of the last."""
+    r, z, x, u = kept
+    r, z = jax.nn.sigmoid(r), jax.nn.sigmoid(z)
+    return r, z, jnp.tanh(x + r * u), u
 
 
 def _gru_coefficients(kept: Gates, before: Carry, after: Carry) -> tuple[Array, ...]:
-    r, z, n, u = kept
+    r, z, n, u = _gru_gates(kept)
     of_n = (1 - z) * (1 - n * n)
     return of_n * u * r * (1 - r), (before[0] - n) * z * (1 - z), of_n, r, z
 

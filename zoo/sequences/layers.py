@@ -273,17 +273,16 @@ class Direction(nn.Module):
         """The last carry, and h after every step."""
         cell, hidden = CELLS[self.cell], self.hidden_size
         width = cell.gates * hidden
-        kernels = self._parameter("input_kernel", (x.shape[-1], width))
-        projected = [last_axis_product(x, kernel, (((2,), (0,)), ((), ()))) for kernel in self._of_gates(kernels)]
+        kernel = self._parameter("input_kernel", (x.shape[-1], width))
+        projected = self._of_gates(last_axis_product(x, kernel, (((2,), (0,)), ((), ()))))
         biases: list[Array | None] = [None] * cell.gates
         if self.use_bias:
             biases = self._of_gates(self._parameter("bias", (width,)))
         if self.use_bias and self.cell == "gru":  # of the candidate there are two
             projected[-1] = projected[-1] + biases[-1]
             biases[-1] = self._parameter("hidden_bias", (hidden,))
-        hidden_kernels = self._of_gates(self._parameter("hidden_kernel", (hidden, width)))
-        given = tuple(projected), tuple(hidden_kernels), tuple(biases), carry, mask
-        states, last = recur(cell, self.reverse, self.unroll, *given)
+        kernel = self._parameter("hidden_kernel", (hidden, width))
+        states, last = recur(cell, self.reverse, self.unroll, tuple(projected), kernel, tuple(biases), carry, mask)
         return last, states.astype(self.dtype)
 
     def _of_gates(self, weights: Array) -> list[Array]:

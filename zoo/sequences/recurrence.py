@@ -7,7 +7,7 @@ with one product for the weights after the loop, as cuDNN has it. Lecture rows L
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -48,25 +48,27 @@ def recur(
     reverse: bool,
     unroll: int,
     projected: Gates,
-    kernels: tuple[Float[Array, "hidden hidden"], ...],
+    kernel: Float[Array, "hidden gates"],
     biases: tuple[Float[Array, " hidden"] | None, ...],
     carry: Carry,
     mask: Bool[Array, "time batch"] | None,
 ) -> tuple[Float[Array, "time batch hidden"], Carry]:
     """h after every step, and the last carry. Differentiable any number of times in both modes.
 
-    States are of the carry's type, products of the kernels'.
+    States are of the carry's type, products of the kernel's.
 
     Args:
       cell: what is computed between the products.
       reverse: from the last step to the first.
       unroll: steps that are written out before the loop goes on.
       projected: what the inputs give at each step, (time, batch, hidden) of each gate.
-      kernels: what the last h is multiplied by, of each gate.
+      kernel: what the last h is multiplied by, gate by gate along its last axis.
       biases: what is added to that, or None, of each gate.
       carry: before the first step.
       mask: which steps are real; the others keep the carry as it is.
     """
+
+    kernels = jnp.split(kernel, cell.gates, axis=-1)
 
     def step(carry: Carry, given: tuple) -> tuple[Carry, Array]:
         x, real = given
@@ -78,14 +80,18 @@ def recur(
     return states, last
 
 
-def _from_hidden(hidden: Array, kernels: tuple[Array, ...], biases: tuple[Array | None, ...]) -> Gates:
-    """The products of a state with the kernels, in the state's type."""
+def _from_hidden(hidden: Array, kernels: Sequence[Array], biases: Sequence[Array | None]) -> Gates:
+    """What the last h gives, of each gate."""
+    products = (_product(hidden, kernel) for kernel in kernels)
+    return tuple(
+        product if bias is None else product + bias.astype(product.dtype)
+        for product, bias in zip(products, biases, strict=True)
+    )
 
-    def one(kernel: Array, bias: Array | None) -> Array:
-        product = jnp.matmul(hidden.astype(kernel.dtype), kernel, preferred_element_type=hidden.dtype)
-        return product if bias is None else product + bias.astype(hidden.dtype)
 
-    return tuple(map(one, kernels, biases))
+def _product(hidden: Array, kernel: Array) -> Array:
+    """In the state's type."""
+    return jnp.matmul(hidden.astype(kernel.dtype), kernel, preferred_element_type=hidden.dtype)
 
 
 def _held(real: Bool[Array, " batch"] | None, after: Carry, before: Carry) -> Carry:
@@ -97,8 +103,9 @@ def _held(real: Bool[Array, " batch"] | None, after: Carry, before: Carry) -> Ca
 
 @functools.partial(recur.defjvp, symbolic_zeros=True)
 def _tangent(cell: Cell, reverse: bool, unroll: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
-    projected, kernels, biases, carry, mask = primals
-    d_projected, d_kernels, d_biases, d_carry, _ = tangents
+    projected, kernel, biases, carry, mask = primals
+    d_projected, d_kernel, d_biases, d_carry, _ = tangents
+    kernels = jnp.split(kernel, cell.gates, axis=-1)
 
     def step(carry: Carry, given: tuple) -> tuple[Carry, tuple]:
         x, real = given
@@ -109,23 +116,19 @@ def _tangent(cell: Cell, reverse: bool, unroll: int, primals: tuple, tangents: t
     last, (states, kept) = lax.scan(step, carry, (projected, mask), reverse=reverse, unroll=unroll)
     before = tuple(_shifted(first, each, reverse) for first, each in zip(carry, states, strict=True))
 
-    wide = carry[0].dtype
-    d_projected = tuple(_made(each).astype(wide) for each in d_projected)
-    from_weights = tuple(map(functools.partial(_of_weights, before[0]), d_projected, kernels, d_kernels, d_biases))
-    known = kernels, mask, kept, before, states
+    d_projected = tuple(_made(each).astype(carry[0].dtype) for each in d_projected)
+    from_weights = tuple(map(jnp.zeros_like, d_projected))
+    if not is_zero(d_kernel):
+        product = product_along_kernel(before[0].astype(kernel.dtype), d_kernel).astype(carry[0].dtype)
+        from_weights = tuple(jnp.split(product, cell.gates, axis=-1))
+    from_weights = tuple(
+        total if d_bias is None or is_zero(d_bias) else total + d_bias.astype(total.dtype)
+        for total, d_bias in zip(from_weights, d_biases, strict=True)
+    )
     joined = cell.join(d_projected, from_weights)
+    known = kernel, mask, kept, before, states
     d_last, d_states = _along(cell, reverse, unroll, known, joined, tuple(map(_made, d_carry)))
     return (states[0], last), (d_states, d_last)
-
-
-def _of_weights(before: Array, like: Array, kernel: Array, d_kernel: Any, d_bias: Any) -> Array:
-    """What the tangents of one gate's weights give at all steps, given h before each."""
-    total = jnp.zeros_like(like)
-    if not is_zero(d_kernel):
-        total = total + product_along_kernel(before.astype(kernel.dtype), d_kernel).astype(like.dtype)
-    if d_bias is not None and not is_zero(d_bias):
-        total = total + d_bias.astype(like.dtype)
-    return total
 
 
 def _along(
@@ -135,11 +138,12 @@ def _along(
 
     @functools.partial(jax.checkpoint, prevent_cse=False)  # what is kept is what the steps kept, not the coefficients
     def along(known: tuple, joined: PyTree[Array], d_carry: Carry) -> tuple[Carry, Array]:
-        kernels, mask, kept, before, after = known
+        kernel, mask, kept, before, after = known
 
         def step(d_carry: Carry, given: tuple) -> tuple[Carry, Array]:
             coefficients, d_in, real = given
-            d_u = _from_hidden(d_carry[0], kernels, (None,) * len(kernels))
+            # Back in time this is one product of all gates: apart, they are no faster, and their sum is one more pass.
+            d_u = tuple(jnp.split(_product(d_carry[0], kernel), cell.gates, axis=-1))
             d_after = _held(real, cell.tangent(coefficients, d_in, d_u, d_carry), d_carry)
             return d_after, d_after[0]
 
