@@ -7,6 +7,7 @@ import pytest
 
 import zoo
 from zoo.dense import PWCNet
+from zoo.dense.pwc import standardised
 
 TINY = {
     "residual": True,
@@ -72,3 +73,18 @@ def test_what_does_not_fit_is_refused():
         PWCNet(**{**TINY, "finest": 4}).init(jax.random.key(0), *IMAGES)
     with pytest.raises(ValueError, match="two batches of images of one shape"):
         zoo.create("pwc_tiny").init(jax.random.key(0), IMAGES[0], IMAGES[1][:, :-1])
+
+
+def test_standardised_features_are_those_of_numpy_for_each_pair_alone():
+    ours, theirs = np.random.default_rng(0).normal(3.0, [[[[1.0]]], [[[20.0]]]], (2, 2, 5, 4, 3)).astype(np.float32)
+    found = np.stack(standardised(ours, theirs))
+    for pair in range(2):
+        both = np.stack([ours[pair], theirs[pair]])
+        np.testing.assert_allclose(found[:, pair], (both - both.mean()) / both.std(), rtol=1e-4, atol=1e-5)
+
+
+def test_standardised_features_that_are_alike_everywhere_are_zero_and_have_gradients():
+    same = jnp.full((1, 4, 4, 2), 7.0)
+    for each in standardised(same, same):
+        np.testing.assert_array_equal(each, 0)
+    assert np.isfinite(jax.grad(lambda x: standardised(x, same)[0].sum())(same)).all()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from zoo.dense.correlation import correlation
@@ -18,6 +19,9 @@ from zoo.dense.pairs import check_pair, margins, padded
 from zoo.dense.warp import warp
 from zoo.nn.network import Network
 from zoo.nn.transposed import ConvTranspose
+
+EPSILON = 1e-6
+"""Of the variance by which features are divided."""
 
 
 class PWCNet(Network):
@@ -46,6 +50,8 @@ class PWCNet(Network):
     """Pixels that a prediction of 1 stands for."""
     residual: bool = False
     """Whether a level predicts how its flow differs from the coarser one's, as in Table 5f, rather than the flow."""
+    standardised: bool = False
+    """Whether a level's features have mean 0 and deviation 1 before they are compared, as in UFlow."""
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -92,7 +98,9 @@ class PWCNet(Network):
                 theirs, inside = warp(theirs, flow * (self.unit / stride))
                 theirs = jnp.where(inside[..., None], theirs, 0)
                 seen = [ours, flow.astype(self.dtype), self._upsampled(2, f"upsample_features{level}")(x)]
-            cost = leaky_relu(correlation(ours, theirs.astype(ours.dtype), self.radius, 1))
+            compared = ours, theirs.astype(ours.dtype)
+            compared = standardised(*compared) if self.standardised else compared
+            cost = leaky_relu(correlation(*compared, self.radius, 1))
             x = jnp.concatenate([cost.astype(self.dtype), *seen], axis=-1)
             for number, channels in enumerate(self.estimator, start=1):
                 x = self._layer(channels, name=f"estimator{level}_{number}")(x)
@@ -135,3 +143,15 @@ class PWCNet(Network):
     def _flow(self, name: str, x: Maps) -> Float[Array, "batch rows columns 2"]:
         conv = self.conv_maker(dtype=self.wide)
         return conv(2, (3, 3), padding=1, kernel_init=nn.initializers.zeros, name=name)(x.astype(self.wide))
+
+
+def standardised(ours: Maps, theirs: Maps) -> tuple[Maps, Maps]:
+    """Features of both images of each pair less their mean, over their deviation: of all places and channels of both.
+
+    Jonschkowski et al., 2020, What Matters in Unsupervised Optical Flow, section 3.1, cost volume normalization.
+    """
+    both = jnp.stack([ours, theirs]).astype(jnp.promote_types(ours.dtype, jnp.float32))
+    axes = (0, 2, 3, 4)
+    both = both - both.mean(axis=axes, keepdims=True)
+    both = both * lax.rsqrt(jnp.square(both).mean(axis=axes, keepdims=True) + EPSILON)
+    return both[0].astype(ours.dtype), both[1].astype(ours.dtype)
