@@ -67,6 +67,19 @@ def _tangent(primals: Any, tangents: Any) -> tuple[Array, Array]:
 _product.defjvp(_tangent, symbolic_zeros=True)
 
 
+def product_along_kernel(inputs: Float[Array, "*batch channels"], kernel: Float[Array, "channels features"]) -> Array:
+    """The product of `last_axis_product` in a tangent that is linear in the kernel, for derivative rules.
+
+    What such a rule computes is transposed as it stands, with no rule of its own.
+
+    >>> product_along_kernel(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
+    (2, 5, 4)
+    """
+    if is_empty(inputs) or is_empty(kernel) or on_explicit_mesh(inputs, kernel):
+        return _plain(inputs, kernel)
+    return lax.platform_dependent(inputs, kernel, cpu=_along_kernel, default=_plain)
+
+
 def _along_kernel(inputs: Array, kernel: Array) -> Array:
     """The same product as a linear function of the kernel, whose transpose is `_weight_gradient`."""
     return transposed(_weight_gradient, jax.eval_shape(_plain, inputs, kernel), inputs, kernel)
