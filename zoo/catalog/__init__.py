@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 
 from zoo.catalog import (
+    captioning,
     convnets,
     detection,
     flow,
@@ -55,6 +56,7 @@ CATALOG = _table(
         *surfaces.ENTRIES,
         *flow.ENTRIES,
         *flow_pyramids.ENTRIES,
+        *captioning.ENTRIES,
     )
 )
 """Every model's row, by name."""

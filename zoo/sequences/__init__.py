@@ -1,10 +1,13 @@
 """Networks over time: the slides' RNN and LSTM step by step, and the layers that models are made of.
 
-Read `slide_rnn.py` and `slide_lstm.py` first, then `layers.py`. Lecture rows L71-L77.
+Read `slide_rnn.py` and `slide_lstm.py` first, then `layers.py`; `captioner.py` says what is in an image. Lecture rows
+L71-L77.
 """
 
+from zoo.sequences.captioner import Captioner
 from zoo.sequences.checks import EmptySequenceError, steps_mask
 from zoo.sequences.layers import GRU, LSTM, RNN, LSTMState
+from zoo.sequences.search import Sentences, beam_search, greedy_search
 from zoo.sequences.slide_lstm import (
     LSTMTrace,
     SlideLSTM,
@@ -24,14 +27,18 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Captioner",
     "EmptySequenceError",
     "LSTMState",
     "LSTMTrace",
+    "Sentences",
     "SlideLSTM",
     "SlideLSTMCarry",
     "SlideLSTMParams",
     "SlideRNN",
     "SlideRNNParams",
+    "beam_search",
+    "greedy_search",
     "init_slide_lstm",
     "init_slide_rnn",
     "plot_trace",
