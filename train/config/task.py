@@ -45,6 +45,7 @@ KINDS = {
     "surfaces": _kind("surfaces", "Surfaces", "surfaces"),
     "detection": _kind("detection", "Detection", "detection"),
     "flow": _kind("flow", "Flow", "flow", "OpticalFlow"),
+    "captioning": _kind("captioning", "Captioning", "captioning"),
 }
 """Every task. A chapter adds a row, a file of settings and a folder of `train.tasks`, and changes nothing else."""
 

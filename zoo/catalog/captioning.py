@@ -13,6 +13,8 @@ from zoo.catalog.inputs import Input
 VINYALS_2015 = "Vinyals et al., 2015, Show and Tell: A Neural Image Caption Generator"
 WORDS = 20
 """Tokens of a caption, as the rows' sizes and times are measured; a network takes any number."""
+SMALL = {"num_classes": 64, "embed_size": 64, "hidden_size": 128, "grid": 4, "dropout": 0.0}
+"""For small images of several things: on a grid of 4 x 4 places the LSTM is told where they are."""
 TINY = {"num_classes": 16, "embed_size": 8, "hidden_size": 12}
 
 
@@ -26,5 +28,6 @@ ENTRIES = (
     _row("captioner_googlenet", Ref("googlenet", num_classes=0), 224),
     _row("captioner_inception_v3", Ref("inception_v3", num_classes=0), 299),
     _row("captioner_resnet50", Ref("resnet50", num_classes=0), 224),
+    _row("captioner_small", Ref("vgg11_bn", maps_only=True, widths=(16, 32, 64, 128, 128)), 64, **SMALL),
     _row("captioner_tiny", Ref("resnet_tiny", num_classes=0), 32, dropout=0.0, **TINY),
 )

@@ -89,7 +89,9 @@ def _gru_join(d_x: Gates, d_u: Gates) -> tuple[Array, Array]:
     return d_x.at[..., : 2 * hidden].add(d_u[..., : 2 * hidden]), d_u[..., 2 * hidden :]
 
 
-def _gru_tangent(coefficients: tuple[Array, ...], d_in: tuple[Array, Array], d_u: Gates, d_carry: Carry) -> Carry:
+def _gru_tangent(
+    coefficients: tuple[Array, ...], d_in: tuple[Array, Array], d_u: Gates, d_carry: Carry
+) -> Carry:
     of_r, of_z, of_n, r, z = coefficients
     (d_r, d_z, d_n), (u_r, u_z, u_n) = jnp.split(d_in[0], 3, axis=-1), jnp.split(d_u, 3, axis=-1)
     return (of_r * (d_r + u_r) + of_z * (d_z + u_z) + of_n * (d_n + r * (d_in[1] + u_n)) + z * d_carry[0],)

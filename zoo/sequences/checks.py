@@ -30,7 +30,9 @@ def check_steps(inputs: Array, who: str) -> None:
     if inputs.ndim < 2:
         raise ValueError(f"{who} expected sequences (..., time, features), got shape {inputs.shape}")
     if inputs.shape[-2] == 0:
-        raise EmptySequenceError(f"{who} expected at least one step, got shape {inputs.shape} (..., time, features)")
+        raise EmptySequenceError(
+            f"{who} expected at least one step, got shape {inputs.shape} (..., time, features)"
+        )
     if not jnp.issubdtype(inputs.dtype, jnp.floating):
         raise TypeError(f"{who} expected floating-point sequences, got {inputs.dtype}: embed tokens first")
 
