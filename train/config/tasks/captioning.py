@@ -1,6 +1,9 @@
 """A sentence about an image."""
 
 import dataclasses
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from train.config.task import Task
@@ -11,6 +14,7 @@ class Captioning(Task):
     """Cross entropy of each word, of a network such as `captioner_resnet50`; captions are found by beam search."""
 
     kind: ClassVar[str] = "captioning"
+    most: ClassVar[Mapping[str, int]] = MappingProxyType({"beams": 1000, "words": 1000})
 
     beams: int = 3
     """Beginnings of a caption that its search keeps at every step; 1: greedy, the most probable word each time."""
@@ -22,7 +26,7 @@ class Captioning(Task):
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""
         return {
-            "beams": 1 <= self.beams <= 1000,
-            "length_power": 0 <= self.length_power <= 10,
-            "words": 1 <= self.words <= 1000,
+            "beams": self.beams >= 1,
+            "length_power": 0 <= self.length_power < math.inf,
+            "words": self.words >= 1,
         }
