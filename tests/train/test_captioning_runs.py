@@ -15,7 +15,7 @@ from train.report import theme
 from train.use.evaluate import evaluate_run
 from train.use.predict import predict_images
 
-COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (230, 230, 230)}
+COLOURS = {"red": (200, 20, 20), "white": (230, 230, 230)}
 SIDES = {"left": (slice(None), slice(0, 16)), "right": (slice(None), slice(16, None))}
 
 
@@ -26,7 +26,7 @@ def picture(colour, side):
 
 
 def write(folder):
-    """The same eight images as training and as test, with two captions each, and one word that is too rare."""
+    """The same four images as training and as test, with two captions each, and one word that is too rare."""
     for split in ("train", "val"):
         images, annotations = [], []
         (folder / split).mkdir(parents=True)
@@ -45,8 +45,8 @@ def write(folder):
 def recipe_for(file, **task):
     return Recipe(
         name="halves",
-        model=Model("captioner_tiny", options=("backbone=lenet5", "grid=2", "embed_size=16", "hidden_size=32")),
-        data=Data(source=f"coco:{file}", batch_size=8, eval_batch_size=8, rare_below=2),
+        model=Model("captioner_tiny", options=("backbone=lenet5", "grid=2", "embed_size=32", "hidden_size=32")),
+        data=Data(source=f"coco:{file}", batch_size=4, eval_batch_size=3, rare_below=2),
         augment=Augment(mean=(0.3,), std=(0.3,)),
         task=Captioning(words=8, **task),
         optimizer=Optimizer("adam", learning_rate=1e-2),
@@ -68,8 +68,8 @@ def finished(tmp_path_factory):
 
 def test_captions_are_learned_by_heart_and_found_by_search(finished):
     _, outcome = finished
-    assert outcome.metrics["bleu4"] > 80, outcome.metrics
-    assert outcome.metrics["token_accuracy"] > 0.95  # but for the rare word
+    assert outcome.metrics["bleu4"] == pytest.approx(100)
+    assert 0.9 < outcome.metrics["token_accuracy"] < 1  # the rare word is sometimes next, and never said
     assert outcome.metrics["perplexity"] < 1.3
 
 
@@ -97,7 +97,7 @@ def test_files_are_predicted_with_their_captions_drawn_and_written_down(finished
 def test_the_report_shows_images_beside_captions(finished):
     folder, outcome = finished
     page = (folder / "run" / "report.html").read_text()
-    for said in ("test BLEU-4", "Captions unlike their references", "a blue half at the left", "Said most often"):
+    for said in ("test BLEU-4", "Captions unlike their references", "a white half at the left", "Said most often"):
         assert said in page
     assert evaluate_run(folder / "run")["bleu4"] == pytest.approx(outcome.metrics["bleu4"])
 

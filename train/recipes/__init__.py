@@ -17,6 +17,7 @@ _CHAPTERS = (
     "surfaces",
     "detection",
     "flow",
+    "captioning",
     "penn_fudan",
     "camvid",
     "photographs",

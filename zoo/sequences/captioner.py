@@ -21,11 +21,17 @@ from zoo.sequences.layers import LSTM, State
 class Captioner(Network):
     """Logits of the next word, of an image and the words before it.
 
-    As in the paper (section 3.1) the image is what the LSTM reads first, once, as a vector of the size of a word's; from
-    then on it reads words. Submodules `backbone`, `image`, `embed`, `lstm` and `head`.
+    As in the paper (section 3.1) the image is what the LSTM reads first, once, as a vector of the size of a word's;
+    then it reads words. Submodules `backbone`, `image`, `embed`, `lstm` and `head`.
 
     A caption is found word by word: `begin` reads images, `step` gives the logits after one more word, as
     `zoo.sequences.search` asks for them. `remat` is of the backbone.
+
+    >>> import zoo
+    >>> model = Captioner(zoo.create("resnet_tiny", num_classes=0), num_classes=100)
+    >>> images, tokens = jnp.ones((2, 32, 32, 3)), jnp.ones((2, 7), int)
+    >>> jax.eval_shape(lambda: model.init_with_output(jax.random.key(0), images, tokens)[0]).shape
+    (2, 7, 100)
     """
 
     backbone: nn.Module
