@@ -46,6 +46,7 @@ REMATERIALISED = {
     "swin_mini": 4,
     "regnet_tiny": 4,
     "efficientnet_tiny": 4,
+    "lstm_rows_tiny": 2,  # recurrent layers
 }
 """How many blocks a network computes again in the backward pass."""
 
@@ -67,7 +68,16 @@ slow_of_every_model = pytest.mark.parametrize(
     ],
     scope="module",
 )
-COMPUTED = {"mlp", "lenet5", "vgg_tiny", "resnet_tiny", "mobilenet_v2_tiny", "shufflenet_v2_tiny", "vit_mini"}
+COMPUTED = {
+    "mlp",
+    "lstm_rows_tiny",
+    "lenet5",
+    "vgg_tiny",
+    "resnet_tiny",
+    "mobilenet_v2_tiny",
+    "shufflenet_v2_tiny",
+    "vit_mini",
+}
 """One network of every kind of layer: the others are made of the same."""
 slow_of_every_kind = pytest.mark.parametrize(
     "name",

@@ -198,23 +198,37 @@ def test_weights_are_drawn_as_torch_draws_them():
         np.testing.assert_allclose(np.std(leaf), (3 * 64) ** -0.5, rtol=0.2)
 
 
-@pytest.mark.parametrize(("kind", "reverse"), [("RNN", True), ("LSTM", False), ("GRU", True)])
-def test_derivatives_of_both_orders_and_modes_are_finite_differences(kind, reverse):
+@pytest.mark.parametrize(
+    ("kind", "reverse", "order"),
+    [
+        ("RNN", True, 1),
+        ("LSTM", False, 1),
+        ("GRU", True, 1),
+        # Programs of ten seconds: derivatives of derivatives, in either direction.
+        *(pytest.param(kind, reverse, 2, marks=pytest.mark.slow) for kind in KINDS for reverse in (False, True)),
+    ],
+)
+def test_derivatives_in_both_modes_are_finite_differences(kind, reverse, order):
     from zoo.sequences.cells import CELLS
     from zoo.sequences.recurrence import recur
 
     cell = CELLS[kind.lower() if kind != "RNN" else "tanh"]
-    random, width = np.random.default_rng(0), cell.gates * 3
+    random = np.random.default_rng(0)
     with jax.enable_x64(True):
-        arrays = [random.standard_normal(shape) for shape in ((4, 2, width), (3, width), (width,))]
+        projected, biases = (
+            tuple(random.standard_normal(shape) for _ in range(cell.gates)) for shape in ((4, 2, 3), (3,))
+        )
+        kernel = random.standard_normal((3, 3 * cell.gates))
         carry = tuple(random.standard_normal((2, 3)) for _ in range(cell.states))
         mask = np.array([[1, 1], [1, 0], [0, 1], [1, 1]], bool)
 
-        def value(projected, kernel, bias, carry):
-            states, last = recur(cell, reverse, 1, projected, kernel, bias, carry, mask)
+        def value(projected, kernel, biases, carry):
+            states, last = recur(cell, reverse, 1, projected, kernel, biases, carry, mask)
             return jnp.sin(states).sum() + sum(jnp.cos(leaf).sum() for leaf in last)
 
-        check_grads(jax.jit(value), (*arrays, carry), order=2, modes=("fwd", "rev"), atol=1e-5, rtol=1e-5)
+        check_grads(
+            jax.jit(value), (projected, kernel, biases, carry), order=order, modes=("fwd", "rev"), atol=1e-5, rtol=1e-5
+        )
 
 
 def loops_of(jaxpr):

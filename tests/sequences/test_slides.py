@@ -205,9 +205,9 @@ def test_written_out_it_gives_the_same_and_its_gradient_is_the_sum_of_the_layers
     def loss(network, params):
         return (network(params, first, steps)[1] * weights).sum()
 
-    value, together = jax.value_and_grad(lambda params: loss(slide_rnn, params))(rnn)
+    value, together = jax.jit(jax.value_and_grad(lambda params: loss(slide_rnn, params)))(rnn)
     layers = STEPS * [rnn]
-    apart, of_each = jax.value_and_grad(lambda layers: loss(unrolled_rnn, layers))(layers)
+    apart, of_each = jax.jit(jax.value_and_grad(lambda layers: loss(unrolled_rnn, layers)))(layers)
     close(apart, value, 1e-4)
     for name in SlideRNNParams._fields:
         total = sum(getattr(each, name) for each in of_each)
@@ -236,7 +236,8 @@ def test_a_trace_is_drawn_as_panels_of_units_over_time(lstm, steps):
     trace = slide_lstm_trace(lstm, zero_carry(lstm, ()), steps)
     figure = plot_trace(trace, list("abcdefg"))
     panels = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title("left").split()[0] for axes in panels] == "forget input candidate cell output output".split()
+    titles = [axes.get_title("left").split()[0] for axes in panels]
+    assert titles == ["forget", "input", "candidate", "cell", "output", "output"]
     for axes, name in zip(panels, ("f", "i", "candidate", "c", "o", "m"), strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), np.asarray(getattr(trace, name)).T)
     assert [label.get_text() for label in panels[-1].get_xticklabels()] == list("abcdefg")

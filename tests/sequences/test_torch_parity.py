@@ -123,7 +123,7 @@ def test_weights_go_to_torch_and_back(name):
 
 
 def test_what_is_no_recurrent_layer_is_refused_with_all_that_is_wrong():
-    with pytest.raises(WeightsError, match="conv1.weight"):
+    with pytest.raises(WeightsError, match=r"conv1\.weight"):
         from_torch({"conv1.weight": np.ones((4, 3))})
     with pytest.raises(WeightsError, match="nothing in it"):
         from_torch({})

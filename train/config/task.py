@@ -44,6 +44,7 @@ KINDS = {
     "segmentation": _kind("segmentation", "Segmentation", "segmentation"),
     "surfaces": _kind("surfaces", "Surfaces", "surfaces"),
     "detection": _kind("detection", "Detection", "detection"),
+    "tagging": _kind("tagging", "Tagging", "tagging"),
     "flow": _kind("flow", "Flow", "flow", "OpticalFlow"),
     "captioning": _kind("captioning", "Captioning", "captioning"),
 }

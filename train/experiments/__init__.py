@@ -130,6 +130,16 @@ EXPERIMENTS = {
         "train.experiments.dense.fcn",
         SeededOptions,
     ),
+    "gradients": Experiment(
+        "the gradient's norm against time lag in RNN, LSTM and GRU, beside theory (lecture row L73)",
+        "train.experiments.sequences.gradients",
+        SeededOptions,
+    ),
+    "memory": Experiment(
+        "delayed recall and adding at growing lags with RNN, LSTM and GRU (lecture rows L73, L75)",
+        "train.experiments.sequences.memory",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

@@ -17,6 +17,7 @@ _CHAPTERS = (
     "surfaces",
     "detection",
     "flow",
+    "sequences",
     "captioning",
     "penn_fudan",
     "camvid",

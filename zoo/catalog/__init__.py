@@ -20,6 +20,7 @@ from zoo.catalog import (
     flow_pyramids,
     perceptrons,
     segmentation,
+    sequences,
     single_stage,
     surfaces,
     torchvision_dense,
@@ -56,6 +57,7 @@ CATALOG = _table(
         *surfaces.ENTRIES,
         *flow.ENTRIES,
         *flow_pyramids.ENTRIES,
+        *sequences.ENTRIES,
         *captioning.ENTRIES,
     )
 )

@@ -7,6 +7,7 @@ L71-L77.
 from zoo.sequences.captioner import Captioner
 from zoo.sequences.checks import EmptySequenceError, steps_mask
 from zoo.sequences.layers import GRU, LSTM, RNN, LSTMState
+from zoo.sequences.pixel_rows import ColumnTagger, RowClassifier
 from zoo.sequences.search import Sentences, beam_search, greedy_search
 from zoo.sequences.slide_lstm import (
     LSTMTrace,
@@ -28,9 +29,11 @@ __all__ = [
     "LSTM",
     "RNN",
     "Captioner",
+    "ColumnTagger",
     "EmptySequenceError",
     "LSTMState",
     "LSTMTrace",
+    "RowClassifier",
     "Sentences",
     "SlideLSTM",
     "SlideLSTMCarry",

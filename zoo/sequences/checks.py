@@ -30,9 +30,7 @@ def check_steps(inputs: Array, who: str) -> None:
     if inputs.ndim < 2:
         raise ValueError(f"{who} expected sequences (..., time, features), got shape {inputs.shape}")
     if inputs.shape[-2] == 0:
-        raise EmptySequenceError(
-            f"{who} expected at least one step, got shape {inputs.shape} (..., time, features)"
-        )
+        raise EmptySequenceError(f"{who} expected at least one step, got shape {inputs.shape} (..., time, features)")
     if not jnp.issubdtype(inputs.dtype, jnp.floating):
         raise TypeError(f"{who} expected floating-point sequences, got {inputs.dtype}: embed tokens first")
 
@@ -40,8 +38,8 @@ def check_steps(inputs: Array, who: str) -> None:
 def steps_mask(lengths: Int[Array, " batch"], steps: int) -> Bool[Array, "batch time"]:
     """Which steps are real, of sequences that are padded at their ends to so many steps.
 
-    Under `jit` nobody can look at the lengths: there a sequence of length 0 has no real step, and keeps its initial state; what
-    is longer than all steps has only real ones.
+    Under `jit` nobody can look at the lengths: there a sequence of length 0 has no real step, and keeps its initial
+    state; one that is longer than all steps has only real ones.
 
     Args:
       lengths: of each sequence, from 1 to `steps`.

@@ -274,16 +274,19 @@ class Direction(nn.Module):
         cell, hidden = CELLS[self.cell], self.hidden_size
         width = cell.gates * hidden
         kernel = self._parameter("input_kernel", (x.shape[-1], width))
-        projected = last_axis_product(x, kernel, (((2,), (0,)), ((), ())))
+        projected = self._of_gates(last_axis_product(x, kernel, (((2,), (0,)), ((), ()))))
+        biases: list[Array | None] = [None] * cell.gates
         if self.use_bias:
-            projected = projected + self._parameter("bias", (width,))
-        hidden_bias = None
-        if self.use_bias and cell.own_bias:
-            zeros = jnp.zeros(width - hidden, self.dtype)
-            hidden_bias = jnp.concatenate([zeros, self._parameter("hidden_bias", (hidden,))])
-        hidden_kernel = self._parameter("hidden_kernel", (hidden, width))
-        states, last = recur(cell, self.reverse, self.unroll, projected, hidden_kernel, hidden_bias, carry, mask)
+            biases = self._of_gates(self._parameter("bias", (width,)))
+        if self.use_bias and self.cell == "gru":  # of the candidate there are two
+            projected[-1] = projected[-1] + biases[-1]
+            biases[-1] = self._parameter("hidden_bias", (hidden,))
+        kernel = self._parameter("hidden_kernel", (hidden, width))
+        states, last = recur(cell, self.reverse, self.unroll, tuple(projected), kernel, tuple(biases), carry, mask)
         return last, states.astype(self.dtype)
+
+    def _of_gates(self, weights: Array) -> list[Array]:
+        return jnp.split(weights, CELLS[self.cell].gates, axis=-1)
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> Array:
         """Drawn uniformly in ±1/sqrt(hidden) as torch has it, and of the compute type."""

@@ -7,7 +7,7 @@ with one product for the weights after the loop, as cuDNN has it. Lecture rows L
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,25 +20,24 @@ from zoo.nn.geometry import is_zero
 
 Carry = tuple[Float[Array, "batch hidden"], ...]
 """The state between two steps: h first; of an LSTM then c."""
+Gates = tuple[Float[Array, "*time batch hidden"], ...]
+"""An array for each gate of a cell."""
 
 
 class Cell(NamedTuple):
     """What distinguishes a recurrent layer: elementwise functions, for the products are the loop's."""
 
     gates: int
-    """How many numbers of each projection belong to one hidden unit."""
+    """How many products each of inputs and last h it takes."""
     states: int
     """How many arrays the carry has."""
-    own_bias: bool
-    """Whether the last gate's bias beside the last h is not the one beside the inputs."""
-    step: Callable[[Array, Array, Carry], tuple[Carry, PyTree[Array]]]
-    """From what inputs and last h give, (batch, gates * hidden) each, and the carry: the next one, and what
-    `coefficients` needs."""
+    step: Callable[[Gates, Gates, Carry], tuple[Carry, PyTree[Array]]]
+    """From what inputs and last h give, and the carry: the next one, and what `coefficients` needs."""
     coefficients: Callable[[PyTree[Array], Carry, Carry], PyTree[Array]]
     """The derivatives of a step, from what it kept and the carries before and after it; of all steps at once."""
-    join: Callable[[Array, Array], PyTree[Array]]
-    """The tangents of both projections in as few arrays as the cell needs."""
-    tangent: Callable[[PyTree[Array], PyTree[Array], Array, Carry], Carry]
+    join: Callable[[Gates, Gates], PyTree[Array]]
+    """The tangents of both products in as few arrays as the cell needs."""
+    tangent: Callable[[PyTree[Array], PyTree[Array], Gates, Carry], Carry]
     """The next carry's tangent from coefficients, joined tangents, the tangent of what the last h gives, and the
     carry's tangent. Linear in the last three."""
 
@@ -48,9 +47,9 @@ def recur(
     cell: Cell,
     reverse: bool,
     unroll: int,
-    projected: Float[Array, "time batch gates"],
+    projected: Gates,
     kernel: Float[Array, "hidden gates"],
-    bias: Float[Array, " gates"] | None,
+    biases: tuple[Float[Array, " hidden"] | None, ...],
     carry: Carry,
     mask: Bool[Array, "time batch"] | None,
 ) -> tuple[Float[Array, "time batch hidden"], Carry]:
@@ -62,16 +61,18 @@ def recur(
       cell: what is computed between the products.
       reverse: from the last step to the first.
       unroll: steps that are written out before the loop goes on.
-      projected: what the inputs give at each step.
-      kernel: what the last h is multiplied by.
-      bias: what is added to that, where the cell tells it from the projection's.
+      projected: what the inputs give at each step, (time, batch, hidden) of each gate.
+      kernel: what the last h is multiplied by, gate by gate along its last axis.
+      biases: what is added to that, or None, of each gate.
       carry: before the first step.
       mask: which steps are real; the others keep the carry as it is.
     """
 
+    kernels = jnp.split(kernel, cell.gates, axis=-1)
+
     def step(carry: Carry, given: tuple) -> tuple[Carry, Array]:
         x, real = given
-        after, _ = cell.step(x, _from_hidden(carry[0], kernel, bias), carry)
+        after, _ = cell.step(x, _from_hidden(carry[0], kernels, biases), carry)
         after = _held(real, after, carry)
         return after, after[0]
 
@@ -79,10 +80,18 @@ def recur(
     return states, last
 
 
-def _from_hidden(hidden: Array, kernel: Array, bias: Array | None) -> Array:
-    """The product of a state with the kernel, in the state's type."""
-    product = jnp.matmul(hidden.astype(kernel.dtype), kernel, preferred_element_type=hidden.dtype)
-    return product if bias is None else product + bias.astype(hidden.dtype)
+def _from_hidden(hidden: Array, kernels: Sequence[Array], biases: Sequence[Array | None]) -> Gates:
+    """What the last h gives, of each gate."""
+    products = (_product(hidden, kernel) for kernel in kernels)
+    return tuple(
+        product if bias is None else product + bias.astype(product.dtype)
+        for product, bias in zip(products, biases, strict=True)
+    )
+
+
+def _product(hidden: Array, kernel: Array) -> Array:
+    """In the state's type."""
+    return jnp.matmul(hidden.astype(kernel.dtype), kernel, preferred_element_type=hidden.dtype)
 
 
 def _held(real: Bool[Array, " batch"] | None, after: Carry, before: Carry) -> Carry:
@@ -93,51 +102,55 @@ def _held(real: Bool[Array, " batch"] | None, after: Carry, before: Carry) -> Ca
 
 
 @functools.partial(recur.defjvp, symbolic_zeros=True)
-def _recur_tangent(cell: Cell, reverse: bool, unroll: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
-    projected, kernel, bias, carry, mask = primals
-    d_projected, d_kernel, d_bias, d_carry, _ = tangents
+def _tangent(cell: Cell, reverse: bool, unroll: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    projected, kernel, biases, carry, mask = primals
+    d_projected, d_kernel, d_biases, d_carry, _ = tangents
+    kernels = jnp.split(kernel, cell.gates, axis=-1)
 
     def step(carry: Carry, given: tuple) -> tuple[Carry, tuple]:
         x, real = given
-        after, kept = cell.step(x, _from_hidden(carry[0], kernel, bias), carry)
+        after, kept = cell.step(x, _from_hidden(carry[0], kernels, biases), carry)
         after = _held(real, after, carry)
         return after, (after, kept)
 
     last, (states, kept) = lax.scan(step, carry, (projected, mask), reverse=reverse, unroll=unroll)
     before = tuple(_shifted(first, each, reverse) for first, each in zip(carry, states, strict=True))
 
-    wide = carry[0].dtype
-    d_projected = _made(d_projected).astype(wide)
-    from_weights = jnp.zeros_like(d_projected)
+    d_projected = tuple(_made(each).astype(carry[0].dtype) for each in d_projected)
+    from_weights = tuple(map(jnp.zeros_like, d_projected))
     if not is_zero(d_kernel):
-        from_weights = from_weights + product_along_kernel(before[0].astype(kernel.dtype), d_kernel).astype(wide)
-    if bias is not None and not is_zero(d_bias):
-        from_weights = from_weights + d_bias.astype(wide)
+        product = product_along_kernel(before[0].astype(kernel.dtype), d_kernel).astype(carry[0].dtype)
+        from_weights = tuple(jnp.split(product, cell.gates, axis=-1))
+    from_weights = tuple(
+        total if d_bias is None or is_zero(d_bias) else total + d_bias.astype(total.dtype)
+        for total, d_bias in zip(from_weights, d_biases, strict=True)
+    )
     joined = cell.join(d_projected, from_weights)
-    d_carry = tuple(map(_made, d_carry))
     known = kernel, mask, kept, before, states
-    d_last, d_states = _along(cell, reverse, unroll, known, (joined, d_carry))
+    d_last, d_states = _along(cell, reverse, unroll, known, joined, tuple(map(_made, d_carry)))
     return (states[0], last), (d_states, d_last)
 
 
-def _along(cell: Cell, reverse: bool, unroll: int, known: tuple, tangents: tuple) -> tuple[Carry, Array]:
+def _along(
+    cell: Cell, reverse: bool, unroll: int, known: tuple, joined: PyTree[Array], d_carry: Carry
+) -> tuple[Carry, Array]:
     """The tangents of the last carry and of h after every step: linear in the tangents."""
 
     @functools.partial(jax.checkpoint, prevent_cse=False)  # what is kept is what the steps kept, not the coefficients
-    def along(known: tuple, tangents: tuple) -> tuple[Carry, Array]:
+    def along(known: tuple, joined: PyTree[Array], d_carry: Carry) -> tuple[Carry, Array]:
         kernel, mask, kept, before, after = known
-        joined, d_carry = tangents
 
         def step(d_carry: Carry, given: tuple) -> tuple[Carry, Array]:
-            coefficients, d_x, real = given
-            d_after = cell.tangent(coefficients, d_x, _from_hidden(d_carry[0], kernel, None), d_carry)
-            d_after = _held(real, d_after, d_carry)
+            coefficients, d_in, real = given
+            # Back in time this is one product of all gates: apart, they are no faster, and their sum is one more pass.
+            d_u = tuple(jnp.split(_product(d_carry[0], kernel), cell.gates, axis=-1))
+            d_after = _held(real, cell.tangent(coefficients, d_in, d_u, d_carry), d_carry)
             return d_after, d_after[0]
 
         coefficients = cell.coefficients(kept, before, after)
         return lax.scan(step, d_carry, (coefficients, joined, mask), reverse=reverse, unroll=unroll)
 
-    return along(known, tangents)
+    return along(known, joined, d_carry)
 
 
 def _shifted(first: Array, states: Array, reverse: bool) -> Array:

@@ -1,4 +1,4 @@
-"""The recurrent network written out over time: a multi-layer perceptron whose layers share their parameters. Row L72."""
+"""The recurrent network written out over time: a perceptron of many layers that share their parameters. Row L72."""
 
 from collections.abc import Sequence
 

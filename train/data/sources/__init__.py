@@ -20,6 +20,7 @@ from train.data.sources.digits import digits, rotated_digits
 from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
 from train.data.sources.label_maps import label_maps, label_maps_splits
+from train.data.sources.lines import lines
 from train.data.sources.masks import masks, masks_splits
 from train.data.sources.moving import moving
 from train.data.sources.npz import npz, npz_splits
@@ -64,6 +65,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "moving:COUNT": lambda asked: moving(asked.split, training_count(asked.after)),
     "surfaces": lambda asked: surfaces(asked.split),
     "surfaces:COUNT": lambda asked: surfaces(asked.split, training_count(asked.after)),
+    "lines": lambda asked: lines(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),

@@ -1,0 +1,1 @@
+"""Experiments on networks over time."""
