@@ -23,7 +23,7 @@ SCENES = Recipe(
     name="scenes_captions",
     model=Model("captioner_small"),
     data=Data(source="scenes:4000", batch_size=16, eval_batch_size=125),
-    augment=Augment(pad_crop=8, mean=(0.31, 0.31, 0.31), std=(0.22, 0.22, 0.22)),
+    augment=Augment(pad_crop=4, mean=(0.31, 0.31, 0.31), std=(0.22, 0.22, 0.22)),
     task=Captioning(words=10),
     optimizer=Optimizer("adamw", learning_rate=2e-3, weight_decay=1e-2),
     schedule=Schedule("one_cycle", warmup=0.15),

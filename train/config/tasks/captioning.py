@@ -21,7 +21,7 @@ class Captioning(Task):
     length_power: float = 0.0
     """Captions are ranked by log p / length ** length_power: 0 by their probability, 1 by the mean over their words."""
     words: int = 20
-    """Words that a caption which is found has at most."""
+    """Words that a caption which is found has at most; one that goes on is cut off."""
 
     def ranges(self) -> dict[str, bool]:
         """See `Config`."""

@@ -1,8 +1,8 @@
-"""What is to be said of a scene of digits: captions by rule, which name two digits, where they are, and their number.
+"""What is to be said of a scene of digits: captions by rule, which name digits if they are few, and else count them.
 
-A scene of one digit has the captions of `ALONE`, one of more those of `SEVERAL`. The two digits are those that are
-furthest apart: the leftmost and the rightmost, or the uppermost and the lowest where the digits spread further down
-than across.
+A scene of one digit has the captions of `ALONE`, one of two or three those of `FEW`, and one of more those of `MANY`.
+Of a few digits the two that are furthest apart are named: the leftmost and the rightmost, or the uppermost and the
+lowest where the digits spread further down than across.
 """
 
 import numpy as np
@@ -12,19 +12,31 @@ from train.data.captions import SPECIAL
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ALONE = ("{one}", "there is {one}", "one digit", "there is one digit", "a single {name}")
-SEVERAL = (
+FEW = (
     "{one} {before} {other}",
     "{other} {after} {one}",
     "there is {one} {before} {other}",
     "{count} digits with {one} {before} {other}",
     "{count} digits with {other} {after} {one}",
 )
+MANY = (
+    "{count} digits",
+    "there are {count} digits",
+    "a group of {count} digits",
+    "a scene of {count} digits",
+    "a scene with {count} digits",
+)
+MOST_NAMED = 3
+"""Digits of a scene in which two are named."""
 RELATIONS = (("left of", "right of"), ("above", "below"))
 """Across and down: where the first digit is of the second, and the second of the first."""
 
-WORDS = ("a", "above", "an", "below", "digit", "digits", "is", "left", "of", "right", "single", "there", "with")
+WORDS = (
+    *("a", "above", "an", "are", "below", "digit", "digits", "group", "is", "left"),
+    *("of", "right", "scene", "single", "there", "with"),
+)
 VOCABULARY = (*SPECIAL, *WORDS, *NUMBERS)
-CAPTIONS = len(SEVERAL)
+CAPTIONS = len(FEW)
 """Of a scene."""
 LENGTH = 11
 """Tokens of the longest, from its start to its end."""
@@ -44,12 +56,14 @@ def captions_of(labels: Int[np.ndarray, "digits"], boxes: Float[np.ndarray, "dig
     if len(labels) == 1:
         (label,) = labels
         return [caption.format(one=_one(label), name=NUMBERS[label]) for caption in ALONE]
+    if len(labels) > MOST_NAMED:
+        return [caption.format(count=NUMBERS[len(labels)]) for caption in MANY]
     centres = boxes[:, :2] + boxes[:, 2:]
     axis = int(np.argmax(np.ptp(centres, axis=0)))  # across, where both are equal
     first, last = np.argmin(centres[:, axis]), np.argmax(centres[:, axis])
     before, after = RELATIONS[axis]
     said = {"one": _one(labels[first]), "other": _one(labels[last]), "before": before, "after": after}
-    return [caption.format(**said, count=NUMBERS[len(labels)]) for caption in SEVERAL]
+    return [caption.format(**said, count=NUMBERS[len(labels)]) for caption in FEW]
 
 
 def _one(label: int) -> str:

@@ -119,9 +119,10 @@ class Captioning(OneForward):
         return {"loss": loss, "perplexity": perplexity, "token_accuracy": float(totals["right"]) / tokens}
 
     def predict(self, apply: Apply, params: PyTree[Array], batch: Batch, keys: Keys) -> Prediction:
-        """The best caption that the search finds: "caption", its tokens (batch, words + 1), with END from its end on.
+        """The best caption that the search finds: "caption", its tokens (batch, words), with END from its end on.
 
-        "score" is the logarithm of its probability, over length ** length_power. Words alone are said, and known ones.
+        "score" is the logarithm of its probability, over length ** length_power. Words alone are said, and known ones;
+        one that does not end is cut off.
         """
         state, _ = apply(params, batch["image"], method="begin")
 
@@ -130,7 +131,7 @@ class Captioning(OneForward):
             return state, logits.astype(jnp.float32).at[:, jnp.array(NEVER_SAID)].set(-jnp.inf)
 
         first = jnp.full(batch["image"].shape[0], START)
-        options = {"steps": self.words + 1, "end": END, "beams": self.beams, "length_power": self.length_power}
+        options = {"steps": self.words, "end": END, "beams": self.beams, "length_power": self.length_power}
         found = beam_search(step, state, first, **options)
         return {"caption": found.tokens[:, 0], "score": found.scores[:, 0]}
 

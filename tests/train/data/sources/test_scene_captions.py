@@ -10,7 +10,7 @@ from train.config import Data
 from train.data import load
 from train.data.captions import SPECIAL, UNKNOWN, sentence, words_of
 from train.data.sources import scene_captions
-from train.data.sources.scene_captions import CAPTIONS, LENGTH, NUMBERS, VOCABULARY, captions_of
+from train.data.sources.scene_captions import CAPTIONS, LENGTH, MOST_NAMED, NUMBERS, VOCABULARY, captions_of
 
 PAIR = re.compile(r"(?:there is |(\w+) digits with )?an? (\w+) (left of|right of|above|below) an? (\w+)")
 
@@ -42,13 +42,21 @@ def test_scenes_of_one_digit_name_it(scenes):
         assert said[row] == [one, f"there is {one}", "one digit", "there is one digit", f"a single {name}"]
 
 
-def test_captions_of_several_digits_agree_with_the_masks(scenes):
+def test_scenes_of_many_digits_count_them(scenes):
+    _, arrays, said = scenes
+    counts = arrays["classes_valid"].sum(axis=1)
+    for row in np.flatnonzero(counts > MOST_NAMED):
+        assert all(caption.split()[-2:] == [NUMBERS[counts[row]], "digits"] for caption in said[row])
+    assert set(counts[counts > MOST_NAMED]) == {4, 5, 6, 7, 8}
+
+
+def test_captions_of_a_few_digits_agree_with_the_masks(scenes):
     """Both names, where they are, and how many there are, from the pixels of the masks."""
     _, arrays, said = scenes
     relations = set()
     for row, captions in enumerate(said):
         valid = arrays["classes_valid"][row]
-        if valid.sum() == 1:
+        if not 1 < valid.sum() <= MOST_NAMED:
             continue
         labels, masks = arrays["classes"][row][valid], arrays["masks"][row][valid]
         across, down = (
