@@ -15,6 +15,12 @@ KINDS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 of_every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
+def by_default(*quick):
+    """These kinds by default; the others, of which it says the same by a program each, with the slow tests."""
+    marks = {kind: [] if kind in quick else [pytest.mark.slow] for kind in KINDS}
+    return pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks[kind]) for kind in KINDS])
+
+
 def drawn(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
@@ -55,7 +61,7 @@ def test_padding_changes_nothing_whatever_it_holds(kind):
         np.testing.assert_array_equal(outputs[row, length:], 0)
 
 
-@of_every_kind
+@by_default("GRU")
 def test_padding_has_no_gradient_and_gives_none_whatever_it_holds(kind):
     model, variables = KINDS[kind](HIDDEN, num_layers=2, bidirectional=True), variables_of(kind, bidirectional=True)
     junk = X.copy()
@@ -75,7 +81,7 @@ def test_padding_has_no_gradient_and_gives_none_whatever_it_holds(kind):
     assert np.abs(of_x[1, 0]).max() > 0
 
 
-@of_every_kind
+@by_default("GRU")
 def test_lengths_are_a_mask_of_the_first_steps(kind):
     close(
         applied(kind, bidirectional=True)(X, mask=steps_mask(LENGTHS, STEPS)),
@@ -111,7 +117,7 @@ def test_a_sequence_without_a_step_is_an_error_of_its_own_name_where_that_is_kno
         jax.eval_shape(model.apply, variables, X[:, :0])
 
 
-@of_every_kind
+@by_default("LSTM")
 def test_a_sequence_in_two_pieces_is_the_whole_one(kind):
     run = applied(kind)
     last, outputs = run(X)
@@ -134,7 +140,7 @@ def test_step_by_step_it_is_the_whole_sequence(kind):
     close(state, last)
 
 
-@of_every_kind
+@by_default("LSTM")
 def test_a_batch_is_its_sequences_one_by_one_and_by_vmap(kind):
     run = applied(kind)
     last, outputs = run(X)
@@ -162,7 +168,7 @@ def test_the_backward_direction_is_the_forward_one_of_the_sequence_turned_around
     close(turned[:, ::-1], jnp.roll(outputs, HIDDEN, axis=-1))
 
 
-@of_every_kind
+@by_default("LSTM")
 def test_unrolled_loops_give_the_same(kind):
     model = KINDS[kind](HIDDEN, num_layers=2, unroll=4)
     close(jax.jit(model.apply)(variables_of(kind), X), applied(kind)(X))
@@ -170,15 +176,16 @@ def test_unrolled_loops_give_the_same(kind):
 
 def test_dropout_is_between_layers_in_training_alone():
     model, variables = LSTM(HIDDEN, num_layers=2, dropout=0.5), variables_of("LSTM")
-    close(model.apply(variables, X), applied("LSTM")(X))
-    (first, last), outputs = model.apply(variables, X, train=True, rngs={"dropout": jax.random.key(0)})
+    close(jax.jit(model.apply)(variables, X), applied("LSTM")(X))
+    train = jax.jit(lambda x, key: model.apply(variables, x, train=True, rngs={"dropout": key}))
+    (first, last), outputs = train(X, jax.random.key(0))
     (expected, other), _ = applied("LSTM")(X)
     close(first, expected)
     assert np.abs(last.h - other.h).max() > 1e-3
     np.testing.assert_array_equal(outputs[:, -1], last.h)  # what the last layer gives is whole
 
 
-@of_every_kind
+@by_default("GRU")
 def test_states_stay_float32_and_outputs_are_of_the_compute_type(kind):
     model = KINDS[kind](HIDDEN, num_layers=2, dtype=jnp.bfloat16)
     last, outputs = jax.jit(model.apply)(variables_of(kind), X)

@@ -15,7 +15,12 @@ from zoo.weights.recurrent import from_torch, to_torch
 
 KINDS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 
-of_every_layer = pytest.mark.parametrize("name", given.LAYERS)
+QUICK = ("rnn relu", "lstm deep", "lstm without biases", "gru deep")
+"""The others are slow: a program each, of what the deep ones have too."""
+
+of_every_layer = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in given.LAYERS]
+)
 
 
 @functools.cache
