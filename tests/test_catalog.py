@@ -95,6 +95,14 @@ def test_every_network_without_classes_has_the_parameters_of_the_table(name):
     assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS
 
 
+@pytest.mark.parametrize("name", [traced(name) for name in zoo.list_models(task="captioning")])
+def test_every_captioner_has_the_parameters_of_the_table_and_a_logit_a_word(name):
+    model, batch = zoo.create(name), batch_of(CATALOG[name].inputs)
+    logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), *batch)
+    assert (logits.shape, logits.dtype) == ((*batch[1].shape, model.num_classes), jnp.float32)
+    assert markdown_row(name, sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))) in MODELS
+
+
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_every_row_names_a_builder_its_fields_a_paper_and_rows_of_the_lecture(name):
     entry = zoo.describe(name)

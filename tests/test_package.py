@@ -47,6 +47,7 @@ def test_the_extras_are_there():
         "cuda12",
         "tpu",
         "video",
+        "captions",
         "test",
     }
 

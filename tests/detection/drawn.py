@@ -1,4 +1,4 @@
-"""Variables of a detector that says something of noise, drawn without a program to compile."""
+"""Variables of a network that says something of noise, drawn without a program to compile."""
 
 import math
 
@@ -7,9 +7,9 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 
-def drawn(model, images):
-    """Of the shapes that the model has for these images."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0), images)
+def drawn(model, *inputs):
+    """Of the shapes that the model has for these inputs."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
     random, found = np.random.default_rng(1), {}
     for path, leaf in flatten_dict(shapes, sep="/").items():
         values = random.standard_normal(leaf.shape)

@@ -20,6 +20,7 @@ class Data(Config):
             "batch_size": 2**16,
             "eval_batch_size": 2**16,
             "proposals": 2**16,
+            "rare_below": 2**31,
             "held_out": 2**31,
             "frames": 2**10,
             "stride": 2**10,
@@ -69,6 +70,8 @@ class Data(Config):
     two_canvases: bool = False
     """Train on two canvases, canvas x shorter pixels wide or tall, in place of the square: each batch is of images that
     fit on one of them."""
+    rare_below: int = 5
+    """Words that occur less often in the training captions of `coco:FILE` are all one, unknown word."""
     proposals: int = 0
     """Boxes of selective search that an image has at most, for detectors that are given them; 0: none. Needs the extra
     `detection`."""
@@ -111,6 +114,7 @@ class Data(Config):
             "eval_crop": self.eval_crop == 0 or (self.eval_crop > 0 and self.crop > 0),
             "resize": self.resize == 0 or (self.crop > 0 and self.resize >= side),
             "proposals": self.proposals >= 0,
+            "rare_below": self.rare_below >= 1,
             "canvas": self.canvas == 0 or (self.canvas > 0 and not self.crop),
             "shorter": self.shorter == 0 or 0 < self.shorter <= self.canvas,
             "frames": self.frames >= 0,

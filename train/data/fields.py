@@ -37,7 +37,7 @@ class Kind(StrEnum):
     VALUE = "value"
     """Numbers that do not depend on where things are in the image, of any shape."""
     TOKENS = "tokens"
-    """Integers that number words (length,)."""
+    """Integers that number words (length,), or of several sentences (sentences, length); see `train.data.captions`."""
     PLAIN = "plain"
     """Whatever is passed on as it is."""
 

@@ -19,6 +19,7 @@ _CHAPTERS = (
     "flow",
     "video",
     "sequences",
+    "captioning",
     "penn_fudan",
     "camvid",
     "photographs",

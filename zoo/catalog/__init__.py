@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 
 from zoo.catalog import (
+    captioning,
     convnets,
     detection,
     flow,
@@ -59,6 +60,7 @@ CATALOG = _table(
         *flow_pyramids.ENTRIES,
         *sequences.ENTRIES,
         *video.ENTRIES,
+        *captioning.ENTRIES,
     )
 )
 """Every model's row, by name."""

@@ -1,11 +1,14 @@
 """Networks over time: the slides' RNN and LSTM step by step, and the layers that models are made of.
 
-Read `slide_rnn.py` and `slide_lstm.py` first, then `layers.py`. Lecture rows L71-L77.
+Read `slide_rnn.py` and `slide_lstm.py` first, then `layers.py`; `captioner.py` says what is in an image. Lecture rows
+L71-L77.
 """
 
+from zoo.sequences.captioner import Captioner
 from zoo.sequences.checks import EmptySequenceError, steps_mask
 from zoo.sequences.layers import GRU, LSTM, RNN, LSTMState
 from zoo.sequences.pixel_rows import ColumnTagger, RowClassifier
+from zoo.sequences.search import Sentences, beam_search, greedy_search
 from zoo.sequences.slide_lstm import (
     LSTMTrace,
     SlideLSTM,
@@ -25,16 +28,20 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Captioner",
     "ColumnTagger",
     "EmptySequenceError",
     "LSTMState",
     "LSTMTrace",
     "RowClassifier",
+    "Sentences",
     "SlideLSTM",
     "SlideLSTMCarry",
     "SlideLSTMParams",
     "SlideRNN",
     "SlideRNNParams",
+    "beam_search",
+    "greedy_search",
     "init_slide_lstm",
     "init_slide_rnn",
     "plot_trace",

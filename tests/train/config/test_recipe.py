@@ -82,6 +82,7 @@ BAD_VALUES = {
     "data.canvas": -1,
     "data.shorter": 600,
     "data.proposals": -1,
+    "data.rare_below": 0,
     "data.held_out": -1,
     "data.frames": -1,
     "data.stride": 0,

@@ -53,6 +53,13 @@ class Asked(NamedTuple):
     """Whether images may have several sizes, for they are framed."""
     held_out: int = 0
     """How many examples are the test where the source does not say which; 0: a fifth."""
+    rare_below: int = 1
+    """How often a word of captions occurs in training before it has a number of its own."""
+
+
+def _of_files(asked: Asked) -> tuple[bool, int, int]:
+    """What files of captions are read by."""
+    return asked.any_size, asked.held_out, asked.rare_below
 
 
 SOURCES: dict[str, Callable[[Asked], Source]] = {
@@ -69,7 +76,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),
-    "coco:FILE": lambda asked: coco(asked.after, asked.split, asked.any_size, asked.held_out),
+    "coco:FILE": lambda asked: coco(asked.after, asked.split, *_of_files(asked)),
     "voc:PATH": lambda asked: voc(asked.after, asked.split, asked.any_size),
     "masks:PATH": lambda asked: masks(asked.after, asked.split, asked.any_size, asked.held_out),
     "label_maps:PATH": lambda asked: label_maps(asked.after, asked.split, asked.any_size, asked.held_out),
@@ -82,7 +89,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
 BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "folder:PATH": lambda asked: folder_splits(asked.after, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz_splits(asked.after, asked.held_out),
-    "coco:FILE": lambda asked: coco_splits(asked.after, asked.any_size, asked.held_out),
+    "coco:FILE": lambda asked: coco_splits(asked.after, *_of_files(asked)),
     "voc:PATH": lambda asked: voc_splits(asked.after, asked.any_size),
     "masks:PATH": lambda asked: masks_splits(asked.after, asked.any_size, asked.held_out),
     "label_maps:PATH": lambda asked: label_maps_splits(asked.after, asked.any_size, asked.held_out),
@@ -126,7 +133,7 @@ def load_both(config: Data) -> tuple[Source, Source]:
     row, after = _row(config)
     if row not in BOTH:
         return load(config, "train"), load(config, "test")
-    whole = BOTH[row](Asked("train", after, config.data_dir, framing_of(config, "train") is not None, config.held_out))
+    whole = BOTH[row](_asked(config, "train", after, framing_of(config, "train") is not None))
     return _framed(config, "train", whole["train"]), _framed(config, "test", whole["test"])
 
 
@@ -187,7 +194,11 @@ def _clips(config: Data, split: Literal["train", "test"], source: Source) -> Sou
 
 def _named(config: Data, split: Literal["train", "test"], any_size: bool) -> Source:
     row, after = _row(config)
-    return SOURCES[row](Asked(split, after, config.data_dir, any_size, config.held_out))
+    return SOURCES[row](_asked(config, split, after, any_size))
+
+
+def _asked(config: Data, split: Literal["train", "test"], after: str, any_size: bool) -> Asked:
+    return Asked(split, after, config.data_dir, any_size, config.held_out, config.rare_below)
 
 
 def _row(config: Data) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Annotations in COCO's json: boxes, masks, crowds and keypoints.
+"""Annotations in COCO's json: boxes, masks, crowds and keypoints. Files of captions are read by `coco_captions.py`.
 
 Lin et al., 2014, Microsoft COCO: Common Objects in Context; https://cocodataset.org/#format-data.
 """
@@ -13,14 +13,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from train.config import DataError
+from train.data.captions import LEAST
 from train.data.fields import Facts, Kind, Spec
 from train.data.rle import decoded
 from train.data.select import held_out_count, no_held_out_count
 from train.data.source import Source, Subset
+from train.data.sources.coco_captions import caption_splits, has_captions
+from train.data.sources.coco_files import files_of, held_out_beside, images_of, instead, listed, read_json
 from train.data.sources.objects import ObjectSource, held_out_rows, of_objects
-from zoo.arrays import in_a_line
-
-_HELD_OUT = ("val", "valid", "test")
 
 
 class Annotations(NamedTuple):
@@ -99,13 +99,15 @@ class CocoSource(ObjectSource):
             raise DataError(f"{self.name}: segmentation of annotation {self._found.ids[number]}: {error}") from error
 
 
-def coco(path: str, split: Literal["train", "test"], any_size: bool = False, held_out: int = 0) -> Source:
+def coco(
+    path: str, split: Literal["train", "test"], any_size: bool = False, held_out: int = 0, rare_below: int = LEAST
+) -> Source:
     """The images of one split, see `coco_splits`."""
-    return coco_splits(path, any_size, held_out)[split]
+    return coco_splits(path, any_size, held_out, rare_below)[split]
 
 
-def coco_splits(path: str, any_size: bool = False, held_out: int = 0) -> Mapping[str, Source]:
-    """The images of an annotation file, "train" and "test".
+def coco_splits(path: str, any_size: bool = False, held_out: int = 0, rare_below: int = LEAST) -> Mapping[str, Source]:
+    """The images of an annotation file, "train" and "test", with their objects, or with their captions.
 
     Where the file's name, or that of its folder, says "train" and there is a file that says "val", "valid" or "test"
     instead, that is the test: `annotations/instances_train2017.json` has `annotations/instances_val2017.json`. Else
@@ -115,6 +117,7 @@ def coco_splits(path: str, any_size: bool = False, held_out: int = 0) -> Mapping
       path: FILE.json, whose images are beside it, in `images` there, or in COCO's own folders; or FILE.json@FOLDER.
       any_size: whether images may differ in size.
       held_out: images of the test where nothing says which they are; 0: a fifth.
+      rare_below: of captions, how often a word occurs in training before it has a number of its own.
 
     Raises:
       DataError: the file is not of this format, or names images that are not there.
@@ -122,14 +125,16 @@ def coco_splits(path: str, any_size: bool = False, held_out: int = 0) -> Mapping
     name = f"coco:{path}"
     where, _, folder = path.partition("@")
     file = Path(where).expanduser()
-    train = read(file, Path(folder).expanduser() if folder else None)
-    other = _held_out(file)
+    found, other = read_json(file), held_out_beside(file)
+    if has_captions(found):
+        return caption_splits(path, found, any_size, held_out, rare_below)
+    train = read(file, Path(folder).expanduser() if folder else None, found)
     if other is None:
         whole = CocoSource(name, train, train.most, any_size)
         rows = held_out_rows(len(whole), held_out_count(len(whole), held_out, name))
         return {"train": Subset(whole.without_crowds(), rows[0]), "test": Subset(whole, rows[1])}
     no_held_out_count(held_out, name)
-    test = read(other, _instead(Path(folder).expanduser(), other) if folder else None)
+    test = read(other, instead(Path(folder).expanduser(), other) if folder else None)
     if train.facts != test.facts:
         raise DataError(f"{other}: expected the categories of {file}, found others")
     if (train.keypoints is None) != (test.keypoints is None) or (train.segmentations is None) != (
@@ -143,26 +148,24 @@ def coco_splits(path: str, any_size: bool = False, held_out: int = 0) -> Mapping
     }
 
 
-def read(file: Path, folder: Path | None = None) -> Annotations:
+def read(file: Path, folder: Path | None = None, found: dict[str, Any] | None = None) -> Annotations:
     """What an annotation file says.
 
     Args:
       file: the json.
       folder: where its images are; by default near it.
+      found: what is in it, if somebody has read it.
 
     Raises:
       DataError: something is missing, is of another kind, or refers to what is not there.
     """
-    found = _json(file)
-    categories = sorted(_listed(file, found, "categories", "id", "name"), key=lambda each: each["id"])
+    found = read_json(file) if found is None else found
+    categories = sorted(listed(file, found, "categories", "id", "name"), key=lambda each: each["id"])
     if not categories:
         raise DataError(f"{file}: expected categories, found none")
     numbers = {category["id"]: number for number, category in enumerate(categories)}
-    images = _listed(file, found, "images", "id", "file_name", "height", "width")
-    rows = {image["id"]: row for row, image in enumerate(images)}
-    if len(rows) < len(images):
-        raise DataError(f"{file}: expected each image id once, found {len(images) - len(rows)} more than once")
-    objects = _listed(file, found, "annotations", "image_id", "category_id", "bbox")
+    images, rows = images_of(file, found)
+    objects = listed(file, found, "annotations", "image_id", "category_id", "bbox")
     for each in objects:
         if each["image_id"] not in rows or each["category_id"] not in numbers:
             what = "image_id" if each["image_id"] not in rows else "category_id"
@@ -176,7 +179,7 @@ def read(file: Path, folder: Path | None = None) -> Annotations:
     areas = [each.get("area", each["bbox"][2] * each["bbox"][3]) for each in objects]
     has_masks = any(each.get("segmentation") for each in objects)
     return Annotations(
-        _files(file, [image["file_name"] for image in images], folder),
+        files_of(file, [image["file_name"] for image in images], folder),
         np.array([[image["height"], image["width"]] for image in images], np.int64).reshape(-1, 2),
         np.searchsorted(owners, np.arange(len(images) + 1)),
         boxes,
@@ -205,32 +208,6 @@ def mirrored(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
     return tuple((left, right) for left, right in pairs if right is not None)
 
 
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{file}: expected annotations in COCO's format: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{file}: expected json: {in_a_line(error)}") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{file}: expected images, annotations and categories, found a {type(found).__name__}")
-    return found
-
-
-def _listed(file: Path, found: dict[str, Any], name: str, *keys: str) -> list[dict[str, Any]]:
-    """A list of the file, whose entries have all of these."""
-    entries = found.get(name)
-    if not isinstance(entries, list):
-        raise DataError(f"{file}: expected a list {name!r}, found {', '.join(found) or 'nothing'}")
-    for entry in entries:
-        if not isinstance(entry, dict) or (missing := [key for key in keys if key not in entry]):
-            lacks = ", ".join(missing) if isinstance(entry, dict) else "all"
-            raise DataError(
-                f"{file}: expected {', '.join(keys)} in each of {name}, found {str(entry)[:60]} (no {lacks})"
-            )
-    return list(entries)
-
-
 def _boxes(file: Path, objects: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, "objects 4"]:
     """COCO has left, top, width, height."""
     for each in objects:
@@ -252,40 +229,3 @@ def _keypoints(file: Path, objects: Sequence[Mapping[str, Any]], count: int) -> 
         points[number] = np.reshape(given, (count, 3))
     seen = points[..., 2:] > 0
     return np.where(seen, np.concatenate([points[..., :2] + 0.5, seen], axis=-1), 0).astype(np.float32)
-
-
-def _files(file: Path, names: Sequence[str], folder: Path | None) -> list[Path]:
-    """The paths of images; looked for in the folder, or else near the annotations."""
-    part = file.stem.rpartition("_")[2]  # instances_train2017.json is about the images in train2017
-    near = [file.parent, file.parent / "images", file.parent.parent / part, file.parent.parent / "images" / part]
-    tried = [*near, file.parent.parent / "images"] if folder is None else [folder]
-    for place in tried:
-        if names and (place / names[0]).is_file():
-            return [place / name for name in names]
-    if not names:
-        return []
-    raise DataError(
-        f"{file}: expected the image {names[0]} in {' or '.join(str(place) for place in tried)};"
-        " say where the images are: coco:FILE.json@FOLDER"
-    )
-
-
-def _held_out(file: Path) -> Path | None:
-    """The file of the test that stands beside one of training."""
-    for word in _HELD_OUT:
-        for other in (
-            file.with_name(file.name.replace("train", word)),
-            file.parent.with_name(file.parent.name.replace("train", word)) / file.name if file.parent.name else file,
-        ):
-            if other != file and other.is_file():
-                return other
-    return None
-
-
-def _instead(folder: Path, test: Path) -> Path:
-    """The folder of the test's images: that of training's with the test's word, where there is one."""
-    for word in _HELD_OUT:
-        other = folder.with_name(folder.name.replace("train", word))
-        if other != folder and other.is_dir() and word in str(test):
-            return other
-    return folder

@@ -2,7 +2,8 @@
 
 Each digit is one of scikit-learn's 1797 (see `digits.py`), those of test scenes held out from training scenes. A scene
 has an image, and of each digit its class, the mask of what is visible, that mask's box (as COCO has it), and two
-keypoints; and a label map. They serve whatever looks for objects: segmentation, detection, keypoints.
+keypoints; a label map; and captions (`scene_captions.py`). They serve whatever looks for objects: segmentation,
+detection, keypoints.
 
 All is a function of a seed, the split and the scene's number, in whole numbers and Pillow's resizing.
 """
@@ -14,9 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
+from train.data.captions import encoded, field_of, numbered, words_of
 from train.data.fields import Facts, Field, Kind
 from train.data.source import Arrays, ArraySource, generator
 from train.data.sources.digits import NAMES, load_digits, rows_of
+from train.data.sources.scene_captions import CAPTIONS, LENGTH, VOCABULARY, captions_of
 
 SIDE = 64
 """Pixels a side of a scene."""
@@ -44,9 +47,10 @@ SPEC = {
     "masks": Field(Kind.MASKS, (None, SIDE, SIDE), "bool", (MOST,)),
     "keypoints": Field(Kind.KEYPOINTS, (None, 2, 3), "float32", (MOST,)),
     "label_map": Field(Kind.LABEL_MAP, (SIDE, SIDE), "int32"),
+    "captions": field_of(CAPTIONS, LENGTH),
 }
 """Keypoints are the leftmost and the rightmost point of a digit's stroke; one that another digit covers is not seen."""
-FACTS = Facts(classes=NAMES, mirror=((0, 1),), background=BACKGROUND)
+FACTS = Facts(classes=NAMES, mirror=((0, 1),), background=BACKGROUND, vocabulary=VOCABULARY)
 
 
 def scenes(split: Literal["train", "test"], training: int = 0) -> ArraySource:
@@ -86,7 +90,7 @@ def _composed(split: Literal["train", "test"], count: int) -> Arrays:
     grey, labels = load_digits()
     rows = rows_of(labels, split)
     framed = np.pad(grey[rows], ((0, 0), (1, 1), (1, 1)))  # strokes at the border fade out instead of breaking off
-    texture = textured(generator(*_SEED[split]))
+    texture, numbers = textured(generator(*_SEED[split])), numbered(VOCABULARY)
     arrays: Arrays = {}
     for name, field in SPEC.items():
         arrays[name] = np.zeros((count, *field.padded), field.dtype)
@@ -103,9 +107,11 @@ def _composed(split: Literal["train", "test"], count: int) -> Arrays:
             arrays["boxes"][scene, number] = box_of(mask)
             arrays["classes"][scene, number] = digit.label
             arrays["keypoints"][scene, number] = keypoints_of(digit, mask)
+        captions = captions_of(arrays["classes"][scene, : len(digits)], arrays["boxes"][scene, : len(digits)])
+        arrays["captions"][scene] = encoded([words_of(caption) for caption in captions], numbers, LENGTH)
         for name, field in SPEC.items():
             if field.most:
-                arrays[f"{name}_valid"][scene, : len(digits)] = True
+                arrays[f"{name}_valid"][scene, : CAPTIONS if name == "captions" else len(digits)] = True
     for array in arrays.values():
         array.flags.writeable = False  # all who load the scenes share them
     return arrays

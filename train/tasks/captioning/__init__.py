@@ -1,0 +1,1 @@
+"""Captions: what is in an image, said in words."""
