@@ -4,23 +4,40 @@ python -m train fit moving_flow
 python -m train fit moving_flow --task.loss photometric        without true flow
 
 The network is a thin PWC-Net, whose cost volumes compare features directly: what a network of convolutions alone has
-to learn first. Its last flow has half of the image's resolution, for the digits' strokes are thin. What it reaches was
-not measured yet.
+to learn first. They reach 16 pixels of a quarter of the image's resolution, and then 8 of a half, which the last flow
+has: the digits' strokes are thin, and vanish where maps are coarser. With levels of a half, a quarter and an eighth, of
+1000 pairs, the error was 0.91 pixels.
+
+Measured on the 200 test pairs with seed 0 and 2 cores of a CPU that others used too:
+
+| recipe | end-point error | of what stays visible | outliers | no motion | seconds | processor time |
+|---|--:|--:|--:|--:|--:|--:|
+| moving_flow | 0.577 px | 0.521 px | 4.0 % | 3.445 px | 731 | 766 s |
+
+What is left are mostly edges: true flow, made as coarse as the last one and enlarged again, is off by 0.23 pixels.
 """
 
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 from train.config.tasks.flow import Flow
 
+OPTIONS = (
+    "widths=(24,48)",
+    "radius=4",
+    "estimator=(64,48,32)",
+    "context=(48,48,32)",
+    "standardised=True",
+)
+
 MOVING = Recipe(
     name="moving_flow",
-    model=Model("pwc_tiny"),
-    data=Data(source="moving", batch_size=8, eval_batch_size=50),
+    model=Model("pwc_tiny", options=OPTIONS),
+    data=Data(source="moving:4000", batch_size=8, eval_batch_size=50),
     augment=Augment(flip=True, mean=(0.3, 0.3, 0.3), std=(0.2, 0.2, 0.2)),
-    task=Flow(),
+    task=Flow(weights=(0.5, 1.0)),
     optimizer=Optimizer("adamw", learning_rate=2e-3, weight_decay=1e-4),
     schedule=Schedule("one_cycle", warmup=0.15),
-    epochs=16,
-    eval_every=4,
+    epochs=8,
+    eval_every=2,
     log_every=125,
 )
 
