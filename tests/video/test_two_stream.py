@@ -68,6 +68,7 @@ def test_learned_fusion_is_one_classifier_of_both_features():
     assert shapes["head"]["kernel"].shape == (width, 5)
 
 
+@pytest.mark.slow  # two networks of many modules to trace
 def test_streams_may_be_of_clips():
     parts = {name: zoo.create("i3d_tiny", num_classes=0) for name in ("spatial", "temporal")}
     model = TwoStream(**parts, num_classes=5)

@@ -25,8 +25,8 @@ def mean_of_probabilities(
       ValueError: not one weight an answer, or one that is negative, or none above zero.
 
     >>> two = jnp.log(jnp.array([[0.9, 0.1], [0.3, 0.7]]))
-    >>> jnp.exp(mean_of_probabilities(two)).round(2).tolist()
-    [0.6000000238418579, 0.4000000059604645]
+    >>> [f"{share:.2f}" for share in jnp.exp(mean_of_probabilities(two))]
+    ['0.60', '0.40']
     """
     count = logits.shape[-2]
     shares = np.ones(count) if weights is None else np.asarray(weights, float)

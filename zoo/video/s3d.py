@@ -70,6 +70,7 @@ class S3D(Network):
 def mean_of_windows(x: Float[Array, "b t h w c"]) -> Float[Array, "b c"]:
     """The mean over all windows of 2 x 7 x 7 of each window's mean: what is near a border counts less.
 
+    >>> import jax.numpy as jnp
     >>> mean_of_windows(jnp.array([1.0, 0, 0]).reshape(1, 3, 1, 1, 1))
     Array([[0.25]], dtype=float32)
     """
