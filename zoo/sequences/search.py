@@ -91,7 +91,7 @@ def beam_search(
         raise ValueError(f"expected a first token for each sentence, got shape {first.shape}")
     batch = first.shape[0]
     carry = jax.tree.map(lambda leaf: jnp.repeat(leaf, beams, axis=0), carry)
-    alone = jnp.where(jnp.arange(beams) == 0, 0.0, -jnp.inf)  # at first there is one beginning
+    alone = jnp.full(beams, -jnp.inf, jnp.float32).at[0].set(0)  # at first there is one beginning
     begun = _Search(
         jnp.zeros((), jnp.int32),
         carry,
