@@ -30,7 +30,7 @@ def drawn(model, *inputs):
     return unflatten_dict(found, sep="/")
 
 
-def losses(name, steps=30, rate=0.003):
+def losses(name, steps=30, rate=0.01):
     """Training losses of a model of the catalog on one batch of dark, grey and bright noise, by Adam; one program."""
     model, labels, adam = zoo.create(name), jnp.arange(3), optax.adam(rate)
     inputs = random_batch(zoo.describe(name).inputs, 3, np.random.default_rng(0))
