@@ -1,5 +1,6 @@
 """Moving digits as clips: what the class is, and what a single frame gives away."""
 
+import functools
 import sys
 
 import numpy as np
@@ -13,6 +14,15 @@ from zoo.names import UnknownNameError
 
 module = sys.modules[function.__module__]
 WAYS = module.WAYS
+
+
+@pytest.fixture
+def few():
+    """Sixty clips, the first of the source's 250."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "COUNTS", {"train": 60, "test": 60})
+        patch.setattr(module, "_composed", functools.cache(module._composed.__wrapped__))
+        yield
 
 
 def filmed(what, label, number=0, way=None, digit=0):
@@ -94,7 +104,7 @@ def test_classes_and_actors_are_what_the_source_says():
     assert np.bincount(drawn, minlength=10).min() > 60
 
 
-def test_the_settings_of_a_context_differ_in_what_they_say_alone():
+def test_the_settings_of_a_context_differ_in_what_they_say_alone(few):
     of = {
         what: load(Data(f"moving_clips:{what}"), "test").arrays() for what in ("context", "no_actor", "no_background")
     }
@@ -108,13 +118,13 @@ def test_the_settings_of_a_context_differ_in_what_they_say_alone():
     assert np.all(of["no_actor"]["target"] == 0)
 
 
-def test_colours_of_the_ground_tell_classes_apart():
+def test_colours_of_the_ground_tell_classes_apart(few):
     arrays = load(Data("moving_clips:no_actor"), "test").arrays()
     colours, labels = arrays["clip"][:, 0].mean(axis=(1, 2)), arrays["label"]
-    one, other = slice(None, 150), slice(150, None)
+    one, other = slice(None, 40), slice(40, None)
     means = np.stack([colours[one][labels[one] == label].mean(axis=0) for label in range(10)])
     nearest = np.linalg.norm(colours[other][:, None] - means, axis=-1).argmin(axis=1)
-    assert 0.5 < np.mean(nearest == labels[other]) < 1  # much, and not all
+    assert 0.25 < np.mean(nearest == labels[other]) < 1  # more than a tenth, and not all
 
 
 def test_splits_are_fixed_and_have_other_digits():
