@@ -165,7 +165,7 @@ def test_dropout_is_of_training_alone():
     assert np.abs(model.apply(trained, IMAGES, TOKENS % 7, train=True, **key) - plain).max() > 1e-3
 
 
-@pytest.mark.slow  # a program for 150 steps; by default the run of `tests/train/test_captioning_runs.py` learns by heart
+@pytest.mark.slow  # 150 steps; by default the run of `tests/train/test_captioning_runs.py` learns by heart
 def test_it_learns_the_captions_of_a_batch_by_heart_and_a_search_finds_them():
     """Token 0 begins a caption and 1 ends it; one is shorter, so that its padding must not be learned."""
     model = Captioner(Pixels(), num_classes=6, embed_size=8, hidden_size=16)
