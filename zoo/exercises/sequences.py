@@ -9,9 +9,9 @@ from jaxtyping import Float
 from zoo.exercises.mistakes import compare, parts
 from zoo.exercises.verdict import Verdict, judged
 
-Vector = Float[np.ndarray, " hidden"]
-Matrices = dict[str, Float[np.ndarray, "rows hidden"]]
-GATES = "ifog"
+_Vector = Float[np.ndarray, " hidden"]
+_Matrices = dict[str, Float[np.ndarray, "rows hidden"]]
+_GATES = "ifog"
 
 
 def check_rnn_step(function: Callable) -> Verdict:
@@ -86,11 +86,11 @@ def _lstm_step(function: Callable) -> str:
     draw = np.random.default_rng(1)
     cases = 3
     for _ in range(cases):
-        U: Matrices = {gate: draw.normal(size=(2, 3)).round(2) for gate in GATES}
-        W: Matrices = {gate: draw.normal(size=(3, 3)).round(2) for gate in GATES}
+        U: _Matrices = {gate: draw.normal(size=(2, 3)).round(2) for gate in _GATES}
+        W: _Matrices = {gate: draw.normal(size=(3, 3)).round(2) for gate in _GATES}
         c, m, x = draw.normal(size=3).round(1), draw.uniform(-1, 1, 3).round(2), draw.normal(size=2).round(2)
         cell, output = parts("lstm_step(U, W, c, m, x)", function(U, W, c, m, x), ("cell state", "output"))
-        sums = {gate: x @ U[gate] + m @ W[gate] for gate in GATES}
+        sums = {gate: x @ U[gate] + m @ W[gate] for gate in _GATES}
         i, f, o = (_sigmoid(sums[gate]) for gate in "ifo")
         candidate = np.tanh(sums["g"])
         right = c * f + candidate * i
@@ -115,11 +115,11 @@ def _lstm_step(function: Callable) -> str:
     return f"{cases} steps"
 
 
-def _with_peepholes(U: Matrices, W: Matrices, c: Vector, x: Float[np.ndarray, " inputs"]) -> Vector:
+def _with_peepholes(U: _Matrices, W: _Matrices, c: _Vector, x: Float[np.ndarray, " inputs"]) -> _Vector:
     """The cell state by a usual mistake."""
-    sums = {gate: x @ U[gate] + c @ W[gate] for gate in GATES}
+    sums = {gate: x @ U[gate] + c @ W[gate] for gate in _GATES}
     return c * _sigmoid(sums["f"]) + np.tanh(sums["g"]) * _sigmoid(sums["i"])
 
 
-def _sigmoid(z: Vector) -> Vector:
+def _sigmoid(z: _Vector) -> _Vector:
     return 1 / (1 + np.exp(-z))

@@ -213,7 +213,11 @@ class RNN(Recurrent):
 
     @nn.nowrap
     def cell_name(self) -> str:
-        """See `Recurrent`."""
+        """See `Recurrent`.
+
+        Raises:
+          ValueError: the activation is another one.
+        """
         if self.activation not in ("tanh", "relu"):
             raise ValueError(f"RNN expected the activation tanh or relu, got {self.activation!r}")
         return self.activation

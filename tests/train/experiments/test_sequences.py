@@ -50,7 +50,8 @@ def test_the_factor_is_that_of_a_geometric_row_and_claims_compare_it_with_theory
 
 
 def test_recall_shows_a_symbol_first_and_asks_for_it_last():
-    inputs, symbols = jax.jit(memory.recall, static_argnums=(1, 2))(jax.random.key(0), 50, 7)
+    drawn = memory.draw_recall(np.random.default_rng(0), (50,), 7)
+    inputs, symbols = jax.jit(memory.recall, static_argnums=1)(drawn, 7)
     assert inputs.shape == (50, 8, memory.SYMBOLS + 2)
     np.testing.assert_array_equal(inputs[:, 0, : memory.SYMBOLS].argmax(axis=1), symbols)
     assert not inputs[:, 1:, : memory.SYMBOLS].any()
@@ -59,7 +60,8 @@ def test_recall_shows_a_symbol_first_and_asks_for_it_last():
 
 
 def test_adding_marks_a_number_in_either_half_and_asks_for_their_sum():
-    inputs, sums = jax.jit(memory.adding, static_argnums=(1, 2))(jax.random.key(0), 2000, 6)
+    drawn = memory.draw_adding(np.random.default_rng(0), (2000,), 6)
+    inputs, sums = jax.jit(memory.adding, static_argnums=1)(drawn, 6)
     numbers, marks = np.moveaxis(np.asarray(inputs), -1, 0)
     assert (marks[:, :6].sum(axis=1) == 1).all()
     assert (marks[:, 6:].sum(axis=1) == 1).all()

@@ -11,19 +11,19 @@ Hochreiter and Schmidhuber, 1997, Long Short-Term Memory, sections 5.2 and 5.4, 
 
 Gates that keep are opened for as many steps as the lag, as Tallec and Ollivier, 2018, Can Recurrent Neural Networks
 Warp Time, have it: their biases are drawn as the logarithm of a number of steps, and an LSTM's input gate has the
-opposite. Every network learns as long as the others, from sequences that are drawn anew at every step.
+opposite. Every network learns as long as the others, from the same sequences, of which none comes twice.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from train.engine.console import Console
 from train.experiments import SeededOptions
@@ -38,6 +38,8 @@ CONSTANT = 1 / 6
 """The mean squared error of answering 1 when the sum of two uniform numbers is asked for."""
 SOLVED = {"recall": 0.95, "adding": CONSTANT / 5}
 """The accuracy from which on recall is solved, and the error below which adding is."""
+HELD_OUT = 1000
+"""Sequences that are measured on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,26 +56,36 @@ class Plan:
 
 PLANS = {"quick": Plan((5, 20, 80), 800, 2), "paper": Plan((5, 20, 80, 200), 4000, 3)}
 
+Drawn = dict[str, np.ndarray]
 Examples = tuple[Float[Array, "batch time inputs"], Array]
 
 
-def recall(key: Key[Array, ""], batch: int, lag: int) -> Examples:
+def draw_recall(random: np.random.Generator, count: tuple[int, ...], lag: int) -> Drawn:
+    """A symbol an example, and noise after it."""
+    noise = random.standard_normal((*count, lag), np.float32)
+    return {"symbols": random.integers(0, SYMBOLS, count, np.int32), "noise": noise}
+
+
+def recall(drawn: Drawn, lag: int) -> Examples:
     """A symbol, and so many steps later the question; the answer is the symbol's number, (batch,)."""
-    which, noise = jax.random.split(key)
-    symbols = jax.random.randint(which, (batch,), 0, SYMBOLS)
-    inputs = jnp.zeros((batch, lag + 1, SYMBOLS + 2))
+    symbols = drawn["symbols"]
+    inputs = jnp.zeros((len(symbols), lag + 1, SYMBOLS + 2))
     inputs = inputs.at[:, 0, :SYMBOLS].set(jax.nn.one_hot(symbols, SYMBOLS))
-    inputs = inputs.at[:, 1:, SYMBOLS].set(jax.random.normal(noise, (batch, lag)))
+    inputs = inputs.at[:, 1:, SYMBOLS].set(drawn["noise"])
     return inputs.at[:, lag, SYMBOLS + 1].set(1.0), symbols
 
 
-def adding(key: Key[Array, ""], batch: int, lag: int) -> Examples:
+def draw_adding(random: np.random.Generator, count: tuple[int, ...], lag: int) -> Drawn:
+    """Numbers, and the places of two of them."""
+    numbers = random.random((*count, 2 * lag), np.float32)
+    places = random.integers(0, lag, (*count, 2), np.int32) + np.array([0, lag], np.int32)
+    return {"numbers": numbers, "places": places}
+
+
+def adding(drawn: Drawn, lag: int) -> Examples:
     """Twice as many numbers as the lag, two of them marked, about a lag apart; the answer is their sum, (batch,)."""
-    drawn, first, second = jax.random.split(key, 3)
-    numbers = jax.random.uniform(drawn, (batch, 2 * lag))
-    places = jax.random.randint(first, (batch,), 0, lag), jax.random.randint(second, (batch,), lag, 2 * lag)
-    rows = jnp.arange(batch)
-    marks = jnp.zeros((batch, 2 * lag)).at[rows, places[0]].set(1.0).at[rows, places[1]].set(1.0)
+    numbers, places = drawn["numbers"], drawn["places"]
+    marks = jax.nn.one_hot(places, 2 * lag).sum(axis=1)
     return jnp.stack([numbers, marks], axis=-1), (numbers * marks).sum(axis=1)
 
 
@@ -89,11 +101,22 @@ def adding_loss(answers: Float[Array, "batch outputs"], sums: Array) -> tuple[Ar
     return error, error
 
 
-TASKS: dict[str, tuple[Callable[..., Examples], Callable, int]] = {
-    "recall": (recall, recall_loss, SYMBOLS),
-    "adding": (adding, adding_loss, 1),
+class Problem(NamedTuple):
+    """What is learned."""
+
+    draw: Callable[[np.random.Generator, tuple[int, ...], int], Drawn]
+    """By numpy, for XLA compiles its own generators for long."""
+    examples: Callable[[Drawn, int], Examples]
+    judge: Callable[[Array, Array], tuple[Array, Array]]
+    """The loss of answers, and what is reported."""
+    outputs: int
+    """How many numbers an answer has."""
+
+
+TASKS = {
+    "recall": Problem(draw_recall, recall, recall_loss, SYMBOLS),
+    "adding": Problem(draw_adding, adding, adding_loss, 1),
 }
-"""How examples are drawn, how answers are judged, and how many numbers an answer has."""
 
 Scores = dict[str, dict[str, dict[str, list[float]]]]
 """By task, network and lag, of each seed."""
@@ -116,54 +139,61 @@ def run(options: SeededOptions) -> int:
 
 
 def trained(task: str, kind: str, lag: int, plan: Plan, seed: int = 0) -> list[float]:
-    """The accuracy or the error of each seed after training, on sequences that were not seen; all seeds at once."""
-    keys = jnp.stack([jax.random.key(seed + number) for number in range(plan.seeds)])
-    program = jax.jit(jax.vmap(functools.partial(_train, task, kind, lag, plan)))
-    return np.asarray(program(keys), np.float64).tolist()
+    """The accuracy or the error of each seed after training, on sequences that were not seen; all seeds at once.
+
+    Seeds differ in how the network is drawn, and learn from the same sequences.
+    """
+    problem, random = TASKS[task], np.random.default_rng([seed, lag])
+    batches = problem.draw(random, (plan.steps, plan.batch), lag)
+    held_out = problem.draw(random, (HELD_OUT,), lag)
+    inputs = jax.eval_shape(lambda: problem.examples(held_out, lag)[0])
+    networks = [_drawn(kind, problem, lag, plan, inputs, seed + number) for number in range(plan.seeds)]
+    together = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
+    program = jax.vmap(functools.partial(_train, problem, kind, lag, plan), in_axes=(0, None, None))
+    return np.asarray(jax.jit(program)(together, batches, held_out), np.float64).tolist()
 
 
-def _train(task: str, kind: str, lag: int, plan: Plan, key: Key[Array, ""]) -> Float[Array, ""]:
-    draw, judge, outputs = TASKS[task]
+def _drawn(
+    kind: str, problem: Problem, lag: int, plan: Plan, inputs: jax.ShapeDtypeStruct, seed: int
+) -> PyTree[np.ndarray]:
+    """A network's parameters: uniform in ±1/sqrt(hidden) as the layers draw them, and the gate that keeps opened.
+
+    That is for about as many steps as the lag; an RNN has no such gate.
+    """
+    random, bound = np.random.default_rng(seed), plan.hidden**-0.5
+    shapes = jax.eval_shape(KINDS[kind](plan.hidden).init, jax.random.key(0), inputs)["params"]
+    shapes = {**shapes, "head": jax.ShapeDtypeStruct((plan.hidden, problem.outputs), np.float32)}
+    params = jax.tree.map(lambda leaf: random.uniform(-bound, bound, leaf.shape).astype(np.float32), shapes)
+    if kind != "RNN":
+        bias, steps = params["layer1"]["bias"], np.log(random.uniform(1, 2 * lag, plan.hidden))
+        bias[plan.hidden : 2 * plan.hidden] = steps  # f of i, f, o, g; z of r, z, n
+        if kind == "LSTM":
+            bias[: plan.hidden] = -steps
+    return {**params, "bias": np.zeros(problem.outputs, np.float32)}
+
+
+def _train(
+    problem: Problem, kind: str, lag: int, plan: Plan, params: PyTree[Array], batches: Drawn, held_out: Drawn
+) -> Float[Array, ""]:
     model = KINDS[kind](plan.hidden)
-    begin, data, held_out = jax.random.split(key, 3)
-    inputs, _ = draw(begin, 1, lag)
-    variables = {
-        "cell": _opened(model.init(begin, inputs)["params"], kind, lag, begin),
-        "head": jax.random.normal(begin, (plan.hidden, outputs)) / plan.hidden**0.5,
-        "bias": jnp.zeros(outputs),
-    }
     optimizer = optax.chain(
         optax.clip_by_global_norm(1.0),
         optax.adam(optax.cosine_onecycle_schedule(plan.steps, plan.learning_rate, pct_start=0.1)),
     )
 
-    def loss(variables: PyTree[Array], examples: Examples) -> tuple[Array, Array]:
-        inputs, wanted = examples
-        _, states = model.apply({"params": variables["cell"]}, inputs)
-        return judge(states[:, -1] @ variables["head"] + variables["bias"], wanted)
+    def loss(params: PyTree[Array], drawn: Drawn) -> tuple[Array, Array]:
+        inputs, wanted = problem.examples(drawn, lag)
+        _, states = model.apply({"params": {"layer1": params["layer1"]}}, inputs)
+        return problem.judge(states[:, -1] @ params["head"] + params["bias"], wanted)
 
-    def step(state: tuple, key: Key[Array, ""]) -> tuple[tuple, None]:
-        variables, moments = state
-        slopes, _ = jax.grad(loss, has_aux=True)(variables, draw(key, plan.batch, lag))
+    def step(state: tuple, drawn: Drawn) -> tuple[tuple, None]:
+        params, moments = state
+        slopes, _ = jax.grad(loss, has_aux=True)(params, drawn)
         updates, moments = optimizer.update(slopes, moments)
-        return (optax.apply_updates(variables, updates), moments), None
+        return (optax.apply_updates(params, updates), moments), None
 
-    state = variables, optimizer.init(variables)
-    (variables, _), _ = jax.lax.scan(step, state, jax.random.split(data, plan.steps))
-    return loss(variables, draw(held_out, 1000, lag))[1]
-
-
-def _opened(params: PyTree[Array], kind: str, lag: int, key: Key[Array, ""]) -> PyTree[Array]:
-    """The gate that keeps open for about as many steps as the lag; an RNN has none."""
-    if kind == "RNN":
-        return params
-    bias = params["layer1"]["bias"]
-    hidden = bias.size // (4 if kind == "LSTM" else 3)
-    steps = jnp.log(jax.random.uniform(key, (hidden,), minval=1.0, maxval=2.0 * lag))
-    bias = bias.at[hidden : 2 * hidden].set(steps)  # f of i, f, o, g; z of r, z, n
-    if kind == "LSTM":
-        bias = bias.at[:hidden].set(-steps)
-    return {"layer1": {**params["layer1"], "bias": bias}}
+    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), batches)
+    return loss(params, held_out)[1]
 
 
 def solved(scores: Scores, task: str, kind: str, lag: str) -> bool:
