@@ -225,6 +225,7 @@ def test_a_rare_word_of_a_reference_is_matched_by_none():
     batch = {"captions": references[None], "captions_valid": np.ones((1, 1), bool)}
     judge.add(batch, {"caption": encoded([list("abecd")], numbers, LENGTH)[:, 1:]})
     assert judge.scores()["bleu2"] == pytest.approx(by_hand([list("abecd")], [[["a", "b", "zebra", "c", "d"]]], 2))
+    assert judge.scores()["bleu4"] == pytest.approx(0, abs=1e-6)  # nothing is smoothed
 
 
 def test_without_sacrebleu_captioning_says_what_to_install_before_it_trains(monkeypatch):
