@@ -50,7 +50,7 @@ def recipe_for(file, **task):
         augment=Augment(mean=(0.3,), std=(0.3,)),
         task=Captioning(words=8, **task),
         optimizer=Optimizer("adam", learning_rate=1e-2),
-        schedule=Schedule("constant"),
+        schedule=Schedule("cosine"),
         epochs=100,
         eval_every=100,
         log_every=20,

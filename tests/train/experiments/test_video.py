@@ -138,7 +138,7 @@ def test_every_setting_is_a_source_and_training_sees_normal_videos_alone():
     for name in context.SETTINGS.values():
         if name != "accuracy":
             assert name.removeprefix("accuracy_") in clips.CLASSES
-    assert study.measure is context.in_other_settings
+    assert study.measure is context.measure
     assert "context" in EXPERIMENTS
 
 

@@ -59,7 +59,7 @@ def recipes_of(options: SeededOptions) -> dict[str, Recipe]:
 def study(options: SeededOptions) -> Study:
     """Both arms, measured in all settings, and what is said of them."""
     count = options.count(SEEDS)
-    return Study("context", recipes_of(options), count, claims, table, figure, options.seed, measure=in_other_settings)
+    return Study("context", recipes_of(options), count, claims, table, figure, options.seed, measure=measure)
 
 
 def run(options: SeededOptions) -> int:
@@ -67,7 +67,7 @@ def run(options: SeededOptions) -> int:
     return study(options).run(options.workdir)
 
 
-def in_other_settings(path: Path) -> Mapping[str, float]:
+def measure(path: Path) -> Mapping[str, float]:
     """Accuracies of a run on the same held-out videos with a part left out or exchanged."""
     names = [name for name in SETTINGS.values() if name != SETTINGS[NORMAL]]
     return {name: accuracy(*chances_of(path, f"moving_clips:{name.removeprefix('accuracy_')}")) for name in names}

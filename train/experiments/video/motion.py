@@ -80,7 +80,7 @@ class Fused(Study):
 def study(options: SeededOptions) -> Fused:
     """Every arm, and what is said of them."""
     count = options.count(SEEDS)
-    return Fused("motion", recipes_of(options), count, claims, table, figure, options.seed, measure=_keep)
+    return Fused("motion", recipes_of(options), count, claims, table, figure, options.seed, measure=measure)
 
 
 def run(options: SeededOptions) -> int:
@@ -88,7 +88,7 @@ def run(options: SeededOptions) -> int:
     return study(options).run(options.workdir)
 
 
-def _keep(path: Path) -> Mapping[str, float]:
+def measure(path: Path) -> Mapping[str, float]:
     """Writes down what a run says of each held-out video, for the mean of two."""
     chances, labels = chances_of(path)
     np.savez(path / "held_out.npz", chances=chances, labels=labels)
