@@ -51,9 +51,7 @@ def from_windows(
     return x.transpose(0, *order, 2 * axes + 1).reshape(x.shape[0], *size, x.shape[-1])
 
 
-def seams(
-    size: Sequence[int], window: int | Sequence[int], shifts: Sequence[int]
-) -> Float[np.ndarray, "windows 1 n n"]:
+def seams(size: Sequence[int], window: int | Sequence[int], shifts: Sequence[int]) -> Float[Array, "windows 1 n n"]:
     """A bias against attention between places that only the shift has brought together from opposite borders.
 
     Args:
@@ -61,9 +59,12 @@ def seams(
       window: places a side of a window.
       shifts: by how many places the map was rolled along each axis; they are the last ones now.
     """
-    regions = np.zeros(size, int)
-    for axis, (extent, shift) in enumerate(zip(size, shifts, strict=True)):
-        beyond = np.arange(extent) >= extent - shift
-        regions = 2 * regions + beyond.reshape(-1, *(1,) * (len(size) - 1 - axis))
-    regions = np.asarray(windows_of(regions[None, ..., None], window))[0, :, :, 0]
-    return np.where(regions[:, None, :, None] == regions[:, None, None, :], 0.0, MASKED).astype(np.float32)
+    axes = len(size)
+    same = jnp.ones((), bool)  # a tracer, where a network is traced: of long clips this is large
+    for axis, (extent, side, shift) in enumerate(zip(size, per_axis(window, axes, "window"), shifts, strict=True)):
+        beyond = (np.arange(extent) >= extent - shift).reshape(-1, side)
+        shape = [1] * 3 * axes
+        shape[axis], shape[axes + axis], shape[2 * axes + axis] = len(beyond), side, side
+        same = same & jnp.asarray(beyond[:, :, None] == beyond[:, None, :]).reshape(shape)
+    count = math.prod(same.shape[axes : 2 * axes])
+    return jnp.where(same, 0.0, MASKED).astype(jnp.float32).reshape(-1, 1, count, count)
