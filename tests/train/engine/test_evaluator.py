@@ -143,8 +143,8 @@ def test_memory_does_not_grow_with_the_split(asked, model, data, monkeypatch):
         tracemalloc.stop()
         return found
 
-    few, many = peak(1000), peak(11_000)
-    assert many < few + 10_000 * 64 / 4  # a quarter of the images alone
+    few, many = peak(1000), peak(31_000)  # what other threads keep meanwhile is small beside that
+    assert many < few + 30_000 * 64 / 4  # a quarter of the images alone
 
 
 def test_an_evaluation_can_be_given_up_between_two_batches(model, data):
