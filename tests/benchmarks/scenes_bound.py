@@ -1,6 +1,6 @@
 """How well can the digits of the scenes be told if their pixels are known? A bound of what segmentation can reach.
 
-    python -m tests.benchmarks.scenes_bound                   6 epochs of 8000 scenes, about two minutes on two cores
+    python -m tests.benchmarks.scenes_bound                   6 epochs of 8000 scenes, 407 s of processor time
     python -m tests.benchmarks.scenes_bound --scenes 1000     of those that recipes learn from by default
 
 A classifier sees one digit of a scene at a time: the true mask of what is visible of it, and the mask of all others,

@@ -24,7 +24,7 @@ It was not trained here. `camvid_squeezenet` knows of ImageNet what SqueezeNet d
 | the best, after 50 | 55.04 % | 84.07 % | 74.08 % | 39.46 % |
 
 It took 460 s, and 635 s of processor time. Poles, signs and people it draws too large: rare classes weigh much. SegNet
-reports a mean IoU of 60.1 %, from about 3500 images. At `camvid`'s rate, with momentum, it did not learn.
+reports a mean IoU of 60.1 %, from about 3500 images. At `camvid`'s rate, with momentum, it had 19 % after 40 epochs.
 """
 
 import dataclasses

@@ -24,10 +24,10 @@ Measured on the 250 test scenes with 2 cores of a CPU that others used too, ever
 | scenes_unet | 76.13 % | 97.79 % | 71.24 % | 775 | 1024 s |
 
 `scenes_segmentation` knows its training scenes better (mean IoU 74 %); rotation did not help. `scenes_unet` learns from
-8000 scenes, and of 1000 in twice the epochs, with dropout, came to 55 %. Which pixels are digits it knows (IoU 96.9 %);
-what it gets wrong are their classes: 86 % of these pixels have the right one, 91 % in scenes that it learned from. A
-classifier that is given the true mask of each digit names 95.9 % of them right, which is a mean IoU of 94.4 %
-(`python -m tests.benchmarks.scenes_bound`): they cover each other by up to a half.
+8000 scenes, and of 1000 in twice the epochs, thinner and with dropout, came to 55 %. Which pixels are digits it knows
+(IoU 96.9 %); what it gets wrong are their classes: 86 % of these pixels have the right one, 91 % in scenes that it
+learned from. A classifier that is given the true mask of each digit names 95.9 % of them right, which is a mean IoU of
+94.4 % (`python -m tests.benchmarks.scenes_bound`): they cover each other by up to a half.
 
 What the FCNs reach was not measured yet. A training step of eight scenes has 1.8 billion operations in
 `scenes_segmentation`, 5.0 in the FCNs, as XLA counts them.

@@ -148,7 +148,7 @@ class PWCNet(Network):
 def standardised(ours: Maps, theirs: Maps) -> tuple[Maps, Maps]:
     """Features of both images of each pair less their mean, over their deviation: of all places and channels of both.
 
-    Jonschkowski et al., 2020, What Matters in Unsupervised Optical Flow, section 3.1, cost volume normalization.
+    Jonschkowski et al., 2020, What Matters in Unsupervised Optical Flow: cost volume normalization.
     """
     both = jnp.stack([ours, theirs]).astype(jnp.promote_types(ours.dtype, jnp.float32))
     axes = (0, 2, 3, 4)

@@ -29,12 +29,28 @@ SIDE = 0.9
 
 
 class FilmStrips:
-    """What both pages share: strips of the examples that they keep, and a count of videos that could not be read."""
+    """What both pages have before that of images: strips of the examples that they keep, and a count of videos that
+    could not be read.
+    """
 
     def __init__(self, frames: int) -> None:
         self.frames = frames
         """Of a clip."""
         self.unreadable = 0
+
+    def add(self, batch: HostBatch, predicted: HostPrediction) -> None:
+        """See `Page`."""
+        super().add(*self.readable(batch, predicted))
+
+    def merge(self, other: "FilmStrips") -> None:
+        """See `Page`."""
+        super().merge(other)
+        self.unreadable += other.unreadable
+
+    def results(self, run: Run) -> Results:
+        """See `Page`."""
+        results = super().results(run)
+        return dataclasses.replace(results, notes=[*results.notes, *self.notes()])
 
     def readable(
         self, batch: HostBatch, predicted: HostPrediction
@@ -96,20 +112,6 @@ class VideoPage(FilmStrips, ClassPage):
         ClassPage.__init__(self, class_names)
         FilmStrips.__init__(self, frames)
 
-    def add(self, batch: HostBatch, predicted: HostPrediction) -> None:
-        """See `Page`."""
-        super().add(*self.readable(batch, predicted))
-
-    def merge(self, other: "VideoPage") -> None:
-        """See `Page`."""
-        super().merge(other)
-        self.unreadable += other.unreadable
-
-    def results(self, run: Run) -> Results:
-        """See `Page`."""
-        results = super().results(run)
-        return dataclasses.replace(results, notes=[*results.notes, *self.notes()])
-
     def shown(self, count: int, right: int) -> tuple[list[str], dict[str, bytes]]:
         """See `ClassPage`."""
         wrong, picture = self.section(
@@ -132,20 +134,6 @@ class VideoValuePage(FilmStrips, ValuePage):
     def __init__(self, unit: str, frames: int) -> None:
         ValuePage.__init__(self, unit)
         FilmStrips.__init__(self, frames)
-
-    def add(self, batch: HostBatch, predicted: HostPrediction) -> None:
-        """See `Page`."""
-        super().add(*self.readable(batch, predicted))
-
-    def merge(self, other: "VideoValuePage") -> None:
-        """See `Page`."""
-        super().merge(other)
-        self.unreadable += other.unreadable
-
-    def results(self, run: Run) -> Results:
-        """See `Page`."""
-        results = super().results(run)
-        return dataclasses.replace(results, notes=[*results.notes, *self.notes()])
 
     def shown(self) -> tuple[list[str], dict[str, bytes]]:
         """See `ValuePage`."""
