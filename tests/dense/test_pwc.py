@@ -1,5 +1,7 @@
 """PWC-Net: counted by the authors' list of layers, of any size, and still before it has learned."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,6 +61,29 @@ def test_flow_is_of_the_images_size_and_zero_before_training(model):
     assert np.std(flow) > 0.01
     flows = jax.eval_shape(lambda variables: network.apply(variables, *IMAGES, train=True), variables)
     assert [each.shape for each in flows] == [(1, 3, 4, 2), (1, 5, 7, 2), (1, 10, 13, 2)]
+
+
+def test_weights_that_are_learned_enlarge_the_last_flow_by_raft_s_rule(model):
+    network, _, moved = model
+    enlarging = PWCNet(**TINY, convex=4)
+    shapes = jax.eval_shape(enlarging.init, jax.random.key(0), *IMAGES)["params"]
+    random = np.random.default_rng(2)
+    params = {
+        name: moved["params"].get(name, jax.tree.map(lambda leaf: random.normal(size=leaf.shape), shapes[name]))
+        for name in shapes
+    }
+    assert sorted(set(shapes) - set(moved["params"])) == ["enlarge1", "enlarge2"]
+    *levels, fine = jax.jit(functools.partial(enlarging.apply, train=True))({"params": params}, *IMAGES)
+    known = jax.jit(functools.partial(network.apply, train=True))(moved, *IMAGES)
+    for ours, theirs in zip(levels, known, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert fine.shape == (1, 19, 26, 2)
+    coarse = np.asarray(known[-1])
+    for row, column in ((4, 6), (9, 13), (12, 17)):  # each is a mean of the places around its own
+        near = coarse[0, row // 2 - 1 : row // 2 + 2, column // 2 - 1 : column // 2 + 2].reshape(9, 2)
+        assert np.all(near.min(0) - 1e-6 <= fine[0, row, column])
+        assert np.all(fine[0, row, column] <= near.max(0) + 1e-6)
+    assert np.std(fine[0, 8:10, 12:14], axis=(0, 1)).min() > 1e-3  # of one place, but not the same
 
 
 def test_images_of_one_pixel_and_wide_ones_have_a_flow(model):

@@ -12,10 +12,11 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 import zoo
 from tests.convnets.goldens import numbers
 from tests.dense.goldens import flow as given
+from zoo.dense.convex import convex
 from zoo.dense.correlation_pyramid import correlation_pyramid, look_up
 from zoo.dense.flow_losses import sequence_loss
 from zoo.dense.raft import RAFT, places_of, raft
-from zoo.dense.raft_update import Sizes, Update, convex
+from zoo.dense.raft_update import Sizes, Update
 from zoo.tables import markdown_row
 from zoo.weights.raft import raft as family_of
 from zoo.weights.rules import rename, to_ours, to_theirs

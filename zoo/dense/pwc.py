@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from zoo.dense.convex import convex
 from zoo.dense.correlation import correlation
-from zoo.dense.flow_layers import Layer, Maps, begun, leaky_relu, whole
+from zoo.dense.flow_layers import Flow, Layer, Maps, begun, leaky_relu, whole
 from zoo.dense.pairs import check_pair, margins, padded
 from zoo.dense.warp import warp
 from zoo.nn.network import Network
@@ -52,10 +53,13 @@ class PWCNet(Network):
     """Whether a level predicts how its flow differs from the coarser one's, as in Table 5f, rather than the flow."""
     standardised: bool = False
     """Whether a level's features have mean 0 and deviation 1 before they are compared, as in UFlow."""
+    convex: int = 0
+    """Channels of the layer that says how the last flow is enlarged to all pixels, by RAFT's weights for the places
+    around each; 0: it is interpolated."""
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Pixels from one place to the next of the flows that are predicted, from coarse to fine."""
+        """Pixels from one place to the next of the flows that levels predict, from coarse to fine."""
         return tuple(self.first_stride * 2**level for level in range(len(self.widths) - 1, self.finest - 2, -1))
 
     @nn.compact
@@ -72,8 +76,9 @@ class PWCNet(Network):
     ):
         """Where each pixel of the first images is in the second ones: x and y in pixels, float32 at least.
 
-        In training the flows of all levels, from coarse to fine, a place for every stride pixels begun, in pixels. With
-        `features` all by name: level1, ... of the first images' pyramid, the flows of levels, as flow6, and flow.
+        In training the flows of all levels, from coarse to fine, a place for every stride pixels begun, in pixels; with
+        `convex` then the one of all pixels. With `features` all by name: level1, ... of the first images' pyramid, the
+        flows of levels, as flow6, and flow.
 
         Raises:
           ValueError: images of another rank or of different shapes, or a finest level that there is not.
@@ -111,10 +116,13 @@ class PWCNet(Network):
                     x = self._layer(channels, dilation=dilation, name=f"context{number}")(x)
                 flow = flow + self._flow("refine_flow", x)
             flows.append(flow)
-        flows = [self.unit * flow for flow in flows]
+        flows, size = [self.unit * flow for flow in flows], (height, width)
+        if self.convex:
+            fine = self._enlarged(flows[-1], x)[:, :height, :width]
+        else:
+            fine = whole(flows[-1], self.strides[-1], size)
         if train and not features:
-            return begun(flows, self.strides, (height, width))
-        fine = whole(flows[-1], self.strides[-1], (height, width))
+            return begun(flows, self.strides, size) + ((fine,) if self.convex else ())
         if not features:
             return fine
         of_first = {f"level{level}": jnp.split(maps, 2)[0] for level, maps in enumerate(pyramid, start=1)}
@@ -139,6 +147,13 @@ class PWCNet(Network):
     def _upsampled(self, features: int, name: str) -> ConvTranspose:
         kind = functools.partial(ConvTranspose, window=4, stride=2, padding=1, param_dtype=self.param_dtype)
         return kind(features, dtype=self.wide if "flow" in name else self.dtype, name=name)
+
+    def _enlarged(self, flow: Flow, x: Maps) -> Flow:
+        """The last flow at all pixels, by weights that the maps it was refined from give."""
+        factor = self.strides[-1]
+        x = self._layer(self.convex, name="enlarge1")(x).astype(self.wide)
+        weights = self.conv_maker(dtype=self.wide)(9 * factor**2, (1, 1), name="enlarge2")(x)
+        return convex(flow, weights, factor)
 
     def _flow(self, name: str, x: Maps) -> Float[Array, "batch rows columns 2"]:
         conv = self.conv_maker(dtype=self.wide)
