@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from zoo.nn import BatchNorm, Conv, avg_pool, few_channels, global_avg_pool, max_pool, strided, winograd
+from zoo.nn import BatchNorm, Conv, avg_pool, by_taps, few_channels, global_avg_pool, max_pool, winograd
 from zoo.nn.conv import _form
 from zoo.nn.geometry import Geometry
 
 FORMS = {  # each with a layer that it takes, after one another
     few_channels: Conv(8, (5, 5), padding=2, parent=None),
     winograd: Conv(8, (3, 3), padding=1, parent=None),
-    strided: Conv(5, (3, 3), 2, padding=1, parent=None),
+    by_taps: Conv(5, (3, 3), 2, padding=1, parent=None),
 }
 
 
@@ -87,7 +87,7 @@ def difference(a, b):
 def take_small_layers():
     """Lets the forms of `FORMS` take its layers: in this process alone, so not when the file is imported."""
     winograd.MULTIPLICATIONS, winograd.CHANNELS = 0, 7
-    strided.PLACES, strided.CHANNELS = 0, 1
+    by_taps.PLACES, by_taps.CHANNELS = 0, 1
     few_channels.PLACES, few_channels.FEATURES = 0, 8
 
 

@@ -12,15 +12,22 @@ from hypothesis import strategies as st
 from jax import export
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from zoo.nn import conv, convolution, few_channels, few_places, frames, many_images, pointwise, strided, winograd
+from zoo.nn import by_taps, conv, convolution, few_channels, few_places, frames, many_images, pointwise, winograd
 from zoo.nn.geometry import Geometry, plain
 
-FORMS = {"winograd": winograd, "pointwise": pointwise, "strided": strided, "few channels": few_channels}
+FORMS = {
+    "winograd": winograd,
+    "pointwise": pointwise,
+    "strided": by_taps,
+    "two taps wide": by_taps,
+    "few channels": few_channels,
+}
 
 LIMITS = {  # what makes a form take every convolution of its kind, however small
     "winograd": {"MULTIPLICATIONS": 0, "CHANNELS": 1},
     "pointwise": {},
     "strided": {"PLACES": 0, "CHANNELS": 1},
+    "two taps wide": {},
     "few channels": {"PLACES": 0, "FEATURES": 1},
 }
 
@@ -29,7 +36,7 @@ LIMITS = {  # what makes a form take every convolution of its kind, however smal
 def always(form, piece_bytes=winograd.BYTES):
     """This form takes what it can, and no other takes anything."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (winograd, few_channels, strided, few_places, many_images):
+        for module in (winograd, few_channels, by_taps, few_places, many_images):
             if module is not FORMS[form]:
                 patch.setattr(module, "fits", lambda *_: False)
         for name, limit in LIMITS[form].items():
@@ -42,9 +49,15 @@ def always(form, piece_bytes=winograd.BYTES):
 def cases(draw, form):
     """(shape of the images, of the kernel, strides, padding) of a convolution that the form takes."""
     size = functools.partial(st.integers, 1)
-    square = {"winograd": (3, 3), "strided": (3, 3), "pointwise": (1, 1)}
-    window = square.get(form) or draw(st.tuples(size(7), size(7)).filter(lambda window: max(window) > 1))
-    strides = {"winograd": (1, 1), "strided": draw(st.tuples(st.integers(2, 3), st.integers(2, 3)))}
+    known = {"winograd": (3, 3), "strided": (3, 3), "pointwise": (1, 1)}
+    if form == "two taps wide":
+        known[form] = draw(st.sampled_from([(2, 2), (2, 1), (1, 2), (2, 3), (4, 2)]))
+    window = known.get(form) or draw(st.tuples(size(7), size(7)).filter(lambda window: max(window) > 1))
+    strides = {
+        "winograd": (1, 1),
+        "two taps wide": (1, 1),
+        "strided": draw(st.tuples(st.integers(2, 3), st.integers(2, 3))),
+    }
     strides = strides.get(form) or draw(st.tuples(size(3), size(3)))
     pad = st.just(0) if form == "pointwise" else st.integers(0, 2)
     padding = draw(st.tuples(st.tuples(pad, pad), st.tuples(pad, pad)))
@@ -105,7 +118,7 @@ def test_value_and_derivatives_in_both_modes_are_laxs_in_float64(form, examples)
     [
         (winograd, (8, 56, 56, 64), (3, 3, 64, 64)),  # in two pieces of the batch
         (winograd, (8, 7, 7, 512), (3, 3, 512, 512)),
-        (strided, (8, 57, 57, 64), (3, 3, 64, 128)),
+        (by_taps, (8, 57, 57, 64), (3, 3, 64, 128)),
         (few_channels, (4, 112, 112, 3), (7, 7, 3, 64)),
     ],
 )
@@ -129,6 +142,7 @@ EXAMPLES = {  # form -> (shape of the images, of the kernel, strides, padding)
     "winograd": ((2, 5, 6, 3), (3, 3, 3, 2), (1, 1), ((1, 1), (2, 0))),
     "pointwise": ((2, 5, 6, 3), (1, 1, 3, 2), (2, 1), ((0, 0), (0, 0))),
     "strided": ((2, 5, 6, 3), (3, 3, 3, 2), (2, 2), ((1, 1), (1, 1))),
+    "two taps wide": ((2, 5, 6, 3), (2, 3, 3, 2), (1, 1), ((1, 1), (0, 1))),
     "few channels": ((2, 7, 6, 3), (5, 3, 3, 2), (2, 1), ((2, 1), (1, 1))),
 }
 
@@ -242,7 +256,7 @@ def test_gpu_and_tpu_keep_laxs_convolutions_with_laxs_gradients(form):
             assert operations(found.lower(lowering_platforms=(platform,))) == of_lax
         on_cpu = operations(found.lower(lowering_platforms=("cpu",)))
     assert on_cpu["dot_general"] >= 1
-    assert on_cpu["convolution"] == {"winograd": 0, "pointwise": 0, "strided": 2, "few channels": 2}[form]
+    assert on_cpu["convolution"] == (0 if form in ("winograd", "pointwise") else 2)
 
 
 @pytest.mark.parametrize("form", FORMS)

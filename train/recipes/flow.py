@@ -26,6 +26,7 @@ OPTIONS = (
     "estimator=(64,48,32)",
     "context=(48,48,32)",
     "standardised=True",
+    "convex=48",
 )
 
 MOVING = Recipe(
@@ -33,7 +34,7 @@ MOVING = Recipe(
     model=Model("pwc_tiny", options=OPTIONS),
     data=Data(source="moving:4000", batch_size=8, eval_batch_size=50),
     augment=Augment(flip=True, mean=(0.3, 0.3, 0.3), std=(0.2, 0.2, 0.2)),
-    task=Flow(weights=(0.5, 1.0)),
+    task=Flow(weights=(2.0, 2.0, 1.0)),
     optimizer=Optimizer("adamw", learning_rate=2e-3, weight_decay=1e-4),
     schedule=Schedule("one_cycle", warmup=0.15),
     epochs=8,

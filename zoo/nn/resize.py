@@ -1,8 +1,9 @@
 """Maps of another size: nearest, bilinear or bicubic interpolation, and FCN's fixed bilinear enlargement.
 
-Numbers as of torch's `interpolate`, which is not antialiased. Each axis is a product with a small matrix, which is
-the same for every row or column (Long, Shelhamer and Darrell, 2015, Fully Convolutional Networks for Semantic
-Segmentation, section 3.3, for the enlargement). Lecture rows L65, L66.
+Numbers as of torch's `interpolate`, which is not antialiased. Along each axis, places of a result take what lies around
+them in the maps. Where an axis becomes an integer times as long, that is a sum of shifted maps (`phases.py`); else, and
+where corners are aligned, a product with a small matrix, the same for every row or column. FCN's enlargement: Long,
+Shelhamer and Darrell, 2015, Fully Convolutional Networks for Semantic Segmentation, section 3.3. Lecture rows L65, L66.
 """
 
 import functools
@@ -13,7 +14,12 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
+from zoo.nn.phases import Weights, enlarged_by_phases
+
 METHODS = ("nearest", "bilinear", "bicubic")
+
+MOST_PHASES = 16
+"""Up to this factor an axis is enlarged by a sum of shifted maps, whose program grows with it; else by a matrix."""
 
 SHARPNESS = -0.75
 """Of torch's bicubic interpolation: the slope of the cubic where it crosses zero."""
@@ -27,8 +33,8 @@ def resize(
 ) -> Shaped[Array, "batch rows columns channels"]:
     """Maps of another size, interpolated; equal to torch's `interpolate` without antialiasing.
 
-    Where the maps get smaller, places between those that are read do not count, as in torch. Each place of a result is
-    a sum over a whole row or column: one nan or infinity spreads over these, but for "nearest".
+    Where the maps get smaller, places between those that are read do not count, as in torch. A nan or infinity spreads
+    over the places around it, or over a whole row and column where sizes are no multiples; not with "nearest".
 
     Args:
       maps: channels last; for bilinear and bicubic interpolation of floating-point numbers.
@@ -62,37 +68,29 @@ def resize(
         return maps
     if not jnp.issubdtype(maps.dtype, jnp.floating):
         raise TypeError(f"expected floating-point maps, got {maps.dtype}: only nearest takes integers")
-    rows, columns = (
-        None if count == have else _weights(have, count, method, align_corners)
-        for have, count in zip(maps.shape[1:3], size, strict=True)
-    )
-    return along_axes(maps, rows, columns)
-
-
-def along_axes(
-    maps: Float[Array, "batch height width channels"], rows: np.ndarray | None, columns: np.ndarray | None
-) -> Float[Array, "batch rows columns channels"]:
-    """Each column of maps (batch, height, width, channels) times one matrix, and each row times another.
-
-    Args:
-      maps: channels last.
-      rows: (rows, height), what each row of the result takes of the rows of the maps; None leaves them.
-      columns: (columns, width), the same of columns.
-    """
     wide = jnp.promote_types(maps.dtype, jnp.float32)
-    result = maps
-
-    def times(name: str, matrix: np.ndarray, x: Array) -> Array:
-        options = {"precision": lax.Precision.HIGHEST, "preferred_element_type": wide}
-        return jnp.einsum(name, jnp.asarray(matrix, wide), x.astype(wide), **options)
-
-    # First the axis that leaves less for the other to do.
-    steps = [("qw,bhwc->bhqc", columns), ("ph,bhwc->bpwc", rows)]
-    if rows is not None and columns is not None and len(rows) * maps.shape[2] < len(columns) * maps.shape[1]:
-        steps.reverse()
-    for name, matrix in steps:
-        result = result if matrix is None else times(name, matrix, result)
+    result = maps.astype(wide)
+    for axis in _order(maps.shape[1:3], size):
+        have, want = maps.shape[axis], size[axis - 1]
+        if have == want:
+            continue
+        if want % have == 0 and want // have <= MOST_PHASES and not align_corners:
+            result = enlarged_by_phases(result, axis, _of_phases(want // have, method))
+        else:
+            result = _times(_weights(have, want, method, align_corners), result, axis)
     return result.astype(maps.dtype)
+
+
+def _order(have: Sequence[int], want: Sequence[int]) -> tuple[int, int]:
+    """First the axis that leaves less for the other to do; columns, if both do."""
+    return (1, 2) if want[0] * have[1] < want[1] * have[0] else (2, 1)
+
+
+def _times(matrix: np.ndarray, maps: Float[Array, "b h w c"], axis: int) -> Float[Array, "b h2 w2 c"]:
+    """Each row of maps, or with axis 1 each column, times one matrix: (places of the result, places)."""
+    name = "ph,bhwc->bpwc" if axis == 1 else "qw,bhwc->bhqc"
+    options = {"precision": lax.Precision.HIGHEST, "preferred_element_type": maps.dtype}
+    return jnp.einsum(name, jnp.asarray(matrix, maps.dtype), maps, **options)
 
 
 def enlarged_bilinearly(
@@ -131,11 +129,11 @@ def enlarged_bilinearly(
                 f"expected an offset and a size within the {whole[0]} x {whole[1]} places of the result, "
                 f"got {tuple(offset)} and {tuple(size)}"
             )
-    matrices = (
-        _spread(places, factor)[begin : begin + count]
-        for places, begin, count in zip(maps.shape[1:3], offset, size, strict=True)
-    )
-    return along_axes(maps, *matrices)
+    result = maps.astype(jnp.promote_types(maps.dtype, jnp.float32))
+    for axis in _order(maps.shape[1:3], size):
+        begin = offset[axis - 1]
+        result = _times(_spread(maps.shape[axis], factor)[begin : begin + size[axis - 1]], result, axis)
+    return result.astype(maps.dtype)
 
 
 def bilinear_window(places: int) -> np.ndarray:
@@ -180,6 +178,14 @@ def _weights(have: int, want: int, method: str, align_corners: bool) -> np.ndarr
         weight = 1 - distance if method == "bilinear" else _cubic(distance)
         np.add.at(matrix, (np.arange(want), np.clip(first + tap, 0, have - 1)), weight)
     return matrix
+
+
+@functools.cache
+def _of_phases(factor: int, method: str) -> Weights:
+    """What each phase of a place of the result takes of the places around: the middle rows of a small matrix."""
+    beyond = 1 if method == "bilinear" else 2
+    matrix = _weights(2 * beyond + 1, (2 * beyond + 1) * factor, method, False)
+    return tuple(map(tuple, matrix[beyond * factor : (beyond + 1) * factor].tolist()))
 
 
 def _cubic(distance: np.ndarray) -> np.ndarray:
