@@ -35,7 +35,8 @@ def grouped_bars(
     for i, ((name, found), colour) in enumerate(zip(series.items(), COLOURS, strict=False)):
         heights, spreads = np.nan_to_num(found, posinf=0, neginf=0).T
         places = np.arange(len(columns)) + step * (i - (len(series) - 1) / 2)
-        panel.bar(places, heights, step - GAP, yerr=spreads, label=name, color=colour, capsize=3)
+        spread = spreads if np.any(spreads) else None  # of one seed there is none
+        panel.bar(places, heights, step - GAP, yerr=spread, label=name, color=colour, capsize=3)
     panel.set_xticks(range(len(columns)), columns)
     style(panel)
     labels(panel, y=y)

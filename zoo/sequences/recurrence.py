@@ -98,6 +98,12 @@ def _product(hidden: Array, kernel: Array) -> Array:
     return jnp.matmul(hidden.astype(kernel.dtype), kernel, preferred_element_type=hidden.dtype)
 
 
+def _turned_product(hidden: Array, turned: Array) -> Array:
+    """The same, of a kernel whose axes are exchanged."""
+    over_hidden = (((1,), (1,)), ((), ()))
+    return lax.dot_general(hidden.astype(turned.dtype), turned, over_hidden, preferred_element_type=hidden.dtype)
+
+
 def _held(real: Bool[Array, " batch"] | None, after: Carry, before: Carry) -> Carry:
     """The state after a step where the step is real, else the one before."""
     if real is None:
@@ -145,12 +151,12 @@ def _along(
 
         def step(d_carry: Carry, given: tuple) -> tuple[Carry, Array]:
             coefficients, d_in, real = given
-            # Back in time this is one product of all gates: apart, they are no faster, and their sum is one more pass.
-            d_u = tuple(jnp.split(_product(d_carry[0], kernel), cell.gates, axis=-1))
+            # Back in time this is one product of all gates with the kernel turned around, which is done once.
+            d_u = tuple(jnp.split(_turned_product(d_carry[0], turned), cell.gates, axis=-1))
             d_after = _held(real, cell.tangent(coefficients, d_in, d_u, d_carry), d_carry)
             return d_after, d_after[0]
 
-        coefficients = cell.coefficients(kept, before, after)
+        coefficients, turned = cell.coefficients(kept, before, after), lax.optimization_barrier(kernel.T)
         return lax.scan(step, d_carry, (coefficients, joined, mask), reverse=reverse, unroll=unroll)
 
     return along(known, joined, d_carry)
