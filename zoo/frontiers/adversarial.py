@@ -68,7 +68,7 @@ def pgd(
     Args:
       loss: of each example; with `targeted`, towards what the images shall be taken for.
       images: within the bounds.
-      epsilon: how far the images may be changed, in the norm.
+      epsilon: how far the images may be changed, in the norm; under `jit` it may be an argument.
       step: how long a step is; 2.5 times epsilon over the number of steps reaches the ball's other side.
       steps: how many.
       norm: one of `NORMS`.
@@ -87,7 +87,7 @@ def pgd(
     """
     _check(epsilon, bounds)
     _known(norm)
-    if step < 0 or steps < 1:
+    if _is_negative(step) or steps < 1:
         raise ValueError(f"pgd expected a step from 0 and at least one of them, got {step} and {steps}")
     direction = -step if targeted else step
 
@@ -148,8 +148,13 @@ def _length(x: Images) -> Float[Array, "batch ..."]:
 
 
 def _check(epsilon: float, bounds: tuple[float, float]) -> None:
-    if not epsilon >= 0 or not bounds[0] < bounds[1]:
+    if _is_negative(epsilon) or not bounds[0] < bounds[1]:
         raise ValueError(f"expected an epsilon from 0 and bounds in order, got {epsilon} and {bounds}")
+
+
+def _is_negative(value: float) -> bool:
+    """As far as it is known while a program is traced."""
+    return not isinstance(value, jax.core.Tracer) and not value >= 0
 
 
 def _known(norm: str) -> None:
