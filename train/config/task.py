@@ -49,6 +49,7 @@ KINDS = {
     "video_classification": _kind("video", "VideoClassification", "video"),
     "video_regression": _kind("video", "VideoRegression", "video"),
     "captioning": _kind("captioning", "Captioning", "captioning"),
+    "adversarial": _kind("adversarial", "Adversarial", "adversarial"),
 }
 """Every task. A chapter adds a row, a file of settings and a folder of `train.tasks`, and changes nothing else."""
 

@@ -150,6 +150,16 @@ EXPERIMENTS = {
         "train.experiments.sequences.memory",
         SeededOptions,
     ),
+    "robustness": Experiment(
+        "accuracy on adversarial examples against their size, plain and adversarial training (lecture row L97)",
+        "train.experiments.frontiers.robustness",
+        SeededOptions,
+    ),
+    "forgetting": Experiment(
+        "five tasks one after the other: naive, replay, EWC, LwF and joint learning (lecture row L98)",
+        "train.experiments.frontiers.forgetting",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

@@ -23,6 +23,7 @@ _CHAPTERS = (
     "penn_fudan",
     "camvid",
     "photographs",
+    "frontiers",
 )
 
 

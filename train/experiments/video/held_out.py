@@ -9,11 +9,8 @@ from jaxtyping import Float, Int
 from scipy.special import softmax
 
 from train import data
-from train.engine.network import make_network
 from train.engine.step import make_predict
-from train.store.checkpoint import Checkpoints
-from train.store.workdir import Workdir
-from train.tasks import restore_task
+from train.experiments.trained_runs import found_in
 
 Chances = Float[np.ndarray, "videos classes"]
 
@@ -28,11 +25,7 @@ def chances_of(path: Path, source: str = "") -> tuple[Chances, Int[np.ndarray, "
     Raises:
       WorkdirError, CheckpointError: there is no run in this folder, or none that came to a checkpoint.
     """
-    files = Workdir(path)
-    recipe = files.read_recipe()
-    task = restore_task(recipe.task, files.read_fitted() or {})
-    model = make_network(recipe, task).model
-    _, variables, _ = Checkpoints(files.checkpoints, task.metrics[0], recipe).load_variables(None)
+    recipe, task, model, variables = found_in(path)
     test = data.load(dataclasses.replace(recipe.data, source=source or recipe.data.source), "test")
     test = data.OfFields(test, task.fields)
     predict, prepare = make_predict(model, task), data.preprocess(recipe.augment, test.spec)

@@ -1,0 +1,164 @@
+"""Experiments on robustness and forgetting: what they are made of, small runs, and claims that can fail."""
+
+import copy
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from train.experiments import SeededOptions
+from train.experiments.frontiers import forgetting, robustness
+from train.experiments.study import Result
+from zoo.perceptrons import MLP
+
+PLAN = dataclasses.replace(forgetting.PLANS["quick"], steps=4, hidden=(8,))
+
+
+def test_split_digits_are_apart_and_permuted_ones_are_the_same_pixels_elsewhere():
+    split, any_class, permuted = (forgetting.tasks_of(series) for series in forgetting.SERIES)
+    assert [task.own for task in split] == [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
+    assert [task.allowed for task in split] == [task.own for task in split]
+    assert all(task.allowed == tuple(range(10)) for task in (*any_class, *permuted))
+    for task in split:
+        assert set(task.classes) == set(task.test_classes) == set(task.own)
+    assert sum(len(task.classes) for task in split) == len(permuted[0].classes) == 1437
+    for task in permuted[1:]:
+        np.testing.assert_array_equal(np.sort(task.images, axis=1), np.sort(permuted[0].images, axis=1))
+        assert not np.array_equal(task.images, permuted[0].images)
+
+
+def test_half_a_batch_of_replay_is_of_what_is_remembered():
+    first, second = forgetting.tasks_of("split")[:2]
+    kept = forgetting.remembered(first, 3, np.random.default_rng(0))
+    assert sorted(kept.classes) == [0, 0, 0, 1, 1, 1]
+    batches = forgetting.drawn([second], [kept], PLAN, np.random.default_rng(0))
+    assert batches["images"].shape == (4, 32, 64)
+    assert set(batches["classes"][:, :16].ravel()) == {2, 3}
+    assert set(batches["classes"][:, 16:].ravel()) == {0, 1}
+    assert batches["allowed"][0, 0].nonzero()[0].tolist() == [2, 3]
+    assert batches["allowed"][0, -1].nonzero()[0].tolist() == [0, 1]
+
+
+def distance(params, others):
+    return max(float(jnp.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, (params, others)), strict=True))
+
+
+def test_parameters_that_matter_stay_and_old_answers_are_held():
+    tasks = forgetting.tasks_of("split")
+    model = MLP(PLAN.hidden, forgetting.CLASSES)
+    params = jax.jit(model.init)(jax.random.key(0), tasks[0].images[:1])["params"]
+    batches = forgetting.drawn(tasks[1:2], [], dataclasses.replace(PLAN, steps=40), np.random.default_rng(0))
+    none = np.zeros((forgetting.TASKS, forgetting.CLASSES), bool)
+    learn = functools.partial(forgetting.learn, model, PLAN, params)
+    nothing, much = (jax.tree.map(lambda leaf, v=value: jnp.full_like(leaf, v), params) for value in (0.0, 1e4))
+    free, held = learn(nothing, batches, none), learn(much, batches, none)
+    assert distance(held, params) < distance(free, params) / 3
+    groups = forgetting.groups_of("split", tasks[:1])
+    assert groups.sum() == 2
+    kept = learn(nothing, batches, groups)
+    said = lambda params: jax.nn.softmax(model.apply({"params": params}, tasks[1].images)[:, :2])  # noqa: E731
+    assert jnp.abs(said(kept) - said(params)).mean() < 0.7 * jnp.abs(said(free) - said(params)).mean()
+
+
+def test_every_method_has_a_matrix_and_measures():
+    for method in forgetting.METHODS:
+        measures, matrix = forgetting.of_one("classes", method, PLAN, 0)
+        assert matrix.shape == (5, 5)
+        assert np.all((matrix >= 0) & (matrix <= 1))
+        assert measures["accuracy"] == pytest.approx(matrix[-1].mean())
+
+
+def scores():
+    accuracy = {"naive": 0.4, "replay": 0.8, "EWC": 0.6, "LwF": 0.5, "joint": 0.9}
+    return {
+        series: {
+            method: {
+                "accuracy": [value] * 2,
+                "forgetting": [0.02 if series == "split" else 0.5] * 2,
+                "backward": [-0.5] * 2,
+                "forward": [0.0, 0.1],
+            }
+            for method, value in accuracy.items()
+        }
+        for series in forgetting.SERIES
+    }
+
+
+@pytest.mark.parametrize(
+    ("series", "method", "measure", "value"),
+    [
+        ("permuted", "naive", "forgetting", 0.05),
+        ("split", "EWC", "accuracy", 0.3),
+        ("classes", "replay", "accuracy", 0.39),
+        ("permuted", "replay", "accuracy", 0.95),
+    ],
+)
+def test_claims_of_forgetting_hold_and_fail(series, method, measure, value):
+    assert all(forgetting.claims(scores()).values())
+    wrong = copy.deepcopy(scores())
+    wrong[series][method][measure] = [value] * 2
+    assert not all(forgetting.claims(wrong).values())
+
+
+def test_forgetting_is_tabled_and_drawn():
+    table = forgetting.table(scores())
+    assert "| permuted, replay | 80.0 ± 0.0 | 50.0 ± 0.0 | -50.0 ± 0.0 | 5.0 ± " in table
+    matrix = np.tril(np.full((5, 5), 0.8)).tolist()
+    figure = forgetting.figure({s: dict.fromkeys(forgetting.METHODS, matrix) for s in forgetting.SERIES})
+    assert all(len(panel.lines) == 2 * len(forgetting.METHODS) for panel in figure.axes)
+
+
+def withstood(**changes):
+    accuracies = {"plain": {"accuracy": 0.99}, "adversarial": {"accuracy": 0.98}}
+    at = {"noise": (0.98, 0.98), "FGSM": (0.3, 0.85), "PGD": (0.1, 0.8)}
+    for attack, values in at.items():
+        for arm, value in zip(accuracies, values, strict=True):
+            accuracies[arm] |= {robustness.name_of(attack, epsilon): value for epsilon in robustness.EPSILONS}
+    for arm, (name, value) in changes.items():
+        accuracies[arm][name] = value
+    return {
+        arm: Result({name: [value] for name, value in each.items()}, parameters=1) for arm, each in accuracies.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"plain": ("noise_0.1", 0.9)},
+        {"plain": ("PGD_0.1", 0.95)},
+        {"adversarial": ("PGD_0.1", 0.2)},
+        {"adversarial": ("accuracy", 1.01)},
+        {"plain": ("FGSM_0.1", float("nan"))},
+    ],
+)
+def test_claims_of_robustness_hold_and_fail(changes):
+    assert all(robustness.claims(withstood()).values())
+    assert not all(robustness.claims(withstood(**changes)).values())
+
+
+def test_robustness_is_tabled_and_drawn():
+    assert "| plain, PGD | 99.0 | 10.0 |" in robustness.table(withstood())
+    figure = robustness.figure(withstood())
+    assert len(figure.axes[0].lines) == 2 * 3 + 1
+
+
+def test_both_arms_of_robustness_learn_as_long():
+    recipes = robustness.recipes_of(SeededOptions())
+    assert len({(recipe.epochs, recipe.model, recipe.data) for recipe in recipes.values()}) == 1
+
+
+def test_attacks_lower_the_accuracy_of_a_classifier_of_pixels():
+    random = np.random.default_rng(0)
+    weights = random.standard_normal((12, 3)).astype(np.float32)
+    classifier = lambda pixels: pixels.reshape(len(pixels), -1) @ weights  # noqa: E731
+    pixels = random.uniform(0.3, 0.7, (40, 2, 2, 3)).astype(np.float32)
+    classes = np.asarray(classifier(pixels)).argmax(axis=1)
+    right = {
+        name: float(np.mean(classifier(jax.jit(change)(pixels, classes, 0.1)).argmax(axis=-1) == classes))
+        for name, change in robustness.attacks_on(classifier).items()
+    }
+    assert right["noise"] > 0.6
+    assert right["PGD"] <= right["FGSM"] < right["noise"]

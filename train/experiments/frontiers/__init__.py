@@ -1,0 +1,1 @@
+"""Experiments on what networks do not understand yet."""

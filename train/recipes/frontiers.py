@@ -1,0 +1,22 @@
+"""What networks do not understand yet, on scikit-learn's digits: learning from adversarial examples. Lecture row L97.
+
+python -m train fit digits_adversarial
+python -m train fit digits_adversarial --task.norm l2 --task.epsilon 1.0
+python -m train experiment robustness
+
+The network is that of `digits`; each step sees images that three steps of projected gradient changed by at most a
+tenth of the range of their pixels. With seed 0 it has 97.8 % of 360 held-out images right, and 89.4 % of those that ten
+steps changed as much, in 33 seconds beside other work. From images as they are, in as many epochs, it learns to have
+98.6 % right, and of those that twenty steps changed 44.7 % (`python -m train experiment robustness`).
+"""
+
+import dataclasses
+
+from train.config.tasks.adversarial import Adversarial
+from train.recipes.digits import DIGITS
+
+DIGITS_ADVERSARIAL = dataclasses.replace(
+    DIGITS, name="digits_adversarial", task=Adversarial(epsilon=0.1, steps=3), epochs=20, eval_every=5
+)
+
+RECIPES = (DIGITS_ADVERSARIAL,)

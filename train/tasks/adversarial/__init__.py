@@ -1,0 +1,1 @@
+"""Any task of an image an example, learned from adversarial examples and measured on them too."""
