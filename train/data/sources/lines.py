@@ -25,7 +25,7 @@ _SEED = {"train": (11, 0), "test": (11, 1)}
 
 SPEC = {
     "image": Field(Kind.IMAGE, (HEIGHT, WIDTH, 1), "uint8"),
-    "tags": Field(Kind.LABEL, (WIDTH,), "int32"),
+    "tags": Field(Kind.COLUMNS, (WIDTH,), "int32"),
 }
 
 
