@@ -34,9 +34,10 @@ _CLITIC = re.compile(r"(?<=.)(?=n't$)|(?<=.)(?='(?:s|m|d|re|ve|ll)$)")
 def words_of(caption: str) -> list[str]:
     """The words of a sentence.
 
-    Letters are lower case, and one character with their accents. A word is a run of letters and digits; hyphens and apostrophes inside it belong to it, and
-    so do points and commas between digits. What follows an apostrophe as 's, 'm, 'd, 're, 've or 'll is a word of its
-    own, and so is n't. Everything else separates words and is left out: spaces, punctuation, signs, quotation marks.
+    Letters are lower case, each one character with its accents. A word is a run of letters and digits; hyphens and
+    apostrophes inside it belong to it, and so do points and commas between digits. What follows an apostrophe as 's,
+    'm, 'd, 're, 've or 'll is a word of its own, and so is n't. Everything else separates words and is left out:
+    spaces, punctuation, signs, quotation marks.
 
     >>> words_of("A man's black-and-white dog, which doesn't bark: 1,000 dollars!")
     ['a', 'man', "'s", 'black-and-white', 'dog', 'which', 'does', "n't", 'bark', '1,000', 'dollars']
