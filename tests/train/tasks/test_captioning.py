@@ -216,6 +216,21 @@ def test_captions_as_their_references_have_100_and_none_have_none():
     assert judge.scores() == pytest.approx(dict.fromkeys(judge.scores(), 100.0))
 
 
+def test_references_without_a_word_are_none():
+    captions = encoded([list("ab"), []], numbered(VOCABULARY), LENGTH)
+    empty = {"captions": captions[[1, 1]][None], "captions_valid": np.ones((1, 2), bool)}
+    both = {"captions": captions[None], "captions_valid": np.ones((1, 2), bool)}
+    judge, alone = BleuJudge(VOCABULARY), BleuJudge(VOCABULARY)
+    for batch in (empty, both):
+        judge.add(batch, {"caption": captions[:1, 1:]})
+    alone.add(both, {"caption": captions[:1, 1:]})
+    assert judge.scores() == alone.scores()
+    assert judge.corpus().reference_length == 2
+    silent = BleuJudge(VOCABULARY)
+    silent.add(both, {"caption": captions[1:, 1:]})
+    assert silent.corpus()[1:] == (0.0, 0, 2)  # not as long as the empty one
+
+
 def test_a_rare_word_of_a_reference_is_matched_by_none():
     """It is one unknown word among tokens, which no caption has; so BLEU is that of the words themselves."""
     numbers = numbered(VOCABULARY)

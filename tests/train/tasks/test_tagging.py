@@ -59,11 +59,26 @@ def test_a_step_that_is_not_finite_is_wrong():
     assert scores["whole"] == 0
 
 
+def test_a_sequence_without_a_class_counts_nowhere():
+    tags = TAGS.copy()
+    tags[1] = -1  # the one that was all right
+    scores = TASK.scores(jax.device_get(jax.jit(TASK.totals)(LOGITS, {**BATCH, "tags": tags})))
+    assert scores["whole"] == 0
+    page = TagPage(NAMES)
+    images, guess = np.zeros((4, 8, 6, 1), np.uint8), LOGITS.argmax(axis=-1)
+    page.add({"image": images, "tags": tags, "index": np.arange(4)}, {"tags": guess})
+    assert (page.sequences, page.whole, len(page.some)) == (3, 0, 4)
+    nothing = TagPage(NAMES)
+    nothing.add({"image": images[:1], "tags": tags[1:2], "index": np.arange(1)}, {"tags": guess[1:2]})
+    assert nothing.results(None).notes == ["No step of the held-out sequences has a class."]
+
+
 def test_examples_have_to_have_a_tag_for_each_column():
     image = Field(Kind.IMAGE, (8, 6, 1), "uint8")
-    TASK.check({"image": image, "tags": Field(Kind.LABEL, (6,), "int32")}, Facts(NAMES))
-    with pytest.raises(RecipeError, match="expected tags with a label for each of 6 columns, found label"):
-        TASK.check({"image": image, "tags": Field(Kind.LABEL, (5,), "int32")}, Facts(NAMES))
+    TASK.check({"image": image, "tags": Field(Kind.COLUMNS, (6,), "int32")}, Facts(NAMES))
+    for field in (Field(Kind.COLUMNS, (5,), "int32"), Field(Kind.LABEL, (6,), "int32")):
+        with pytest.raises(RecipeError, match=f"a class for each of 6 columns, found {field.kind}"):
+            TASK.check({"image": image, "tags": field}, Facts(NAMES))
     with pytest.raises(RecipeError, match="expected examples with tags"):
         TASK.check({"image": image}, Facts(NAMES))
     with pytest.raises(RecipeError, match="tagging needs examples with tags"):
@@ -84,7 +99,8 @@ def test_page_counts_steps_and_says_what_was_read():
     assert page.counts.trace() == (guess == TAGS)[counts].sum()
     np.testing.assert_array_equal(apart[0].counts, page.counts)
     assert (page.sequences, page.whole) == (apart[0].sequences, apart[0].whole)
-    assert page.whole >= 1
+    assert page.whole == 1
+    assert len(page.worst) == 3  # of which none is right
     results = page.results(None)
     assert results.label == "test accuracy of the steps"
     assert results.detail.startswith(f"{(guess != TAGS)[counts].sum()} wrong of {counts.sum()} steps")
