@@ -17,6 +17,7 @@ from zoo.catalog.inputs import batch_of
 from zoo.sequences import EmptySequenceError
 from zoo.sequences.captioner import Captioner
 from zoo.sequences.search import beam_search
+from zoo.weights import NewHeadWarning, WeightsError
 
 NAME, BATCH, STEPS = "captioner_tiny", 3, 5
 MODEL = zoo.create(NAME)
@@ -156,6 +157,25 @@ def test_a_program_is_exported_for_batches_of_any_size():
     assert [str(leaf.shape[0]) for leaf in exported.out_avals] == ["batch"]
 
 
+def test_weights_for_another_vocabulary_keep_all_but_embedding_and_head(tmp_path):
+    file, inputs, key = tmp_path / "w.safetensors", zoo.describe(NAME).inputs, jax.random.key(3)
+    model = Captioner(Pixels(), num_classes=7, embed_size=4, hidden_size=6)
+    trained = drawn(model, IMAGES, TOKENS)
+    zoo.save_weights(trained, file)
+    with pytest.warns(NewHeadWarning, match="a head for 7 classes, the model one for 9") as told:
+        loaded = zoo.load_weights(model.copy(num_classes=9), file, inputs, key)
+    assert told[0].message.classes == 7
+    params, before = (flatten_dict(each["params"], sep="/") for each in (loaded, trained))
+    new = {name for name in params if params[name].shape != before[name].shape}
+    assert new == {"embed/embedding", "head/kernel", "head/bias"}
+    assert params["embed/embedding"].shape == (9, 4)
+    assert np.std(params["embed/embedding"]) > 0.1
+    for name in params.keys() - new:
+        np.testing.assert_array_equal(params[name], before[name])
+    with pytest.raises(WeightsError, match=r"params/embed/embedding: expected shape \(9, 3\), got \(7, 4\)"):
+        zoo.load_weights(model.copy(num_classes=9, embed_size=3), file, inputs)
+
+
 def test_dropout_is_of_training_alone():
     model = Captioner(Pixels(), num_classes=7, embed_size=4, hidden_size=6, dropout=0.5)
     trained = drawn(model, IMAGES, TOKENS)
@@ -212,5 +232,6 @@ def test_other_shapes_types_and_sizes_are_refused():
     refused(ValueError, r"expected tokens \(3, time\) .*, got shape \(2, 5\)", tokens=(2, 5))
     refused(EmptySequenceError, "expected at least one step", tokens=(3, 0))
     refused(ValueError, "num_classes: expected a positive integer, got 0", model=zoo.create(NAME, num_classes=0))
+    refused(ValueError, "dropout: expected at least 0 and less than 1, got 1.0", model=zoo.create(NAME, dropout=1.0))
     refused(ValueError, "grid: expected a positive integer, got 0", model=zoo.create(NAME, grid=0))
     refused(ValueError, "expected a backbone that gives its maps", model=zoo.create(NAME, backbone=nn.Dense(3)))

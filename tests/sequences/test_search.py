@@ -127,5 +127,7 @@ def test_an_image_of_a_batch_is_searched_as_if_it_were_alone():
 def test_what_no_search_can_have_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         beam_search(step, {"state": STATES}, FIRST, **{"steps": STEPS, "end": END, "beams": 2, **options})
+    with pytest.raises(ValueError, match=r"expected a carry of 5 sentences, .*, got an array of shape \(1, 6\)"):
+        beam_search(step, {"state": STATES[:1]}, FIRST, steps=STEPS, end=END, beams=2)
     with pytest.raises(ValueError, match=r"expected a first token for each sentence, got shape \(5, 1\)"):
         greedy_search(step, {"state": STATES}, FIRST[:, None], steps=STEPS, end=END)

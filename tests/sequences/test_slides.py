@@ -13,6 +13,7 @@ from zoo.sequences import (
     LSTM,
     RNN,
     EmptySequenceError,
+    LSTMTrace,
     SlideLSTM,
     SlideLSTMCarry,
     SlideLSTMParams,
@@ -225,6 +226,7 @@ def test_no_step_is_an_error_of_its_own_name(rnn, lstm):
         lambda: slide_rnn(rnn, jnp.zeros(HIDDEN), empty),
         lambda: slide_lstm(lstm, zero_carry(lstm, ()), empty),
         lambda: slide_lstm_trace(lstm, zero_carry(lstm, ()), empty),
+        lambda: unrolled_rnn([], jnp.zeros(HIDDEN), empty),
         lambda: SlideRNN(2, 1).init(jax.random.key(0), empty),
         lambda: SlideLSTM(2).init(jax.random.key(0), empty),
     ):
@@ -241,6 +243,9 @@ def test_a_trace_is_drawn_as_panels_of_units_over_time(lstm, steps):
     for axes, name in zip(panels, ("f", "i", "candidate", "c", "o", "m"), strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), np.asarray(getattr(trace, name)).T)
     assert [label.get_text() for label in panels[-1].get_xticklabels()] == list("abcdefg")
+    large = plot_trace(LSTMTrace(*(np.zeros((500, 300)) for _ in LSTMTrace._fields)))
+    assert max(large.get_size_inches()) < 40  # and 32 numbers under it
+    assert len(large.axes[5].get_xticks()) <= 32
     with pytest.raises(ValueError, match=r"one sequence \(time, hidden\), got shape \(2, 7, 5\)"):
         plot_trace(slide_lstm_trace(lstm, zero_carry(lstm, (2,)), np.stack([steps, steps])))
     with pytest.raises(ValueError, match="expected words for 7 steps, got 2"):
