@@ -1,8 +1,9 @@
 """The catalog's rows of networks that say what is in an image, of the chapter `zoo.sequences`.
 
 Sizes are those of the paper and of its authors' program: 512 numbers a word and in the LSTM, 30 % dropped, a vocabulary
-of 12,000 (https://github.com/tensorflow/models, research/im2txt); the paper's encoder is GoogLeNet, the program's
-Inception v3. Embedding and head are of the vocabulary: for another one both are drawn anew.
+of 12,000 (https://github.com/tensorflow/models, research/im2txt). The paper's encoder is GoogLeNet's successor with
+batch normalisation (Ioffe and Szegedy, 2015), the program's Inception v3. Embedding and head
+are of the vocabulary: for another one both are drawn anew.
 """
 
 from typing import Any

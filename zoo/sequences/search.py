@@ -1,7 +1,7 @@
 """Greedy and beam search: the most probable sentences of a network that gives the next word, step by step.
 
 Sutskever, Vinyals and Le, 2014, Sequence to Sequence Learning with Neural Networks, section 3.2; Vinyals et al., 2015,
-Show and Tell: A Neural Image Caption Generator, section 3.2. Lecture row L77.
+Show and Tell: A Neural Image Caption Generator, section 3. Lecture row L77.
 
 Sizes are fixed, so that a search is one program under `jit`, for a whole batch.
 """
