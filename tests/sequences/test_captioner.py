@@ -176,13 +176,34 @@ def test_weights_for_another_vocabulary_keep_all_but_embedding_and_head(tmp_path
         zoo.load_weights(model.copy(num_classes=9, embed_size=3), file, inputs)
 
 
-def test_dropout_is_of_training_alone():
+def test_dropout_is_of_image_words_and_what_the_lstm_gives_in_training_alone():
     model = Captioner(Pixels(), num_classes=7, embed_size=4, hidden_size=6, dropout=0.5)
-    trained = drawn(model, IMAGES, TOKENS)
-    plain = model.apply(trained, IMAGES, TOKENS % 7)
-    np.testing.assert_array_equal(plain, model.copy(dropout=0.0).apply(trained, IMAGES, TOKENS % 7))
-    key = {"rngs": {"dropout": jax.random.key(0)}}
-    assert np.abs(model.apply(trained, IMAGES, TOKENS % 7, train=True, **key) - plain).max() > 1e-3
+    tokens, key = TOKENS % 7, {"rngs": {"dropout": jax.random.key(0)}}
+    trained = drawn(model, IMAGES, tokens)
+    head = trained["params"]["head"]
+
+    @jax.jit
+    def program():
+        def apply(*given, **options):
+            return model.apply(trained, *given, **options)
+
+        begun = apply(IMAGES, method="begin", train=True, **key)
+        return {
+            "plain": (apply(IMAGES, tokens), model.copy(dropout=0.0).apply(trained, IMAGES, tokens)),
+            "image": (begun[0].h, apply(IMAGES, method="begin")[0].h),
+            "steps": [apply(begun, tokens[:, 0, 0], method="step", train=train, **key) for train in (True, False)],
+            "call": apply(IMAGES, tokens, train=True, features=True, **key),
+        }
+
+    found = jax.device_get(program())
+    np.testing.assert_array_equal(*found["plain"])
+    assert np.abs(found["image"][0] - found["image"][1]).max() > 1e-3
+    ((one,), dropped), ((other,), _) = found["steps"]
+    assert np.abs(one.h - other.h).max() > 1e-3  # the words
+    assert np.abs(dropped - (one.h @ head["kernel"] + head["bias"])).max() > 1e-3
+    named = found["call"]
+    assert np.abs(named["hidden"][:, 0, 0] - other.h).max() > 1e-3  # as the step without
+    assert np.abs(named["logits"] - (named["hidden"] @ head["kernel"] + head["bias"])).max() > 1e-3
 
 
 @pytest.mark.slow  # 150 steps; by default `tests/train/test_captioning_runs.py` learns by heart

@@ -33,6 +33,24 @@ def test_each_direction_is_read_where_it_ends():
     np.testing.assert_array_equal(named["pre_logits"], expected)
 
 
+def test_dropout_is_of_what_layers_give_in_training_alone():
+    model = RowClassifier(3, hidden_size=16, dropout=0.5)
+    variables = drawn(model, IMAGES)
+
+    @jax.jit
+    def program(key):
+        train = model.apply(variables, IMAGES, train=True, features=True, rngs={"dropout": key})
+        return train, model.apply(variables, IMAGES, features=True)
+
+    train, evaluated = program(jax.random.key(0))
+    np.testing.assert_array_equal(evaluated["pre_logits"], evaluated["layer1"][:, -1])
+    kept = np.asarray(train["pre_logits"]) != 0
+    assert 0.2 < kept.mean() < 0.8
+    np.testing.assert_allclose(train["pre_logits"][kept], 2 * train["layer1"][:, -1][kept], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"expected 0 <= dropout < 1, got 1\.0"):
+        jax.eval_shape(RowClassifier(3, dropout=1.0).init, jax.random.key(0), IMAGES)
+
+
 def test_columns_of_one_direction_see_what_is_left_of_them():
     model, changed = ColumnTagger(3, hidden_size=4), IMAGES.copy()
     changed[:, :, 3] += 1

@@ -242,6 +242,8 @@ def test_a_trace_is_drawn_as_panels_of_units_over_time(lstm, steps):
     assert titles == ["forget", "input", "candidate", "cell", "output", "output"]
     for axes, name in zip(panels, ("f", "i", "candidate", "c", "o", "m"), strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), np.asarray(getattr(trace, name)).T)
+        low, high = axes.images[0].get_clim()
+        assert (low, high) == (0, 1) if name in "ifo" else low == -high <= -1
     assert [label.get_text() for label in panels[-1].get_xticklabels()] == list("abcdefg")
     large = plot_trace(LSTMTrace(*(np.zeros((500, 300)) for _ in LSTMTrace._fields)))
     assert max(large.get_size_inches()) < 40  # and 32 numbers under it

@@ -22,6 +22,7 @@ from train.data.fields import Facts, Field, Kind
 from train.data.source import ArraySource
 from train.report import Run
 from train.tasks import fitted, make_task, restore_task
+from train.tasks.captioning.drawing import Shown, cards
 from train.tasks.captioning.judge import BleuJudge, sentence_bleu
 from train.tasks.captioning.page import SHOWN, CaptionPage
 from train.tasks.captioning.task import NEVER_SAID, Captioning
@@ -275,6 +276,8 @@ def test_examples_without_captions_or_of_other_words_are_refused():
         TASK.check({"image": spec["image"]}, facts)
     with pytest.raises(RecipeError, match=r"expected captions of the 12 words .*, got another vocabulary of 11"):
         TASK.check(spec, Facts(vocabulary=VOCABULARY[:-1]))
+    with pytest.raises(RecipeError, match=r"expected a vocabulary that begins with <pad>, .*, got a, b, c, d"):
+        Captioning(WORDS).check(spec, Facts(vocabulary=WORDS))
     with pytest.raises(RecipeError, match="expected an image and tokens, found image and label"):
         TASK.check({**spec, "captions": Field(Kind.LABEL, (), "int32")}, facts)
     with pytest.raises(RecipeError, match=r"expected up to a number of captions of one length, found .*\[up to 3\]"):
@@ -316,13 +319,35 @@ def test_a_page_says_how_good_captions_are_and_what_is_said_most():
     assert float(found.value) == pytest.approx(judged(0, 1).scores()["bleu4"], abs=0.05)
     assert found.label == "test BLEU-4"
     assert "captions are one of their references" in found.detail
+    batches = [batch_of(seed, 24) for seed in (0, 1)]
+    said = [said_of(batch, seed)["caption"] for seed, batch in enumerate(batches)]
+    references = [
+        row[valid] for batch in batches for row, valid in zip(batch["captions"], batch["captions_valid"], strict=True)
+    ]
+    ours = [sentence(caption, VOCABULARY) for caption in np.concatenate(said)]
+    theirs = [[sentence(tokens, VOCABULARY) for tokens in each] for each in references]
+    assert page.judged == sum(map(bool, theirs)) < 48
+    assert page.same == sum(one in each for one, each in zip(ours, theirs, strict=True)) > 3
+    assert page.said == Counter(ours)
     shown = "".join(found.sections)
     for said in ("BLEU-1", "factor of", "Said most often", "Captions unlike their references", "grey references"):
         assert said in shown
     assert found.pictures["predictions.png"].startswith(b"\x89PNG")
     worst = page.worst.examples()[0]
     references = [sentence(tokens, VOCABULARY) for tokens in worst["captions"][worst["captions_valid"]]]
-    assert sentence_bleu(sentence(worst["caption"], VOCABULARY), references) == page.worst.keys[0]
+    every = [sentence_bleu(one, each) for one, each in zip(ours, theirs, strict=True) if each]
+    assert sentence_bleu(sentence(worst["caption"], VOCABULARY), references) == page.worst.keys[0] == min(every)
+
+
+def test_cards_have_the_caption_in_bold_and_as_many_references_as_there_is_room_for():
+    references = ["a short one", "long " * 60, "another short one"]
+    figure = cards([Shown(3, BATCH["image"][0], "what is said " * 5, references)])
+    (axes,) = figure.axes
+    bold = [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"]
+    normal = [text.get_text() for text in axes.texts if text.get_fontweight() == "normal"]
+    assert " ".join(bold) == "what is said " * 4 + "what is said"
+    assert normal == [references[0], references[2]]
+    assert len(axes.images) == 1
 
 
 def test_a_page_of_images_without_captions_says_so():

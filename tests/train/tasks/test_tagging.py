@@ -6,7 +6,7 @@ import importlib
 import jax
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
 from tests.train import harness
 from train.config import Data, Model, RecipeError
@@ -95,8 +95,9 @@ def test_page_counts_steps_and_says_what_was_read():
         part.add({name: array[rows] for name, array in batch.items()}, {"tags": guess[rows]})
     apart[0].merge(apart[1])
     counts = TAGS >= 0
-    assert page.counts.sum() == counts.sum()
-    assert page.counts.trace() == (guess == TAGS)[counts].sum()
+    np.testing.assert_array_equal(page.counts, confusion_matrix(TAGS[counts], guess[counts]))
+    wrong = ((guess != TAGS) & counts).sum(axis=1)
+    assert wrong[page.worst.rows].tolist() == sorted(wrong[wrong > 0].tolist(), reverse=True)
     np.testing.assert_array_equal(apart[0].counts, page.counts)
     assert (page.sequences, page.whole) == (apart[0].sequences, apart[0].whole)
     assert page.whole == 1
