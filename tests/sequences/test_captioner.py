@@ -105,12 +105,10 @@ def test_captions_of_one_image_are_each_as_if_it_were_alone():
     assert np.abs(found["features"]["logits"][:, 1] - found["first"]).max() > 1e-2
 
 
-def test_no_logits_depend_on_later_words_and_all_on_the_image():
+def test_no_logits_depend_on_later_words():
     found = evaluated()
     np.testing.assert_array_equal(found["other"][:, :, :3], found["features"]["logits"][:, :, :3])
-    assert np.abs(found["other"] - found["features"]["logits"])[:, :, 3:].min(axis=(1, 2)).max() > 0
-    same = np.stack([found["features"]["image"][row] for row in range(BATCH)])
-    assert np.ptp(same, axis=0).max() > 0  # images differ
+    assert (np.abs(found["other"] - found["features"]["logits"])[:, :, 3:].max(axis=-1) > 1e-3).all()
 
 
 def test_a_batch_is_its_images_one_by_one():
