@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from jaxtyping import Int
 
 from train.data import Kind
 from train.data.captions import END, PADDING, START, UNKNOWN
@@ -99,7 +100,10 @@ def _caption(tokens: np.ndarray, vocabulary: int) -> Checked:
         yield "caption that is cut off", f"no end in {len(tokens)} tokens"
 
 
-def words_between(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+Tokens = Int[np.ndarray, "count"]
+
+
+def words_between(tokens: Tokens) -> tuple[Tokens, Tokens]:
     """The words of a caption, and what stands after its end.
 
     >>> [each.tolist() for each in words_between(np.array([START, 7, 5, END, PADDING]))]
