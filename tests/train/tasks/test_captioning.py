@@ -20,7 +20,7 @@ from train.config.tasks.captioning import Captioning as Settings
 from train.data.captions import END, PADDING, SPECIAL, START, UNKNOWN, encoded, field_of, numbered, sentence
 from train.data.fields import Facts, Field, Kind
 from train.data.source import ArraySource
-from train.report import Run
+from train.report import Run, theme
 from train.tasks import fitted, make_task, restore_task
 from train.tasks.captioning.drawing import Shown, cards
 from train.tasks.captioning.judge import BleuJudge, sentence_bleu
@@ -313,7 +313,8 @@ def test_a_page_keeps_few_images_and_parts_are_the_whole():
         assert page.results(Run(Path("run"))) == whole.results(Run(Path("run")))
 
 
-def test_a_page_says_how_good_captions_are_and_what_is_said_most():
+def test_a_page_says_how_good_captions_are_and_what_is_said_most(monkeypatch):
+    monkeypatch.setattr(theme, "DPI", 24)
     page = fed(0, 1)
     found = page.results(Run(Path("run")))
     assert float(found.value) == pytest.approx(judged(0, 1).scores()["bleu4"], abs=0.05)

@@ -9,11 +9,13 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
 from tests.train import harness
+from tests.train.report.reading import undrawn
 from train.config import Data, Model, RecipeError
 from train.config.tasks.tagging import Tagging as Settings
 from train.data import load
 from train.data.fields import Facts, Field, Kind
 from train.recipes.sequences import LINES
+from train.report import theme
 from train.tasks.tagging.page import TagPage
 from train.tasks.tagging.task import Tagging
 
@@ -70,7 +72,8 @@ def test_a_sequence_without_a_class_counts_nowhere():
     assert (page.sequences, page.whole, len(page.some)) == (3, 0, 4)
     nothing = TagPage(NAMES)
     nothing.add({"image": images[:1], "tags": tags[1:2], "index": np.arange(1)}, {"tags": guess[1:2]})
-    assert nothing.results(None).notes == ["No step of the held-out sequences has a class."]
+    with undrawn():
+        assert nothing.results(None).notes == ["No step of the held-out sequences has a class."]
 
 
 def test_examples_have_to_have_a_tag_for_each_column():
@@ -85,7 +88,8 @@ def test_examples_have_to_have_a_tag_for_each_column():
         Tagging.fit(Settings(), load(Data("digits", limit=20), "test"))
 
 
-def test_page_counts_steps_and_says_what_was_read():
+def test_page_counts_steps_and_says_what_was_read(monkeypatch):
+    monkeypatch.setattr(theme, "DPI", 24)
     page, apart = TagPage(NAMES), [TagPage(NAMES), TagPage(NAMES)]
     guess = LOGITS.argmax(axis=-1).astype(np.int32)
     images = np.zeros((4, 8, 6, 1), np.uint8)
