@@ -64,6 +64,7 @@ def evaluated():
     return jax.device_get(program(drawn(model, IMAGES, TOKENS[:, 0]), IMAGES, TOKENS))
 
 
+@functools.cache
 def shapes_of(model=MODEL):
     return jax.eval_shape(model.init, jax.random.key(0), *batch_of(zoo.describe(NAME).inputs))
 
@@ -124,8 +125,7 @@ def test_bfloat16_is_near_float32_and_gives_float32():
 
 
 def test_features_are_the_backbones_maps_and_what_follows_them():
-    named = jax.eval_shape(functools.partial(MODEL.apply, features=True), shapes_of(), IMAGES, TOKENS)
-    assert {"stem", "stage4", "image", "embedded", "hidden", "logits"} <= named.keys()
+    assert evaluated()["features"].keys() == {"map", "image", "embedded", "hidden", "logits"}
     assert list(zoo.feature_info(NAME)) == ["stem", "stage1", "stage2", "stage3", "stage4"]
 
 
@@ -238,9 +238,9 @@ def test_it_learns_the_captions_of_a_batch_by_heart_and_a_search_finds_them():
 
 
 def test_other_shapes_types_and_sizes_are_refused():
-    shapes = shapes_of()
+    shapes, model = shapes_of(ON_PIXELS), ON_PIXELS
 
-    def refused(kind, message, images=IMAGES.shape, tokens=TOKENS.shape, dtypes=("float32", "int32"), model=MODEL):
+    def refused(kind, message, images=IMAGES.shape, tokens=TOKENS.shape, dtypes=("float32", "int32"), model=model):
         given = [jax.ShapeDtypeStruct(*each) for each in zip((images, tokens), dtypes, strict=True)]
         with pytest.raises(kind, match=message):
             jax.eval_shape(model.apply, shapes, *given)
@@ -251,7 +251,7 @@ def test_other_shapes_types_and_sizes_are_refused():
     refused(ValueError, r"expected tokens \(3, time\) or \(3, captions, time\), got shape \(3,\)", tokens=(3,))
     refused(ValueError, r"expected tokens \(3, time\) .*, got shape \(2, 5\)", tokens=(2, 5))
     refused(EmptySequenceError, "expected at least one step", tokens=(3, 0))
-    refused(ValueError, "num_classes: expected a positive integer, got 0", model=zoo.create(NAME, num_classes=0))
-    refused(ValueError, "dropout: expected at least 0 and less than 1, got 1.0", model=zoo.create(NAME, dropout=1.0))
-    refused(ValueError, "grid: expected a positive integer, got 0", model=zoo.create(NAME, grid=0))
-    refused(ValueError, "expected a backbone that gives its maps", model=zoo.create(NAME, backbone=nn.Dense(3)))
+    refused(ValueError, "num_classes: expected a positive integer, got 0", model=model.copy(num_classes=0))
+    refused(ValueError, "dropout: expected at least 0 and less than 1, got 1.0", model=model.copy(dropout=1.0))
+    refused(ValueError, "grid: expected a positive integer, got 0", model=model.copy(grid=0))
+    refused(ValueError, "expected a backbone that gives its maps", model=model.copy(backbone=nn.Dense(3)))
