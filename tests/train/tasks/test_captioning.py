@@ -72,7 +72,8 @@ def said_of(batch, seed=0):
     words = [sentences(random, 0) for _ in batch["image"]]
     captions = encoded(words, numbered(VOCABULARY), LENGTH)[:, 1:]
     same = batch["captions_valid"][:, 0] & (random.uniform(size=len(captions)) < 0.4)
-    captions = np.where(same[:, None], batch["captions"][:, 0, 1:], captions)
+    last = np.maximum(batch["captions_valid"].sum(axis=1) - 1, 0)
+    captions = np.where(same[:, None], batch["captions"][np.arange(len(last)), last, 1:], captions)
     return {"caption": np.where(captions == PADDING, END, captions), "score": random.normal(size=len(captions))}
 
 
