@@ -25,7 +25,7 @@ from train.tasks import fitted, make_task, restore_task
 from train.tasks.captioning.drawing import Shown, cards
 from train.tasks.captioning.judge import BleuJudge, sentence_bleu
 from train.tasks.captioning.page import SHOWN, CaptionPage
-from train.tasks.captioning.task import NEVER_SAID, Captioning
+from train.tasks.captioning.task import Captioning
 
 WORDS = tuple("abcdefgh")
 VOCABULARY = (*SPECIAL, *WORDS)
@@ -136,7 +136,7 @@ def counting(after):
         state, _ = inputs
         chosen = jnp.asarray(after)[state["row"], state["place"]]
         logits = 5.0 * jax.nn.one_hot(chosen, len(VOCABULARY)) + 9.0 * jnp.isin(
-            jnp.arange(len(VOCABULARY)), jnp.array(NEVER_SAID)
+            jnp.arange(len(VOCABULARY)), jnp.array([PADDING, START, UNKNOWN])
         )
         return (({**state, "place": state["place"] + 1}, logits), {})
 

@@ -52,6 +52,10 @@ def test_loss_and_accuracy_are_scikit_learns_over_the_steps_that_count():
     assert scores["whole"] == pytest.approx(1 / 3)
 
 
+def test_the_most_probable_class_of_each_step_is_predicted():
+    np.testing.assert_array_equal(TASK.decode(LOGITS)["tags"], LOGITS.argmax(axis=-1))
+
+
 def test_a_step_that_is_not_finite_is_wrong():
     broken = LOGITS.copy()
     broken[1, 3, 0] = np.nan
