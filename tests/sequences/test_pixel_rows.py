@@ -1,5 +1,7 @@
 """Images as sequences: which step decides, what each column sees, and that every cell learns."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +14,13 @@ from zoo.sequences import ColumnTagger, RowClassifier
 IMAGES = np.random.default_rng(0).standard_normal((4, 6, 5, 2)).astype(np.float32)
 
 
+@functools.cache
+def program(model, **options):
+    return jax.jit(lambda images: model.apply(drawn(model, IMAGES), images, **options))
+
+
 def applied(model, images, **options):
-    return jax.jit(lambda images: model.apply(drawn(model, IMAGES), images, **options))(images)
+    return program(model, **options)(images)
 
 
 def test_rows_are_read_from_top_to_bottom():

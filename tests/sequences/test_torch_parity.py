@@ -15,8 +15,8 @@ from zoo.weights.recurrent import from_torch, to_torch
 
 KINDS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 
-QUICK = ("rnn relu", "lstm deep", "lstm without biases", "gru deep")
-"""The others are slow: a program each, of what the deep ones have too."""
+QUICK = ("rnn relu", "lstm deep", "gru deep")
+"""The others are slow: a program each, of what the deep ones have too, or `test_slides.py` of one without biases."""
 
 of_every_layer = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in given.LAYERS]

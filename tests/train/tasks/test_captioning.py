@@ -143,15 +143,39 @@ def counting(after):
     return apply
 
 
-@pytest.mark.parametrize("beams", [1, 3])
-def test_captions_end_and_have_no_token_that_is_no_word(beams):
+def test_captions_end_and_have_no_token_that_is_no_word():
     after = [[4, 5, 6, END, 7], [7, END, 7, 7, 7], [END] * 5, [4, 4, 4, 4, 4]]
-    task = dataclasses.replace(TASK, beams=beams, words=4)
+    task = dataclasses.replace(TASK, words=4)
     images = {"image": BATCH["image"][:4]}
     found = jax.jit(lambda batch: task.predict(counting(after), {}, batch, None))(images)
     assert found["caption"].tolist() == [[4, 5, 6, END], [7, END, END, END], [END] * 4, [4, 4, 4, 4]]
     assert [sentence(caption, VOCABULARY) for caption in found["caption"]] == ["a b c", "d", "", "a a a a"]
     assert (np.asarray(found["score"]) <= 0).all()
+
+
+def test_the_search_begins_with_the_start_and_is_as_wide_and_as_long_as_the_settings_say():
+    """After the start a is most probable; g ends at once, with .33; b goes on to e, with .29 in all."""
+    after = {"<start>": {"a": 0.38, "b": 0.29, "g": 0.33}, "a": {"c": 0.5, "d": 0.5}, "b": {"e": 1.0}}
+    numbers = {**numbered(VOCABULARY), "<start>": START}
+    chain = np.full((len(VOCABULARY),) * 2, 1e-9, np.float32)
+    chain[:, END] = [1e-9 if word in after else 1.0 for word in VOCABULARY]
+    for word, then in after.items():
+        for other, share in then.items():
+            chain[numbers[word], numbers[other]] = share
+
+    def apply(params, *inputs, method):
+        if method == "begin":
+            return jnp.zeros(inputs[0].shape[0]), {}
+        return (inputs[0], jnp.log(chain)[inputs[1]]), {}
+
+    def said(**settings):
+        task = dataclasses.replace(TASK, words=4, **settings)
+        found = jax.jit(lambda batch: task.predict(apply, {}, batch, None))({"image": BATCH["image"][:1]})
+        return sentence(found["caption"][0], VOCABULARY), float(found["score"][0])
+
+    assert said(beams=1) == ("a c", pytest.approx(math.log(0.19), abs=1e-3))
+    assert said(beams=3) == ("g", pytest.approx(math.log(0.33), abs=1e-3))
+    assert said(beams=3, length_power=1.0) == ("b e", pytest.approx(math.log(0.29) / 3, abs=1e-3))
 
 
 # ---- BLEU ----
