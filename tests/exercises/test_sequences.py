@@ -81,3 +81,10 @@ def test_radii_of_one_and_more_never_vanish():
     verdict = check_steps_until(lambda radius, share: steps_until(min(radius, 0.999), share))
     assert not verdict
     assert "steps_until(1, 0.1): expected inf" in verdict.said
+    for rounded in (math.ceil, float):
+        verdict = check_steps_until(
+            lambda radius, share, rounded=rounded: (
+                rounded(math.log(share) / math.log(radius)) if radius > 1 else steps_until(radius, share)
+            )
+        )
+        assert "From a radius of 1 on it never vanishes" in verdict.said

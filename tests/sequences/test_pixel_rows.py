@@ -1,5 +1,7 @@
 """Images as sequences: which step decides, what each column sees, and that every cell learns."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +14,13 @@ from zoo.sequences import ColumnTagger, RowClassifier
 IMAGES = np.random.default_rng(0).standard_normal((4, 6, 5, 2)).astype(np.float32)
 
 
+@functools.cache
+def program(model, **options):
+    return jax.jit(lambda images: model.apply(drawn(model, IMAGES), images, **options))
+
+
 def applied(model, images, **options):
-    return jax.jit(lambda images: model.apply(drawn(model, IMAGES), images, **options))(images)
+    return program(model, **options)(images)
 
 
 def test_rows_are_read_from_top_to_bottom():
@@ -31,6 +38,24 @@ def test_each_direction_is_read_where_it_ends():
     named = applied(RowClassifier(3, hidden_size=4, bidirectional=True), IMAGES, features=True)
     expected = np.concatenate([named["layer1"][:, -1, :4], named["layer1"][:, 0, 4:]], axis=-1)
     np.testing.assert_array_equal(named["pre_logits"], expected)
+
+
+def test_dropout_is_of_what_layers_give_in_training_alone():
+    model = RowClassifier(3, hidden_size=16, dropout=0.5)
+    variables = drawn(model, IMAGES)
+
+    @jax.jit
+    def program(key):
+        train = model.apply(variables, IMAGES, train=True, features=True, rngs={"dropout": key})
+        return train, model.apply(variables, IMAGES, features=True)
+
+    train, evaluated = program(jax.random.key(0))
+    np.testing.assert_array_equal(evaluated["pre_logits"], evaluated["layer1"][:, -1])
+    kept = np.asarray(train["pre_logits"]) != 0
+    assert 0.2 < kept.mean() < 0.8
+    np.testing.assert_allclose(train["pre_logits"][kept], 2 * train["layer1"][:, -1][kept], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"expected 0 <= dropout < 1, got 1\.0"):
+        jax.eval_shape(RowClassifier(3, dropout=1.0).init, jax.random.key(0), IMAGES)
 
 
 def test_columns_of_one_direction_see_what_is_left_of_them():

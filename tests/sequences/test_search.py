@@ -1,5 +1,6 @@
 """Greedy and beam search beside every sentence that there is, one after the other in numpy."""
 
+import functools
 import itertools
 
 import jax
@@ -40,15 +41,22 @@ def every_sentence(row):
         yield words, length, log_p
 
 
-def found_by(search, **options):
-    return jax.jit(lambda state, first: search(step, {"state": state}, first, steps=STEPS, end=END, **options))(
-        STATES, FIRST
+@functools.cache
+def program(beams):
+    """Beam search of a batch, of any power."""
+    options = {"steps": STEPS, "end": END, "beams": beams}
+    return jax.jit(
+        lambda state, first, power: beam_search(step, {"state": state}, first, length_power=power, **options)
     )
+
+
+def found_by(beams, power=0.0):
+    return program(beams)(STATES, FIRST, power)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.7, 1.0])
 def test_a_beam_as_wide_as_everything_ranks_every_sentence(power):
-    found = found_by(beam_search, beams=ALL, length_power=power)
+    found = found_by(ALL, power)
     for row in range(BATCH):
         ranked = sorted(every_sentence(row), key=lambda each: -each[2] / each[1] ** power)
         assert len(ranked) == ALL
@@ -58,15 +66,17 @@ def test_a_beam_as_wide_as_everything_ranks_every_sentence(power):
 
 
 def test_a_wider_beam_than_there_are_sentences_says_which_are_none():
-    found = found_by(beam_search, beams=ALL + 2)
-    assert np.isfinite(found.scores[:, :ALL]).all()
-    assert np.isneginf(found.scores[:, ALL:]).all()
+    options = {"steps": 2, "end": END, "beams": 9}  # of two words there are 2 x 3 sentences, and the one that ends
+    found = jax.jit(lambda state, first: beam_search(step, {"state": state}, first, **options))(STATES, FIRST)
+    assert np.isfinite(found.scores[:, :7]).all()
+    assert np.isneginf(found.scores[:, 7:]).all()
 
 
 def test_a_beam_of_one_is_greedy_search_and_greedy_search_a_loop_over_argmax():
-    greedy = found_by(greedy_search)
+    options = {"steps": STEPS, "end": END}
+    greedy = jax.jit(lambda state, first: greedy_search(step, {"state": state}, first, **options))(STATES, FIRST)
     for power in (0.0, 1.0):
-        beam = found_by(beam_search, beams=1, length_power=power)
+        beam = found_by(1, power)
         np.testing.assert_array_equal(beam.tokens[:, 0], greedy.tokens)
         np.testing.assert_array_equal(beam.lengths[:, 0], greedy.lengths)
     lengths = []
@@ -87,7 +97,7 @@ def test_a_beam_of_one_is_greedy_search_and_greedy_search_a_loop_over_argmax():
 def test_a_narrow_beam_keeps_the_best_beginnings_step_by_step():
     """By hand, with lists: what is kept is sorted anew at each step, ended sentences among it."""
     beams, power = 2, 0.5
-    found = found_by(beam_search, beams=beams, length_power=power)
+    found = found_by(beams, power)
     for row in range(BATCH):
         kept = [([], {"state": STATES[row][None]}, FIRST[row : row + 1], 0.0)]
         for _ in range(STEPS):
@@ -106,12 +116,8 @@ def test_a_narrow_beam_keeps_the_best_beginnings_step_by_step():
 
 
 def test_an_image_of_a_batch_is_searched_as_if_it_were_alone():
-    together = found_by(beam_search, beams=3)
-    mapped = jax.jit(
-        jax.vmap(
-            lambda state, word: beam_search(step, {"state": state[None]}, word[None], steps=STEPS, end=END, beams=3)
-        )
-    )(STATES, FIRST)
+    together = found_by(2)
+    mapped = jax.vmap(lambda state, word: program(2)(state[None], word[None], 0.0))(STATES, FIRST)
     np.testing.assert_array_equal(mapped.tokens[:, 0], together.tokens)
 
 
@@ -125,7 +131,10 @@ def test_an_image_of_a_batch_is_searched_as_if_it_were_alone():
     ],
 )
 def test_what_no_search_can_have_is_refused(options, message):
+    sizes = {"steps": STEPS, "end": END, "beams": 2, **options}
     with pytest.raises(ValueError, match=message):
-        beam_search(step, {"state": STATES}, FIRST, **{"steps": STEPS, "end": END, "beams": 2, **options})
+        jax.eval_shape(lambda state: beam_search(step, {"state": state}, FIRST, **sizes), STATES)
+    with pytest.raises(ValueError, match=r"expected a carry of 5 sentences, .*, got an array of shape \(1, 6\)"):
+        beam_search(step, {"state": STATES[:1]}, FIRST, steps=STEPS, end=END, beams=2)
     with pytest.raises(ValueError, match=r"expected a first token for each sentence, got shape \(5, 1\)"):
         greedy_search(step, {"state": STATES}, FIRST[:, None], steps=STEPS, end=END)

@@ -13,6 +13,7 @@ from zoo.sequences import (
     LSTM,
     RNN,
     EmptySequenceError,
+    LSTMTrace,
     SlideLSTM,
     SlideLSTMCarry,
     SlideLSTMParams,
@@ -32,6 +33,8 @@ from zoo.sequences import (
 from zoo.weights.recurrent import from_torch
 
 INPUTS, HIDDEN, OUTPUTS, STEPS = 3, 5, 2, 7
+run_rnn, run_lstm = jax.jit(slide_rnn), jax.jit(slide_lstm)
+"""One program for each shape."""
 
 
 def close(ours, expected, tolerance=1e-6):
@@ -66,7 +69,7 @@ def test_the_rnn_is_the_slides_formula(rnn, steps):
         memory = rnn.W @ np.tanh(memory) + rnn.U @ x + rnn.b
         memories.append(memory)
         outputs.append(rnn.V @ np.tanh(memory))
-    last, found = slide_rnn(rnn, first, steps)
+    last, found = run_rnn(rnn, first, steps)
     close(found, outputs, 1e-5)
     close(last, memories[-1], 1e-5)
     after, output = slide_rnn_step(rnn, memories[2], steps[3])
@@ -91,7 +94,7 @@ def test_the_lstm_is_the_slides_formula(lstm, steps):
         outputs.append(carry.m)
         for name, value in {"i": i, "f": f, "o": o, "candidate": candidate, "c": c, "m": carry.m}.items():
             close(getattr(trace, name)[time], value, 1e-5)
-    last, found = slide_lstm(lstm, first, steps)
+    last, found = run_lstm(lstm, first, steps)
     close(found, outputs, 1e-5)
     close(last.c, carry.c, 1e-5)
     close(last.m, carry.m, 1e-5)
@@ -115,8 +118,8 @@ def test_the_lstm_is_torchs_without_biases():
 def test_the_rnns_memory_is_the_layers_before_tanh(rnn, steps):
     layer = {"input_kernel": rnn.U.T, "hidden_kernel": rnn.W.T, "bias": rnn.b}
     (last,), hidden = RNN(HIDDEN).apply({"params": {"layer1": layer}}, steps[None])
-    memory, outputs = slide_rnn(rnn, jnp.zeros(HIDDEN), steps)
-    close(last[0], jnp.tanh(memory), 1e-5)
+    memory, outputs = run_rnn(rnn, np.zeros(HIDDEN, np.float32), steps)
+    close(last[0], np.tanh(memory), 1e-5)
     close(outputs, hidden[0] @ rnn.V.T, 1e-5)
 
 
@@ -124,26 +127,30 @@ def test_the_lstm_layer_without_biases_is_the_slides(lstm, steps):
     kernels = [jnp.concatenate([getattr(lstm, f"{matrix}_{gate}") for gate in "ifog"], axis=1) for matrix in "UW"]
     layer = dict(zip(("input_kernel", "hidden_kernel"), kernels, strict=True))
     (last,), hidden = LSTM(HIDDEN, use_bias=False).apply({"params": {"layer1": layer}}, steps[None])
-    carry, outputs = slide_lstm(lstm, zero_carry(lstm, ()), steps)
+    carry, outputs = run_lstm(lstm, zero_carry(lstm, ()), steps)
     close(hidden[0], outputs)
     close(last.c[0], carry.c)
 
 
 def test_the_modules_are_the_functions(rnn, lstm, steps):
     batch = np.stack([steps, -steps])
-    memory, outputs = SlideRNN(HIDDEN, OUTPUTS).apply({"params": rnn._asdict()}, batch)
-    last, expected = slide_rnn(rnn, jnp.zeros((2, HIDDEN)), batch)
+
+    def twice(params, model):
+        """From the beginning, and once more from where that ended."""
+        last, outputs = model.apply({"params": params}, batch)
+        return last, outputs, model.apply({"params": params}, batch, last)[0]
+
+    memory, outputs, again = jax.jit(lambda: twice(rnn._asdict(), SlideRNN(HIDDEN, OUTPUTS)))()
+    last, expected = run_rnn(rnn, np.zeros((2, HIDDEN), np.float32), batch)
     close(outputs, expected)
     close(memory, last)
-    again, _ = SlideRNN(HIDDEN, OUTPUTS).apply({"params": rnn._asdict()}, batch, memory)
-    close(again, slide_rnn(rnn, last, batch)[0])
+    close(again, run_rnn(rnn, last, batch)[0])
 
-    carry, outputs = SlideLSTM(HIDDEN).apply({"params": lstm._asdict()}, batch)
-    last, expected = slide_lstm(lstm, zero_carry(lstm, (2,)), batch)
+    carry, outputs, again = jax.jit(lambda: twice(lstm._asdict(), SlideLSTM(HIDDEN)))()
+    last, expected = run_lstm(lstm, zero_carry(lstm, (2,)), batch)
     close(outputs, expected)
     close(carry.c, last.c)
-    again, _ = SlideLSTM(HIDDEN).apply({"params": lstm._asdict()}, batch, carry)
-    close(again.c, slide_lstm(lstm, last, batch)[0].c)
+    close(again.c, run_lstm(lstm, last, batch)[0].c)
 
 
 def test_the_modules_parameters_have_the_slides_names_and_shapes(rnn, lstm, steps):
@@ -155,8 +162,9 @@ def test_the_modules_parameters_have_the_slides_names_and_shapes(rnn, lstm, step
 
 
 def test_matrices_are_drawn_as_torch_draws_a_linear_layers():
-    draw = jax.jit(lambda key: (init_slide_rnn(key, 400, 100, 50), init_slide_lstm(key, 400, 100)))
-    rnn, lstm = draw(jax.random.key(0))
+    key = jax.random.key(0)
+    rnn, lstm = init_slide_rnn(key, 400, 100, 100), init_slide_lstm(key, 400, 100)
+    assert (rnn.U.shape, lstm.U_f.shape) == ((100, 400), (400, 100))
     for matrix, inputs in ((rnn.U, 400), (rnn.W, 100), (rnn.V, 100), (lstm.U_f, 400), (lstm.W_g, 100)):
         assert np.abs(matrix).max() <= inputs**-0.5
         np.testing.assert_allclose(np.std(matrix), (3 * inputs) ** -0.5, rtol=0.03)
@@ -164,16 +172,16 @@ def test_matrices_are_drawn_as_torch_draws_a_linear_layers():
 
 
 def test_a_batch_is_its_sequences_one_by_one(lstm, steps):
-    batch = np.stack([steps, 2 * steps, -steps])
-    _, outputs = slide_lstm(lstm, zero_carry(lstm, (3,)), batch)
+    batch = np.stack([steps, 2 * steps])
+    _, outputs = run_lstm(lstm, zero_carry(lstm, (2,)), batch)
     for sequence, found in zip(batch, outputs, strict=True):
-        close(found, slide_lstm(lstm, zero_carry(lstm, ()), sequence)[1])
+        close(found, run_lstm(lstm, zero_carry(lstm, ()), sequence)[1])
 
 
 def test_steps_do_not_see_what_comes_later(rnn, steps):
     changed = steps.copy()
     changed[4:] = 0
-    before, after = (slide_rnn(rnn, jnp.zeros(HIDDEN), each)[1] for each in (steps, changed))
+    before, after = (run_rnn(rnn, np.zeros(HIDDEN, np.float32), each)[1] for each in (steps, changed))
     np.testing.assert_array_equal(before[:4], after[:4])
     assert np.abs(before[4:] - after[4:]).max() > 0.1
 
@@ -192,7 +200,7 @@ def test_an_rnn_is_a_perceptron_whose_layers_share_their_parameters(rnn):
     x = np.random.default_rng(2).normal(size=INPUTS).astype(np.float32)
     inputs = np.zeros((STEPS, INPUTS), np.float32)
     inputs[0] = x
-    _, outputs = slide_rnn(rnn, jnp.zeros(HIDDEN), inputs)
+    _, outputs = run_rnn(rnn, np.zeros(HIDDEN, np.float32), inputs)
     layers = [(rnn.U.T, rnn.b), *((STEPS - 1) * [(rnn.W.T, rnn.b)]), (rnn.V.T, np.zeros(OUTPUTS))]
     expected, _ = forward(layers, x, "tanh")
     close(outputs[-1], expected, 1e-5)
@@ -225,6 +233,7 @@ def test_no_step_is_an_error_of_its_own_name(rnn, lstm):
         lambda: slide_rnn(rnn, jnp.zeros(HIDDEN), empty),
         lambda: slide_lstm(lstm, zero_carry(lstm, ()), empty),
         lambda: slide_lstm_trace(lstm, zero_carry(lstm, ()), empty),
+        lambda: unrolled_rnn([], jnp.zeros(HIDDEN), empty),
         lambda: SlideRNN(2, 1).init(jax.random.key(0), empty),
         lambda: SlideLSTM(2).init(jax.random.key(0), empty),
     ):
@@ -232,16 +241,21 @@ def test_no_step_is_an_error_of_its_own_name(rnn, lstm):
             call()
 
 
-def test_a_trace_is_drawn_as_panels_of_units_over_time(lstm, steps):
-    trace = slide_lstm_trace(lstm, zero_carry(lstm, ()), steps)
-    figure = plot_trace(trace, list("abcdefg"))
+def test_a_trace_is_drawn_as_panels_of_units_over_time():
+    random = np.random.default_rng(0)
+    trace = LSTMTrace(*(random.uniform(size=(100, 300)).astype(np.float32) for _ in LSTMTrace._fields))
+    figure = plot_trace(trace, [f"x{number}" for number in range(100)])
+    assert max(figure.get_size_inches()) < 40
     panels = [axes for axes in figure.axes if axes.images]
     titles = [axes.get_title("left").split()[0] for axes in panels]
     assert titles == ["forget", "input", "candidate", "cell", "output", "output"]
     for axes, name in zip(panels, ("f", "i", "candidate", "c", "o", "m"), strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), np.asarray(getattr(trace, name)).T)
-    assert [label.get_text() for label in panels[-1].get_xticklabels()] == list("abcdefg")
+        low, high = axes.images[0].get_clim()
+        assert (low, high) == (0, 1) if name in "ifo" else low == -high <= -1
+    labels = [label.get_text() for label in panels[-1].get_xticklabels()]
+    assert labels == [f"x{number}" for number in range(0, 100, 4)]  # as many as there is room for
     with pytest.raises(ValueError, match=r"one sequence \(time, hidden\), got shape \(2, 7, 5\)"):
-        plot_trace(slide_lstm_trace(lstm, zero_carry(lstm, (2,)), np.stack([steps, steps])))
-    with pytest.raises(ValueError, match="expected words for 7 steps, got 2"):
+        plot_trace(LSTMTrace(*(np.zeros((2, 7, 5)) for _ in LSTMTrace._fields)))
+    with pytest.raises(ValueError, match="expected words for 100 steps, got 2"):
         plot_trace(trace, ["a", "b"])

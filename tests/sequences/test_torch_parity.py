@@ -15,8 +15,8 @@ from zoo.weights.recurrent import from_torch, to_torch
 
 KINDS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 
-QUICK = ("rnn relu", "lstm deep", "lstm without biases", "gru deep")
-"""The others are slow: a program each, of what the deep ones have too."""
+QUICK = ("rnn relu", "lstm deep", "gru deep")
+"""The others are slow: a program each, of what the deep ones have too, or `test_slides.py` of one without biases."""
 
 of_every_layer = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in given.LAYERS]
@@ -139,5 +139,20 @@ def test_what_is_no_recurrent_layer_is_refused_with_all_that_is_wrong():
         from_torch({name: array for name, array in weights.items() if name != "bias_hh_l0"})
     with pytest.raises(WeightsError, match=r"1, 3 or 4 rows a hidden unit, got weight_hh \(12, 6\)"):
         from_torch({**weights, "weight_hh_l0": np.ones((12, 6))})
+    with pytest.raises(WeightsError, match="params: expected layer1, layer2_backward or the like"):
+        to_torch({"params": from_torch(weights)})
+    deep = torch_weights("gru deep")
+    for change, message in (
+        ({"weight_hh_l0": None, "weight_ih_l0": None, "bias_ih_l0": None, "bias_hh_l0": None}, "layer1: all of it is"),
+        ({name: None for name in deep if name.endswith("l1_reverse")}, "layer2_backward: all of it is missing"),
+        ({"weight_ih_l1": np.ones((12, 4))}, r"layer2: expected weight_ih \(12, 8\), got \(12, 4\)"),
+        ({"weight_ih_l0_reverse": np.ones((12, 2))}, r"layer1_backward: expected weight_ih \(12, 3\), got \(12, 2\)"),
+        (
+            {name: None for name in deep if name.startswith("bias") and name.endswith("l1")},
+            "layer2: expected biases in",
+        ),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            from_torch({name: array for name, array in {**deep, **change}.items() if array is not None})
     with pytest.raises(WeightsError, match=r"expected 12 values, got bias_hh \(4,\)"):
         from_torch({**weights, "bias_hh_l0": np.ones(4)})

@@ -18,7 +18,7 @@ class Augment(Config):
     pad_crop: int = 0
     """Black pixels to pad on each side before a random crop of the original size."""
     flip: bool = False
-    """Mirror left and right, half of the time."""
+    """Mirror left and right, half of the time; captions then say right for left."""
     rotate: float = 0.0
     """Largest angle of a random rotation, in degrees."""
     cutout: int = 0

@@ -8,6 +8,7 @@ as an example has captions, see `field_of`.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,6 +22,9 @@ SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
 """What every vocabulary begins with: tokens that are no words, in the order of their numbers."""
 LEAST = 5
 """How often a word occurs in training captions before it is in a vocabulary: section 4.3.1 of Show and Tell."""
+_ENDS = ("", "hand", "-hand", "-handed", "most", "side", "ward", "wards")
+SIDES = tuple((f"left{end}", f"right{end}") for end in _ENDS)
+"""Words that change places in a mirror image."""
 
 _STRAIGHT = str.maketrans("‘’`", "'''")
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+|(?<=\d)[.,]\d+)*")
@@ -30,14 +34,15 @@ _CLITIC = re.compile(r"(?<=.)(?=n't$)|(?<=.)(?='(?:s|m|d|re|ve|ll)$)")
 def words_of(caption: str) -> list[str]:
     """The words of a sentence.
 
-    Letters are lower case. A word is a run of letters and digits; hyphens and apostrophes inside it belong to it, and
-    so do points and commas between digits. What follows an apostrophe as 's, 'm, 'd, 're, 've or 'll is a word of its
-    own, and so is n't. Everything else separates words and is left out: spaces, punctuation, signs, quotation marks.
+    Letters are lower case, each one character with its accents. A word is a run of letters and digits; hyphens and
+    apostrophes inside it belong to it, and so do points and commas between digits. What follows an apostrophe as 's,
+    'm, 'd, 're, 've or 'll is a word of its own, and so is n't. Everything else separates words and is left out:
+    spaces, punctuation, signs, quotation marks.
 
     >>> words_of("A man's black-and-white dog, which doesn't bark: 1,000 dollars!")
     ['a', 'man', "'s", 'black-and-white', 'dog', 'which', 'does', "n't", 'bark', '1,000', 'dollars']
     """
-    found = _WORD.findall(caption.lower().translate(_STRAIGHT))
+    found = _WORD.findall(unicodedata.normalize("NFC", caption).lower().translate(_STRAIGHT))
     return [part for word in found for part in (_CLITIC.split(word) if "'" in word else (word,))]
 
 
@@ -63,6 +68,27 @@ def numbered(vocabulary: Sequence[str]) -> dict[str, int]:
     {'a': 4, 'dog': 5}
     """
     return {word: number for number, word in enumerate(vocabulary) if number >= len(SPECIAL)}
+
+
+def mirrored_words(vocabulary: Sequence[str]) -> Int[np.ndarray, " words"]:
+    """Of each token the one that says the same of the mirror image: "right" of "left", of most words the word itself.
+
+    A word whose counterpart is not in the vocabulary becomes UNKNOWN, as that one is. What a sentence means by a word
+    is not looked at: "right behind a bus" becomes "left behind a bus".
+
+    Args:
+      vocabulary: the word of each token.
+
+    >>> mirrored_words((*SPECIAL, "a", "left", "rightmost", "right")).tolist()
+    [0, 1, 2, 3, 4, 7, 3, 5]
+    """
+    numbers = numbered(vocabulary)
+    other = dict(SIDES) | {right: left for left, right in SIDES}
+    tokens = np.arange(len(vocabulary), dtype=np.int32)
+    for word, number in numbers.items():
+        if word in other:
+            tokens[number] = numbers.get(other[word], UNKNOWN)
+    return tokens
 
 
 def encoded(

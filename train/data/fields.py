@@ -18,6 +18,8 @@ class Kind(StrEnum):
     """uint8 (time, height, width, channels)."""
     LABEL_MAP = "label_map"
     """An integer a pixel (height, width); `Facts.ignore` marks those that have none."""
+    COLUMNS = "columns"
+    """A class for each column of the image (width,); `Facts.ignore` marks those that have none."""
     MAP = "map"
     """Numbers a pixel (height, width, channels), such as depth."""
     FLOW = "flow"
@@ -33,11 +35,12 @@ class Kind(StrEnum):
     MASKS = "masks"
     """bool (objects, height, width)."""
     LABEL = "label"
-    """Integers that number classes, of any shape."""
+    """Integers that number classes, of any shape, wherever things are in the image."""
     VALUE = "value"
     """Numbers that do not depend on where things are in the image, of any shape."""
     TOKENS = "tokens"
-    """Integers that number words (length,), or of several sentences (sentences, length); see `train.data.captions`."""
+    """Integers that number words (length,), or of several sentences (sentences, length); see `train.data.captions`. In
+    a mirror image "left" and "right" change places."""
     PLAIN = "plain"
     """Whatever is passed on as it is."""
 
@@ -63,7 +66,7 @@ Spec = Mapping[str, Field]
 """The fields of one example, by name."""
 
 STILL = (Kind.LABEL, Kind.VALUE, Kind.TOKENS, Kind.PLAIN)
-"""Kinds that are the same wherever the image goes."""
+"""Kinds that are the same wherever the image goes; but for left and right in words of a mirror image."""
 PIXELS = (Kind.IMAGE, Kind.CLIP)
 """Kinds that a model sees as colours: colour moves and normalisation touch these alone."""
 

@@ -62,7 +62,7 @@ class OfClasses(Subset):
         if not has_classes(source):
             raise DataError(f"data.classes: {source.name} has no classes")
         for name, field in source.spec.items():
-            if name != "label" and field.kind in (Kind.LABEL, Kind.LABEL_MAP):
+            if name != "label" and field.kind in (Kind.LABEL, Kind.LABEL_MAP, Kind.COLUMNS):
                 raise DataError(f"data.classes: no rule for field {name!r} ({field.kind})")
         known = source.facts.classes
         if len(set(class_names)) < len(class_names):

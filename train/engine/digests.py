@@ -6,7 +6,14 @@ import numpy as np
 
 from train import data
 
-_DIGESTED = (data.Kind.LABEL, data.Kind.VALUE, data.Kind.TOKENS, data.Kind.BOXES, data.Kind.KEYPOINTS)
+_DIGESTED = (
+    data.Kind.LABEL,
+    data.Kind.COLUMNS,
+    data.Kind.VALUE,
+    data.Kind.TOKENS,
+    data.Kind.BOXES,
+    data.Kind.KEYPOINTS,
+)
 _ROWS_DIGESTED = 1000
 
 

@@ -1,23 +1,31 @@
 """Looks at every example of some data before anything is trained, and says what is wrong with which.
 
-What is looked for follows from the kind of a field (`train.data.fields`), whatever chapter the data is for.
+What is looked for follows from the kind of a field, whatever chapter the data is for: see `field_checks.py`.
 """
 
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from train.config import Data, DataError
 from train.data import Field, Kind, Source, load_unframed
-from train.data.fields import PIXELS, Facts, aligned, size_of
+from train.data.captions import UNKNOWN
+from train.data.fields import PIXELS, Spec, aligned, size_of
+from train.data.source import Example
 from train.engine.console import Console
+from train.use.field_checks import CHECKS, words_between
 
 SHOWN = 10
 """Findings of one sort that are printed."""
+NO_ERRORS = (
+    *("image without objects", "duplicate image", "duplicate clip"),
+    *("image without captions", "caption without a known word", "caption that is cut off", "unknown words"),
+)
+"""Sorts of findings that are only to be known."""
 
 
 class Finding(NamedTuple):
@@ -25,12 +33,15 @@ class Finding(NamedTuple):
 
     split: str
     row: int | None
-    """In the split; None where it cannot be read at all."""
+    """In the split; None of what is said of all of it, such as that it cannot be read."""
     sort: str
     """Such as "invalid box"."""
     about: str
-    is_error: bool = True
-    """False where it is only to be known, such as an image without objects."""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it has to be mended before training."""
+        return self.sort not in NO_ERRORS
 
 
 def check_data(config: Data, console: Console | None = None) -> int:
@@ -56,7 +67,7 @@ def check_data(config: Data, console: Console | None = None) -> int:
             continue
         counts[split] = len(source)
         findings += findings_of(source, split, seen)
-    if len(findings) == 2 and findings[0].about == findings[1].about:
+    if not counts and findings[0].about == findings[1].about:
         findings = findings[:1]  # what holds both splits
     _print(console, config.source, counts, findings)
     return sum(finding.is_error for finding in findings)
@@ -71,101 +82,70 @@ def findings_of(source: Source, split: str, seen: dict[bytes, tuple[str, int]] |
       seen: images that were looked at before, by their bytes; those of this source are added.
     """
     seen = {} if seen is None else seen
-    objects = [name for group in aligned(source.spec) for name in group if source.spec[name].kind == Kind.BOXES]
+    words: dict[str, list[int]] = {name: [0, 0] for name, field in source.spec.items() if _has_sentences(field)}
     for row in range(len(source)):
         try:
             example = source[row]
         except DataError as error:
             yield Finding(split, row, "unreadable example", str(error))
             continue
-        size = next((found for name, field in source.spec.items() if (found := _size(field, example[name]))), None)
-        for name, field in source.spec.items():
-            value = np.asarray(example[name])
-            if field.kind in _CHECKS:
-                for sort, about in _CHECKS[field.kind](value, source.facts, size):
-                    yield Finding(split, row, sort, f"{name}: {about}")
-            if field.most and len(value) > field.most[0]:
-                yield Finding(split, row, "too many objects", f"{name}: {len(value)} of at most {field.most[0]}")
-            if field.kind in PIXELS:
-                key = hashlib.sha256(repr(value.shape).encode() + np.ascontiguousarray(value).tobytes()).digest()
-                first = seen.setdefault(key, (split, row))
-                if first != (split, row):
-                    what = "image" if field.kind == Kind.IMAGE else "clip"
-                    sort = f"duplicate {what}" if first[0] == split else f"{what} of both splits"
-                    yield Finding(split, row, sort, f"{name}: as {first[0]} row {first[1]}", first[0] != split)
-        if objects and not any(len(example[name]) for name in objects):
-            yield Finding(split, row, "image without objects", "there is nothing to find", is_error=False)
+        for sort, about in (*_of_fields(example, source), *_nothing_there(example, source.spec)):
+            yield Finding(split, row, sort, about)
+        yield from _seen_before(example, source.spec, split, row, seen)
+        for name, counts in words.items():
+            said = [words_between(tokens)[0] for tokens in example[name]]
+            counts[0] += sum(int(np.count_nonzero(each == UNKNOWN)) for each in said)
+            counts[1] += sum(map(len, said))
+    for name, (unknown, every) in words.items():
+        if unknown:
+            yield Finding(split, None, "unknown words", f"{name}: {100 * unknown / every:.2f} % of {every:,}")
+
+
+def _has_sentences(field: Field) -> bool:
+    return field.kind == Kind.TOKENS and len(field.shape) == 2
+
+
+def _of_fields(example: Example, source: Source) -> Iterator[tuple[str, str]]:
+    """What is wrong with each field by itself."""
+    spec = source.spec
+    size = next((found for name, field in spec.items() if (found := _size(field, example[name]))), None)
+    for name, field in spec.items():
+        value = np.asarray(example[name])
+        if field.kind in CHECKS:
+            for sort, about in CHECKS[field.kind](value, source.facts, size):
+                yield sort, f"{name}: {about}"
+        if field.most and len(value) > field.most[0]:
+            yield "too many objects", f"{name}: {len(value)} of at most {field.most[0]}"
+
+
+def _nothing_there(example: Example, spec: Spec) -> Iterator[tuple[str, str]]:
+    objects = [name for group in aligned(spec) for name in group if spec[name].kind == Kind.BOXES]
+    if objects and not any(len(example[name]) for name in objects):
+        yield "image without objects", "there is nothing to find"
+    for name, field in spec.items():
+        if _has_sentences(field) and not len(example[name]):
+            yield "image without captions", f"{name}: nothing is said of it"
+
+
+def _seen_before(
+    example: Example, spec: Spec, split: str, row: int, seen: dict[bytes, tuple[str, int]]
+) -> Iterator[Finding]:
+    """Images that another example has; the others are added."""
+    for name, field in spec.items():
+        if field.kind not in PIXELS:
+            continue
+        value = np.asarray(example[name])
+        key = hashlib.sha256(repr(value.shape).encode() + np.ascontiguousarray(value).tobytes()).digest()
+        first = seen.setdefault(key, (split, row))
+        if first != (split, row):
+            what = "image" if field.kind == Kind.IMAGE else "clip"
+            sort = f"duplicate {what}" if first[0] == split else f"{what} of both splits"
+            yield Finding(split, row, sort, f"{name}: as {first[0]} row {first[1]}")
 
 
 def _size(field: Field, value: Any) -> tuple[int, int] | None:
     """Height and width of what a field shows."""
     return size_of(field._replace(shape=np.shape(value))) if size_of(field) else None
-
-
-Checked = Iterator[tuple[str, str]]
-Size = tuple[int, int] | None
-
-
-def _boxes(value: np.ndarray, facts: Facts, size: Size) -> Checked:
-    for number, box in enumerate(value.reshape(-1, 4)):
-        left, top, right, bottom = box.tolist()
-        said = f"object {number} ({left:g}, {top:g}, {right:g}, {bottom:g})"
-        if not np.all(np.isfinite(box)):
-            yield "box that is no number", said
-        elif right <= left or bottom <= top:
-            yield "box that ends before it begins", said
-        elif size and (left < -1 or top < -1 or right > size[1] + 1 or bottom > size[0] + 1):  # rounding is fine
-            yield "box outside the image", f"{said} of {size[0]}x{size[1]} pixels"
-
-
-def _label(value: np.ndarray, facts: Facts, size: Size) -> Checked:
-    if facts.classes:
-        yield from _out_of_range(value, len(facts.classes), ())
-
-
-def _label_map(value: np.ndarray, facts: Facts, size: Size) -> Checked:
-    if facts.classes:
-        yield from _out_of_range(value, len(facts.classes), (facts.ignore, facts.background))
-
-
-def _out_of_range(value: np.ndarray, classes: int, others: tuple[int | None, ...]) -> Checked:
-    for label, count in Counter(value.ravel().tolist()).items():
-        if not 0 <= label < classes and label not in others:
-            yield "label out of range", f"{count} times {label}, expected 0 to {classes - 1}"
-
-
-def _masks(value: np.ndarray, facts: Facts, size: Size) -> Checked:
-    for number in np.flatnonzero(~value.reshape(len(value), int(np.prod(value.shape[1:]))).any(axis=1)):
-        yield "empty mask", f"object {number}"
-    if size and value.shape[1:] != size:
-        yield "fields of two sizes", f"{value.shape[1]}x{value.shape[2]} pixels, the image {size[0]}x{size[1]}"
-
-
-def _keypoints(value: np.ndarray, facts: Facts, size: Size) -> Checked:
-    points = value.reshape(-1, 3)
-    points = points[points[:, 2] != 0]
-    if not np.all(np.isfinite(points)):
-        yield "keypoint that is no number", f"{np.count_nonzero(~np.isfinite(points).all(axis=1))} points"
-    elif (
-        size and (outside := ~np.all((points[:, :2] >= -1) & (points[:, :2] <= np.array(size[::-1]) + 1), axis=1)).any()
-    ):
-        yield "keypoint outside the image", f"{np.count_nonzero(outside)} points"
-
-
-def _numbers(value: np.ndarray, facts: Facts, size: Size) -> Checked:
-    if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
-        yield "value that is no number", f"{np.count_nonzero(~np.isfinite(value))} of {value.size}"
-
-
-_CHECKS: Mapping[Kind, Callable[[np.ndarray, Facts, Size], Checked]] = {
-    Kind.BOXES: _boxes,
-    Kind.LABEL: _label,
-    Kind.LABEL_MAP: _label_map,
-    Kind.MASKS: _masks,
-    Kind.KEYPOINTS: _keypoints,
-    Kind.VALUE: _numbers,
-}
-"""What may be wrong with a field of each kind; maps may have nan where nobody measured."""
 
 
 def _print(console: Console, name: str, counts: dict[str, int], findings: list[Finding]) -> None:

@@ -1,8 +1,9 @@
 """The catalog's rows of networks that say what is in an image, of the chapter `zoo.sequences`.
 
 Sizes are those of the paper and of its authors' program: 512 numbers a word and in the LSTM, 30 % dropped, a vocabulary
-of 12,000 (https://github.com/tensorflow/models, research/im2txt); the paper's encoder is GoogLeNet, the program's
-Inception v3. The embedding and the head are of the vocabulary: whoever has another one loads the backbone alone.
+of 12,000 (https://github.com/tensorflow/models, research/im2txt). The paper's encoder is GoogLeNet's successor with
+batch normalisation (Ioffe and Szegedy, 2015), the program's Inception v3. Embedding and head
+are of the vocabulary: for another one both are drawn anew.
 """
 
 from typing import Any
@@ -21,7 +22,8 @@ TINY = {"num_classes": 16, "embed_size": 8, "hidden_size": 12}
 def _row(name: str, backbone: Ref, side: int, **options: Any) -> Entry:
     inputs = Input("images", (side, side, 3)), Input("tokens", (WORDS,), "int32", "tokens")
     options = {"backbone": backbone, "num_classes": 12_000, "dropout": 0.3, **options}
-    return Entry(name, "zoo.sequences.captioner:Captioner", "captioning", inputs, VINYALS_2015, "L77", options)
+    builder, words = "zoo.sequences.captioner:Captioner", {"heads": ("head",), "embeddings": ("embed",)}
+    return Entry(name, builder, "captioning", inputs, VINYALS_2015, "L77", options, **words)
 
 
 ENTRIES = (

@@ -56,6 +56,8 @@ class Entry:
     additions: tuple[str, ...] = ()
     """Paths of layers that a file may lack, which then begin as they are drawn: what a network adds to another, from
     whose weights it goes on."""
+    embeddings: tuple[str, ...] = ()
+    """Paths of the layers whose first axis grows with the number of classes, which are words: drawn anew with heads."""
 
     def __post_init__(self) -> None:
         given = self.inputs

@@ -63,12 +63,14 @@ def check_steps_until(function: Callable) -> Verdict:
 def _steps_until(function: Callable) -> str:
     cases = [(0.5, 0.01), (0.9, 0.01), (0.99, 0.5), (0.5, 0.5), (1.0, 0.1), (1.2, 0.1)]
     for radius, share in cases:
-        below = radius < 1
-        exact = math.log(share) / math.log(radius) if below else math.inf
-        right = math.ceil(exact - 1e-9) if below else math.inf
-        mistakes = [("A part of a step is a whole one: round up", math.floor(exact))] if below else []
-        mistakes += [("Steps are whole: round up", exact)] if below else []
-        mistakes += [("From a radius of 1 on it never vanishes: np.inf", exact)] if not below else []
+        exact = math.log(share) / math.log(radius) if radius != 1 else -math.inf
+        if radius < 1:
+            right = math.ceil(exact - 1e-9)
+            mistakes = [("A part of a step is a whole one: round up", math.floor(exact))]
+            mistakes += [("Steps are whole: round up", exact)]
+        else:
+            right, never = math.inf, "From a radius of 1 on it never vanishes: np.inf"
+            mistakes = [(never, exact), (never, np.ceil(exact))]
         compare(f"steps_until({radius:g}, {share:g})", function(radius, share), right, *mistakes)
     return f"{len(cases)} radii, of 1 and more too"
 

@@ -136,6 +136,8 @@ class Captioner(Network):
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name}: expected a positive integer, got {size}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: expected at least 0 and less than 1, got {self.dropout}")
         if tokens is None:
             return
         count = images.shape[0]

@@ -23,7 +23,7 @@ LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class Layer(Network):
-    """One recurrent layer of any kind, over steps. Submodule `forward`."""
+    """One recurrent layer of any kind, over steps. Submodule `cell`."""
 
     cell: Cell
     hidden_size: int
@@ -44,7 +44,7 @@ class Layer(Network):
         return slides(x)[1].astype(self.dtype)
 
 
-class OfSteps(Network):
+class RecurrentNetwork(Network):
     """What the two networks share: recurrent layers over steps. Submodules `layer1`, `layer2`, ... and `head`."""
 
     num_classes: int = 10
@@ -97,7 +97,7 @@ class OfSteps(Network):
             )
 
 
-class RowClassifier(OfSteps):
+class RowClassifier(RecurrentNetwork):
     """A class for an image, from its rows one after the other, from top to bottom: the last step's output decides.
 
     A bidirectional layer's backward direction ends at the first row, and is read there.
@@ -136,7 +136,7 @@ class RowClassifier(OfSteps):
         return named if features else x
 
 
-class ColumnTagger(OfSteps):
+class ColumnTagger(RecurrentNetwork):
     """A class for every column of an image, which it reads from left to right, and back where it is bidirectional.
 
     >>> import jax

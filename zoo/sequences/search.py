@@ -1,7 +1,7 @@
 """Greedy and beam search: the most probable sentences of a network that gives the next word, step by step.
 
 Sutskever, Vinyals and Le, 2014, Sequence to Sequence Learning with Neural Networks, section 3.2; Vinyals et al., 2015,
-Show and Tell: A Neural Image Caption Generator, section 3.2. Lecture row L77.
+Show and Tell: A Neural Image Caption Generator, section 3. Lecture row L77.
 
 Sizes are fixed, so that a search is one program under `jit`, for a whole batch.
 """
@@ -43,7 +43,7 @@ def greedy_search(step: Step, carry: Carry, first: Int[Array, " batch"], *, step
       end: the token that ends a sentence.
 
     Raises:
-      ValueError: no step, an end token that is no word, or first tokens that are no vector.
+      ValueError: see `beam_search`.
 
     >>> chain = jnp.log(jnp.array([[0.1, 0.7, 0.2], [0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]))  # 1 after 0, 2 after 1, ...
     >>> found = greedy_search(lambda carry, word: (carry, chain[word]), (), jnp.array([1, 0]), steps=4, end=0)
@@ -83,13 +83,16 @@ def beam_search(
       tokens (batch, beams, steps), lengths and scores (batch, beams).
 
     Raises:
-      ValueError: no step or beam, an end token that is no word, or first tokens that are no vector.
+      ValueError: no step or beam, an end token that is no word, first tokens that are no vector, or a carry of another
+        number of sentences.
     """
     if steps < 1 or beams < 1:
         raise ValueError(f"expected at least one step and one beam, got steps={steps} and beams={beams}")
     if first.ndim != 1:
         raise ValueError(f"expected a first token for each sentence, got shape {first.shape}")
     batch = first.shape[0]
+    if wrong := [leaf.shape for leaf in jax.tree.leaves(carry) if leaf.shape[:1] != (batch,)]:
+        raise ValueError(f"expected a carry of {batch} sentences, its leading axis, got an array of shape {wrong[0]}")
     carry = jax.tree.map(lambda leaf: jnp.repeat(leaf, beams, axis=0), carry)
     alone = jnp.full(beams, -jnp.inf, jnp.float32).at[0].set(0)  # at first there is one beginning
     begun = _Search(

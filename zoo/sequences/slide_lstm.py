@@ -103,6 +103,7 @@ def slide_lstm(
 
     Raises:
       ValueError: there is no step, or the inputs are no sequence.
+      TypeError: the inputs are integers.
     """
     check_steps(inputs, "slide_lstm")
     last, outputs = jax.lax.scan(lambda carry, x: slide_lstm_step(params, carry, x), carry, jnp.moveaxis(inputs, -2, 0))
@@ -116,6 +117,7 @@ def slide_lstm_trace(
 
     Raises:
       ValueError: there is no step, or the inputs are no sequence.
+      TypeError: the inputs are integers.
 
     >>> params = init_slide_lstm(jax.random.key(0), 3, 5)
     >>> slide_lstm_trace(params, zero_carry(params, ()), jnp.ones((7, 3))).f.shape
@@ -166,6 +168,7 @@ class SlideLSTM(nn.Module):
 
         Raises:
           ValueError: there is no step, or the inputs are no sequence.
+          TypeError: the inputs are integers.
         """
         check_steps(inputs, "SlideLSTM")
         hidden = self.hidden_size

@@ -52,6 +52,7 @@ def slide_rnn(
 
     Raises:
       ValueError: there is no step, or the inputs are no sequence.
+      TypeError: the inputs are integers.
     """
     check_steps(inputs, "slide_rnn")
     last, outputs = jax.lax.scan(
@@ -72,11 +73,15 @@ def init_slide_rnn(key: PRNGKeyArray, inputs: int, hidden: int, outputs: int) ->
     >>> init_slide_rnn(jax.random.key(0), 3, 5, 2).V.shape
     (2, 5)
     """
-    draw = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", in_axis=1, out_axis=0)
     u, w, v = jax.random.split(key, 3)
     return SlideRNNParams(
-        draw(u, (hidden, inputs)), draw(w, (hidden, hidden)), draw(v, (outputs, hidden)), jnp.zeros(hidden)
+        _drawn(u, (hidden, inputs)), _drawn(w, (hidden, hidden)), _drawn(v, (outputs, hidden)), jnp.zeros(hidden)
     )
+
+
+def _drawn(key: PRNGKeyArray, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
+    """A matrix that stands left of its column vector: `linear_uniform` draws those that stand right of a row."""
+    return linear_uniform(key, shape[::-1], dtype).T
 
 
 class SlideRNN(nn.Module):
@@ -100,21 +105,16 @@ class SlideRNN(nn.Module):
 
         Raises:
           ValueError: there is no step, or the inputs are no sequence.
+          TypeError: the inputs are integers.
         """
         check_steps(inputs, "SlideRNN")
         params = SlideRNNParams(
-            U=self._matrix("U", self.hidden_size, inputs.shape[-1]),
-            W=self._matrix("W", self.hidden_size, self.hidden_size),
-            V=self._matrix("V", self.outputs, self.hidden_size),
+            U=self.param("U", _drawn, (self.hidden_size, inputs.shape[-1]), self.param_dtype),
+            W=self.param("W", _drawn, (self.hidden_size, self.hidden_size), self.param_dtype),
+            V=self.param("V", _drawn, (self.outputs, self.hidden_size), self.param_dtype),
             b=self.param("b", nn.initializers.zeros, (self.hidden_size,), self.param_dtype),
         )
         if initial is None:
             kind = jnp.result_type(inputs, self.param_dtype)
             initial = jnp.zeros((*inputs.shape[:-2], self.hidden_size), kind)
         return slide_rnn(params, initial, inputs)
-
-    def _matrix(self, name: str, rows: int, columns: int) -> Array:
-        def draw(key: PRNGKeyArray) -> Array:
-            return linear_uniform(key, (columns, rows), self.param_dtype).T
-
-        return self.param(name, draw)

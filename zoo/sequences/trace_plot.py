@@ -19,6 +19,8 @@ TITLES = {
     "m": "output m = tanh(c) o",
 }
 """In the order of the slides' steps."""
+WIDEST, TALLEST = 24.0, 4.0
+"""Of all steps, and of a panel, in inches: a long sequence of many units is drawn closer."""
 
 
 def plot_trace(trace: LSTMTrace, steps: Sequence[str] = ()) -> "Figure":
@@ -43,7 +45,8 @@ def plot_trace(trace: LSTMTrace, steps: Sequence[str] = ()) -> "Figure":
     if steps and len(steps) != time:
         raise ValueError(f"expected words for {time} steps, got {len(steps)}")
     labels = list(steps) or [str(number) for number in range(1, time + 1)]
-    figure = Figure(figsize=(4.2 + 0.36 * time, 1.1 + 6 * (0.55 + 0.16 * hidden)), layout="constrained")
+    across, down = min(0.36 * time, WIDEST), min(0.16 * hidden, TALLEST)
+    figure = Figure(figsize=(4.2 + across, 1.1 + len(TITLES) * (0.55 + down)), layout="constrained")
     axes = figure.subplots(len(TITLES), 1, sharex=True)
     for panel, (name, title) in zip(axes, TITLES.items(), strict=True):
         values = np.asarray(getattr(trace, name), np.float32).T

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.sequences.checks import check_steps
 from zoo.sequences.slide_rnn import SlideRNNParams, slide_rnn_step
 
 
@@ -23,7 +24,8 @@ def unrolled_rnn(
       inputs: a step for each layer.
 
     Raises:
-      ValueError: there are not as many layers as steps.
+      ValueError: there are not as many layers as steps, no step, or the inputs are no sequence.
+      TypeError: the inputs are integers.
 
     >>> from zoo.sequences.slide_rnn import slide_rnn
     >>> shared = SlideRNNParams(U=jnp.ones((2, 1)), W=jnp.eye(2), V=jnp.ones((1, 2)), b=jnp.zeros(2))
@@ -32,6 +34,7 @@ def unrolled_rnn(
     >>> bool(jnp.allclose(apart[1], together[1]))
     True
     """
+    check_steps(inputs, "unrolled_rnn")
     if len(layers) != inputs.shape[-2]:
         raise ValueError(f"expected parameters for each of {inputs.shape[-2]} steps, got {len(layers)}")
     outputs = []

@@ -44,9 +44,9 @@ def load_weights(
 
     The file is `.safetensors`, or torch's `.pth`, `.pt` or `.th`; its names are this zoo's (as `save_weights`
     writes them) or those of a layout that the model's row in the catalog names. All of it fits, or nothing is
-    loaded. Only the heads that the row names may differ in the number of classes: they are then drawn anew, with a
-    warning; with `num_classes=0` they are left out. Layers that the row names as additions may be missing in the file:
-    they begin as they are drawn. A module without a row takes files with this zoo's names alone,
+    loaded. Only heads and embeddings that the row names may differ in the number of classes or words: they are then
+    drawn anew, with a warning; with `num_classes=0` heads are left out. Layers that the row names as additions may be
+    missing in the file: they begin as they are drawn. A module without a row takes files with this zoo's names alone,
     and its head is the layer `head`.
 
     With `into="backbone"` the file is one of that part of the model: it is read by the rules of the part's row, and
@@ -218,12 +218,18 @@ def _in_our_layout(
 
 
 def _heads_for_other_classes(found: Mapping[str, Any], wanted: Mapping[str, Any], entry: Entry) -> set[str]:
-    """The heads' paths if they are whole in the file and differ in the number of classes alone."""
-    heads = {name for name in wanted if lies_in(name, entry.heads)}
-    shapes = [(found[name].shape, wanted[name].shape) for name in heads if name in found]
-    if len(shapes) < len(heads) or any(theirs[:-1] != ours[:-1] for theirs, ours in shapes):
+    """The paths of heads and embeddings if they are whole in the file and differ in the number of classes alone."""
+    heads = {name for name in wanted if lies_in(name, (*entry.heads, *entry.embeddings))}
+    shapes = [(name, found[name].shape, wanted[name].shape) for name in heads if name in found]
+
+    def but_for_classes(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape[1:] if lies_in(name, entry.embeddings) else shape[:-1]
+
+    if len(shapes) < len(heads) or any(
+        but_for_classes(name, theirs) != but_for_classes(name, ours) for name, theirs, ours in shapes
+    ):
         return set()
-    return heads if any(theirs != ours for theirs, ours in shapes) else set()
+    return heads if any(theirs != ours for _, theirs, ours in shapes) else set()
 
 
 def _additions_without_weights(found: Mapping[str, Any], wanted: Mapping[str, Any], entry: Entry) -> set[str]:
@@ -240,7 +246,7 @@ def _fitted(
     kept = {
         name: array
         for name, array in found.arrays.items()
-        if not lies_in(name, entry.heads) or (has_head and name not in drawn)
+        if name not in drawn and (has_head or not lies_in(name, entry.heads))
     }
     problems = list(found.problems)
     for name in sorted(set(kept) | (set(wanted) - drawn)):

@@ -11,6 +11,7 @@ import numpy as np
 from zoo.weights.problems import misfit
 
 _NAME = re.compile(r"(?P<kind>weight|bias)_(?P<of>ih|hh)_l(?P<layer>\d+)(?P<reverse>_reverse)?")
+_OUR_NAME = re.compile(r"layer(?P<number>[1-9]\d*)(?P<backward>_backward)?")
 _ORDER = {1: (0,), 3: (0, 1, 2), 4: (0, 1, 3, 2)}
 """Where our gates are among torch's, whose LSTM has i, f, g, o; of one, three and four gates. Its own inverse."""
 
@@ -45,6 +46,8 @@ def from_torch(arrays: Mapping[str, np.ndarray]) -> Params:
             problems += [f"{layer}: {each}" for each in wrong]
         elif not missing:
             params[layer] = _ours(found)
+    if params and not problems:
+        problems = _misfits_between(params)
     if problems or not params:
         raise misfit("expected a recurrent layer of torch", problems or ["nothing in it"])
     return params
@@ -54,16 +57,21 @@ def to_torch(params: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.nda
     """The inverse of `from_torch`: a state dict that torch's layer loads. Its second bias is zero where one is enough.
 
     Args:
-      params: of `zoo.sequences.RNN`, `LSTM` or `GRU`.
+      params: of `zoo.sequences.RNN`, `LSTM` or `GRU`, by layer: what is in "params" of their variables.
+
+    Raises:
+      WeightsError: a name is none of their layers'.
 
     >>> layer = {"input_kernel": np.ones((3, 8)), "hidden_kernel": np.ones((2, 8)), "bias": np.ones(8)}
     >>> list(to_torch({"layer1": layer}))
     ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
     """
     arrays = {}
+    names = {layer: _OUR_NAME.fullmatch(layer) for layer in params}
+    if wrong := [f"{layer}: expected layer1, layer2_backward or the like" for layer, name in names.items() if not name]:
+        raise misfit("expected the layers of a recurrent network", wrong)
     for layer, ours in params.items():
-        number, _, backward = layer.removeprefix("layer").partition("_")
-        end = f"l{int(number) - 1}" + "_reverse" * bool(backward)
+        end = f"l{int(names[layer]['number']) - 1}" + "_reverse" * bool(names[layer]["backward"])
         arrays[f"weight_ih_{end}"] = _gates(np.asarray(ours["input_kernel"]).T, len(ours["hidden_kernel"]))
         arrays[f"weight_hh_{end}"] = _gates(np.asarray(ours["hidden_kernel"]).T, len(ours["hidden_kernel"]))
         if "bias" in ours:
@@ -101,6 +109,25 @@ def _misfits(found: Mapping[str, np.ndarray]) -> list[str]:
         for name in ("bias_ih", "bias_hh")
         if name in found and found[name].shape != (rows,)
     ]
+
+
+def _misfits_between(params: Params) -> list[str]:
+    """What does not fit of the layers to each other."""
+    count = max(int(_OUR_NAME.fullmatch(layer)["number"]) for layer in params)
+    directions = ("", "_backward") if any(layer.endswith("_backward") for layer in params) else ("",)
+    expected = [f"layer{number}{direction}" for number in range(1, count + 1) for direction in directions]
+    if missing := [layer for layer in expected if layer not in params]:
+        return [f"{layer}: all of it is missing" for layer in missing]
+    first, problems = params["layer1"], []
+    hidden, width = first["hidden_kernel"].shape
+    for layer, found in params.items():
+        inputs = len(first["input_kernel"]) if layer in expected[: len(directions)] else hidden * len(directions)
+        for name, ours, wanted in (("weight_ih", "input_kernel", inputs), ("weight_hh", "hidden_kernel", hidden)):
+            if found[ours].shape != (wanted, width):
+                problems.append(f"{layer}: expected {name} {(width, wanted)}, got {found[ours].shape[::-1]}")
+        if ("bias" in found) != ("bias" in first):
+            problems.append(f"{layer}: expected biases in all layers or in none")
+    return problems
 
 
 def _ours(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

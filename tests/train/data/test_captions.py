@@ -35,6 +35,7 @@ from train.data.source import stacked
         ("rock'n'roll o'clock 's n't", "rock'n'roll o'clock s n't"),
         ("snow_man café 東京", "snow man café 東京"),
         ("...!?", ""),
+        ("cafe\u0301s", "caf\u00e9s"),  # an accent by itself is one with its letter
     ],
 )
 def test_words_are_separated_as_it_is_said(caption, words):

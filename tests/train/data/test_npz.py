@@ -5,9 +5,11 @@ import zipfile
 import numpy as np
 import pytest
 
+from train.config.tasks.tagging import Tagging as Settings
 from train.data import DataError
 from train.data.fields import Facts, Field, Kind, aligned
 from train.data.sources.npz import npz
+from train.tasks.tagging.task import Tagging
 
 
 def arrays(count=20, classes=4):
@@ -89,6 +91,21 @@ def test_arrays_of_known_names_come_along_as_what_they_are(tmp_path):
             np.testing.assert_allclose(both, np.where(kept, array[rows], 0), rtol=1e-6, err_msg=name)
     one = train[4]
     assert len(one["boxes"]) == len(one["masks"]) == found["boxes_valid"][4].sum()
+
+
+def test_columns_may_have_classes_and_some_of_them_none(tmp_path):
+    tags = np.random.default_rng(0).integers(-1, 2, (20, 2))
+    path = write(tmp_path, image=arrays()["image"], tags=tags, class_names=np.array(["digit", "gap"]))
+    source = npz(path, "train")
+    assert source.spec["tags"] == Field(Kind.COLUMNS, (2,), "int32")
+    assert Tagging.fit(Settings(), source) == Tagging(("digit", "gap"))
+    Tagging(("digit", "gap")).check(source.spec, source.facts)
+    for wrong, message in (
+        (tags + 1, "expected tags in 0..1 or -1 .ignore., found 2"),
+        (tags[:, :1], "expected tags as"),
+    ):
+        with pytest.raises(DataError, match=message):
+            npz(write(tmp_path, image=arrays()["image"], tags=wrong, class_names=np.array(["a", "b"])), "train")
 
 
 def test_fields_may_be_there_without_labels_and_targets(tmp_path):

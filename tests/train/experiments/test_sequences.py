@@ -49,6 +49,13 @@ def test_the_factor_is_that_of_a_geometric_row_and_claims_compare_it_with_theory
     assert len(gradients.figure(every).axes) == 3
 
 
+def test_a_factor_is_found_where_float32_has_no_digits_left_for_the_longest_lags():
+    """Of the larger experiment 0.5 ** 160 is asked for, of which float32 has nothing but 0."""
+    norms = np.stack([start * 0.5 ** np.arange(200) for start in (0.5, 2.0)])
+    norms = np.where(norms < np.finfo(np.float32).tiny, 0, norms)
+    assert gradients.factor_of(gradients.Found(norms, 0.5)) == pytest.approx(0.5, rel=1e-6)
+
+
 def test_recall_shows_a_symbol_first_and_asks_for_it_last():
     drawn = memory.draw_recall(np.random.default_rng(0), (50,), 7)
     inputs, symbols = jax.jit(memory.recall, static_argnums=1)(drawn, 7)

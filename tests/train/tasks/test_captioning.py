@@ -20,11 +20,12 @@ from train.config.tasks.captioning import Captioning as Settings
 from train.data.captions import END, PADDING, SPECIAL, START, UNKNOWN, encoded, field_of, numbered, sentence
 from train.data.fields import Facts, Field, Kind
 from train.data.source import ArraySource
-from train.report import Run
+from train.report import Run, theme
 from train.tasks import fitted, make_task, restore_task
+from train.tasks.captioning.drawing import Shown, cards
 from train.tasks.captioning.judge import BleuJudge, sentence_bleu
 from train.tasks.captioning.page import SHOWN, CaptionPage
-from train.tasks.captioning.task import NEVER_SAID, Captioning
+from train.tasks.captioning.task import Captioning
 
 WORDS = tuple("abcdefgh")
 VOCABULARY = (*SPECIAL, *WORDS)
@@ -71,7 +72,8 @@ def said_of(batch, seed=0):
     words = [sentences(random, 0) for _ in batch["image"]]
     captions = encoded(words, numbered(VOCABULARY), LENGTH)[:, 1:]
     same = batch["captions_valid"][:, 0] & (random.uniform(size=len(captions)) < 0.4)
-    captions = np.where(same[:, None], batch["captions"][:, 0, 1:], captions)
+    last = np.maximum(batch["captions_valid"].sum(axis=1) - 1, 0)
+    captions = np.where(same[:, None], batch["captions"][np.arange(len(last)), last, 1:], captions)
     return {"caption": np.where(captions == PADDING, END, captions), "score": random.normal(size=len(captions))}
 
 
@@ -134,22 +136,46 @@ def counting(after):
         state, _ = inputs
         chosen = jnp.asarray(after)[state["row"], state["place"]]
         logits = 5.0 * jax.nn.one_hot(chosen, len(VOCABULARY)) + 9.0 * jnp.isin(
-            jnp.arange(len(VOCABULARY)), jnp.array(NEVER_SAID)
+            jnp.arange(len(VOCABULARY)), jnp.array([PADDING, START, UNKNOWN])
         )
         return (({**state, "place": state["place"] + 1}, logits), {})
 
     return apply
 
 
-@pytest.mark.parametrize("beams", [1, 3])
-def test_captions_end_and_have_no_token_that_is_no_word(beams):
+def test_captions_end_and_have_no_token_that_is_no_word():
     after = [[4, 5, 6, END, 7], [7, END, 7, 7, 7], [END] * 5, [4, 4, 4, 4, 4]]
-    task = dataclasses.replace(TASK, beams=beams, words=4)
+    task = dataclasses.replace(TASK, words=4)
     images = {"image": BATCH["image"][:4]}
     found = jax.jit(lambda batch: task.predict(counting(after), {}, batch, None))(images)
     assert found["caption"].tolist() == [[4, 5, 6, END], [7, END, END, END], [END] * 4, [4, 4, 4, 4]]
     assert [sentence(caption, VOCABULARY) for caption in found["caption"]] == ["a b c", "d", "", "a a a a"]
     assert (np.asarray(found["score"]) <= 0).all()
+
+
+def test_the_search_begins_with_the_start_and_is_as_wide_and_as_long_as_the_settings_say():
+    """After the start a is most probable; g ends at once, with .33; b goes on to e, with .29 in all."""
+    after = {"<start>": {"a": 0.38, "b": 0.29, "g": 0.33}, "a": {"c": 0.5, "d": 0.5}, "b": {"e": 1.0}}
+    numbers = {**numbered(VOCABULARY), "<start>": START}
+    chain = np.full((len(VOCABULARY),) * 2, 1e-9, np.float32)
+    chain[:, END] = [1e-9 if word in after else 1.0 for word in VOCABULARY]
+    for word, then in after.items():
+        for other, share in then.items():
+            chain[numbers[word], numbers[other]] = share
+
+    def apply(params, *inputs, method):
+        if method == "begin":
+            return jnp.zeros(inputs[0].shape[0]), {}
+        return (inputs[0], jnp.log(chain)[inputs[1]]), {}
+
+    def said(**settings):
+        task = dataclasses.replace(TASK, words=4, **settings)
+        found = jax.jit(lambda batch: task.predict(apply, {}, batch, None))({"image": BATCH["image"][:1]})
+        return sentence(found["caption"][0], VOCABULARY), float(found["score"][0])
+
+    assert said(beams=1) == ("a c", pytest.approx(math.log(0.19), abs=1e-3))
+    assert said(beams=3) == ("g", pytest.approx(math.log(0.33), abs=1e-3))
+    assert said(beams=3, length_power=1.0) == ("b e", pytest.approx(math.log(0.29) / 3, abs=1e-3))
 
 
 # ---- BLEU ----
@@ -216,6 +242,21 @@ def test_captions_as_their_references_have_100_and_none_have_none():
     assert judge.scores() == pytest.approx(dict.fromkeys(judge.scores(), 100.0))
 
 
+def test_references_without_a_word_are_none():
+    captions = encoded([list("ab"), []], numbered(VOCABULARY), LENGTH)
+    empty = {"captions": captions[[1, 1]][None], "captions_valid": np.ones((1, 2), bool)}
+    both = {"captions": captions[None], "captions_valid": np.ones((1, 2), bool)}
+    judge, alone = BleuJudge(VOCABULARY), BleuJudge(VOCABULARY)
+    for batch in (empty, both):
+        judge.add(batch, {"caption": captions[:1, 1:]})
+    alone.add(both, {"caption": captions[:1, 1:]})
+    assert judge.scores() == alone.scores()
+    assert judge.corpus().reference_length == 2
+    silent = BleuJudge(VOCABULARY)
+    silent.add(both, {"caption": captions[1:, 1:]})
+    assert silent.corpus()[1:] == (0.0, 0, 2)  # not as long as the empty one
+
+
 def test_a_rare_word_of_a_reference_is_matched_by_none():
     """It is one unknown word among tokens, which no caption has; so BLEU is that of the words themselves."""
     numbers = numbered(VOCABULARY)
@@ -260,6 +301,8 @@ def test_examples_without_captions_or_of_other_words_are_refused():
         TASK.check({"image": spec["image"]}, facts)
     with pytest.raises(RecipeError, match=r"expected captions of the 12 words .*, got another vocabulary of 11"):
         TASK.check(spec, Facts(vocabulary=VOCABULARY[:-1]))
+    with pytest.raises(RecipeError, match=r"expected a vocabulary that begins with <pad>, .*, got a, b, c, d"):
+        Captioning(WORDS).check(spec, Facts(vocabulary=WORDS))
     with pytest.raises(RecipeError, match="expected an image and tokens, found image and label"):
         TASK.check({**spec, "captions": Field(Kind.LABEL, (), "int32")}, facts)
     with pytest.raises(RecipeError, match=r"expected up to a number of captions of one length, found .*\[up to 3\]"):
@@ -295,19 +338,42 @@ def test_a_page_keeps_few_images_and_parts_are_the_whole():
         assert page.results(Run(Path("run"))) == whole.results(Run(Path("run")))
 
 
-def test_a_page_says_how_good_captions_are_and_what_is_said_most():
+def test_a_page_says_how_good_captions_are_and_what_is_said_most(monkeypatch):
+    monkeypatch.setattr(theme, "DPI", 24)
     page = fed(0, 1)
     found = page.results(Run(Path("run")))
     assert float(found.value) == pytest.approx(judged(0, 1).scores()["bleu4"], abs=0.05)
     assert found.label == "test BLEU-4"
     assert "captions are one of their references" in found.detail
+    batches = [batch_of(seed, 24) for seed in (0, 1)]
+    said = [said_of(batch, seed)["caption"] for seed, batch in enumerate(batches)]
+    references = [
+        row[valid] for batch in batches for row, valid in zip(batch["captions"], batch["captions_valid"], strict=True)
+    ]
+    ours = [sentence(caption, VOCABULARY) for caption in np.concatenate(said)]
+    theirs = [[sentence(tokens, VOCABULARY) for tokens in each] for each in references]
+    assert page.judged == sum(map(bool, theirs)) < 48
+    assert page.same == sum(one in each for one, each in zip(ours, theirs, strict=True)) > 3
+    assert page.said == Counter(ours)
     shown = "".join(found.sections)
     for said in ("BLEU-1", "factor of", "Said most often", "Captions unlike their references", "grey references"):
         assert said in shown
     assert found.pictures["predictions.png"].startswith(b"\x89PNG")
     worst = page.worst.examples()[0]
     references = [sentence(tokens, VOCABULARY) for tokens in worst["captions"][worst["captions_valid"]]]
-    assert sentence_bleu(sentence(worst["caption"], VOCABULARY), references) == page.worst.keys[0]
+    every = [sentence_bleu(one, each) for one, each in zip(ours, theirs, strict=True) if each]
+    assert sentence_bleu(sentence(worst["caption"], VOCABULARY), references) == page.worst.keys[0] == min(every)
+
+
+def test_cards_have_the_caption_in_bold_and_as_many_references_as_there_is_room_for():
+    references = ["a short one", "long " * 60, "another short one"]
+    figure = cards([Shown(3, BATCH["image"][0], "what is said " * 5, references)])
+    (axes,) = figure.axes
+    bold = [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"]
+    normal = [text.get_text() for text in axes.texts if text.get_fontweight() == "normal"]
+    assert " ".join(bold) == "what is said " * 4 + "what is said"
+    assert normal == [references[0], references[2]]
+    assert len(axes.images) == 1
 
 
 def test_a_page_of_images_without_captions_says_so():

@@ -6,14 +6,16 @@ import importlib
 import jax
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
 from tests.train import harness
+from tests.train.report.reading import undrawn
 from train.config import Data, Model, RecipeError
 from train.config.tasks.tagging import Tagging as Settings
 from train.data import load
 from train.data.fields import Facts, Field, Kind
 from train.recipes.sequences import LINES
+from train.report import theme
 from train.tasks.tagging.page import TagPage
 from train.tasks.tagging.task import Tagging
 
@@ -50,6 +52,10 @@ def test_loss_and_accuracy_are_scikit_learns_over_the_steps_that_count():
     assert scores["whole"] == pytest.approx(1 / 3)
 
 
+def test_the_most_probable_class_of_each_step_is_predicted():
+    np.testing.assert_array_equal(TASK.decode(LOGITS)["tags"], LOGITS.argmax(axis=-1))
+
+
 def test_a_step_that_is_not_finite_is_wrong():
     broken = LOGITS.copy()
     broken[1, 3, 0] = np.nan
@@ -59,18 +65,35 @@ def test_a_step_that_is_not_finite_is_wrong():
     assert scores["whole"] == 0
 
 
+def test_a_sequence_without_a_class_counts_nowhere():
+    tags = TAGS.copy()
+    tags[1] = -1  # the one that was all right
+    scores = TASK.scores(jax.device_get(jax.jit(TASK.totals)(LOGITS, {**BATCH, "tags": tags})))
+    assert scores["whole"] == 0
+    page = TagPage(NAMES)
+    images, guess = np.zeros((4, 8, 6, 1), np.uint8), LOGITS.argmax(axis=-1)
+    page.add({"image": images, "tags": tags, "index": np.arange(4)}, {"tags": guess})
+    assert (page.sequences, page.whole, len(page.some)) == (3, 0, 4)
+    nothing = TagPage(NAMES)
+    nothing.add({"image": images[:1], "tags": tags[1:2], "index": np.arange(1)}, {"tags": guess[1:2]})
+    with undrawn():
+        assert nothing.results(None).notes == ["No step of the held-out sequences has a class."]
+
+
 def test_examples_have_to_have_a_tag_for_each_column():
     image = Field(Kind.IMAGE, (8, 6, 1), "uint8")
-    TASK.check({"image": image, "tags": Field(Kind.LABEL, (6,), "int32")}, Facts(NAMES))
-    with pytest.raises(RecipeError, match="expected tags with a label for each of 6 columns, found label"):
-        TASK.check({"image": image, "tags": Field(Kind.LABEL, (5,), "int32")}, Facts(NAMES))
+    TASK.check({"image": image, "tags": Field(Kind.COLUMNS, (6,), "int32")}, Facts(NAMES))
+    for field in (Field(Kind.COLUMNS, (5,), "int32"), Field(Kind.LABEL, (6,), "int32")):
+        with pytest.raises(RecipeError, match=f"a class for each of 6 columns, found {field.kind}"):
+            TASK.check({"image": image, "tags": field}, Facts(NAMES))
     with pytest.raises(RecipeError, match="expected examples with tags"):
         TASK.check({"image": image}, Facts(NAMES))
     with pytest.raises(RecipeError, match="tagging needs examples with tags"):
         Tagging.fit(Settings(), load(Data("digits", limit=20), "test"))
 
 
-def test_page_counts_steps_and_says_what_was_read():
+def test_page_counts_steps_and_says_what_was_read(monkeypatch):
+    monkeypatch.setattr(theme, "DPI", 24)
     page, apart = TagPage(NAMES), [TagPage(NAMES), TagPage(NAMES)]
     guess = LOGITS.argmax(axis=-1).astype(np.int32)
     images = np.zeros((4, 8, 6, 1), np.uint8)
@@ -80,11 +103,13 @@ def test_page_counts_steps_and_says_what_was_read():
         part.add({name: array[rows] for name, array in batch.items()}, {"tags": guess[rows]})
     apart[0].merge(apart[1])
     counts = TAGS >= 0
-    assert page.counts.sum() == counts.sum()
-    assert page.counts.trace() == (guess == TAGS)[counts].sum()
+    np.testing.assert_array_equal(page.counts, confusion_matrix(TAGS[counts], guess[counts]))
+    wrong = ((guess != TAGS) & counts).sum(axis=1)
+    assert wrong[page.worst.rows].tolist() == sorted(wrong[wrong > 0].tolist(), reverse=True)
     np.testing.assert_array_equal(apart[0].counts, page.counts)
     assert (page.sequences, page.whole) == (apart[0].sequences, apart[0].whole)
-    assert page.whole >= 1
+    assert page.whole == 1
+    assert len(page.worst) == 3  # of which none is right
     results = page.results(None)
     assert results.label == "test accuracy of the steps"
     assert results.detail.startswith(f"{(guess != TAGS)[counts].sum()} wrong of {counts.sum()} steps")

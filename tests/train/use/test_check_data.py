@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.train.command import call
 from train.data import ArraySource, Facts, Field, Kind
+from train.data.captions import END, PADDING, SPECIAL, START, UNKNOWN, field_of
 from train.use.check_data import findings_of
 
 
@@ -99,6 +100,7 @@ WRONG = {
         np.array([[[9, 9, 0]], [[np.nan, 1, 1]]]),
         "keypoint that is no number",
     ),
+    "tags": (Field(Kind.COLUMNS, (4,), "int32"), np.array([[0, 1, -1, 0], [0, 1, 2, 0]]), "label out of range"),
     "box": (Field(Kind.BOXES, (4,), "float32"), np.array([[0, 0, 5, 4], [0, 0, 4, 7]]), "box outside the image"),
 }
 
@@ -111,6 +113,65 @@ def test_each_kind_of_field_is_looked_at_and_only_the_wrong_row_is_named(name):
     found = list(findings_of(source, "train"))
     assert [(each.row, each.sort) for each in found] == [(1, sort)]
     assert found[0].about.startswith(f"{name}: ")
+
+
+VOCABULARY = (*SPECIAL, "a", "dog")
+
+
+def of_captions(*captions):
+    """Images with as many captions each, as tokens."""
+    images = np.arange(16 * len(captions), dtype=np.uint8).reshape(len(captions), 4, 4, 1)
+    tokens = np.array(captions, np.int32)
+    arrays = {"image": images, "captions": tokens, "captions_valid": np.ones(tokens.shape[:2], bool)}
+    spec = {"image": IMAGE, "captions": field_of(*tokens.shape[1:])}
+    return ArraySource("captioned", arrays, spec, Facts(vocabulary=VOCABULARY))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "errors", "others"),
+    [
+        ([START, END, PADDING, PADDING], {"empty caption"}, set()),
+        ([PADDING] * 4, {"empty caption", "caption without a start"}, {"caption that is cut off"}),
+        ([START, 6, END, PADDING], {"token out of range"}, set()),
+        ([START, -1, END, PADDING], {"token out of range"}, set()),
+        ([4, 5, END, PADDING], {"caption without a start"}, set()),
+        ([START, 4, END, 5], {"words after a caption's end"}, set()),
+        ([START, UNKNOWN, END, PADDING], set(), {"caption without a known word", "unknown words"}),
+        ([START, 4, 5, 4], set(), {"caption that is cut off"}),
+    ],
+)
+def test_each_caption_that_is_wrong_is_named_and_no_other(tokens, errors, others):
+    right = [START, 4, 5, END]
+    found = list(findings_of(of_captions([right, [START, 4, END, PADDING]], [right, tokens]), "train"))
+    assert {each.sort for each in found if each.is_error} == errors
+    assert {each.sort for each in found if not each.is_error} == others
+    for each in found:
+        if each.sort != "unknown words":
+            assert each.row == 1
+            assert each.about.startswith("captions: caption 1: ")
+
+
+def test_the_share_of_unknown_words_and_images_without_captions_are_told_and_no_errors():
+    source = of_captions([[START, 4, UNKNOWN, END]], [[START, 5, 4, END]])
+    (found,) = findings_of(source, "train")
+    assert found == ("train", None, "unknown words", "captions: 25.00 % of 4")
+    assert not found.is_error
+    source._arrays["captions_valid"][0] = False
+    (found,) = findings_of(source, "train")
+    assert (found.row, found.sort, found.is_error) == (0, "image without captions", False)
+
+
+def test_what_both_splits_have_wrong_is_two_findings(tmp_path, capsys):
+    images = np.arange(32, dtype=np.uint8).reshape(2, 4, 4, 1)
+    arrays = {"image": images, "target": np.ones(2, np.float32), "test_image": images + 100}
+    arrays["test_target"] = np.ones(2, np.float32)
+    for name in ("masks", "test_masks"):
+        arrays[name] = np.zeros((2, 1, 4, 4), bool)
+        arrays[name][0] = True
+    np.savez(tmp_path / "masks.npz", **arrays)
+    code, out, _ = call(capsys, "check-data", "--data.source", f"npz:{tmp_path / 'masks.npz'}")
+    assert code == 1
+    assert "empty mask │ 2" in " ".join(out.split())
 
 
 def test_test_images_that_training_sees_are_errors():

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from train.data.augment.moves import At, Batch, Floats, Images, each, of_planes, planes_of, uniform
+from train.data.captions import mirrored_words
 from train.data.fields import STILL, VISIBLE, Kind, Spec, aligned
 from train.data.flow_bytes import STILL_BYTE
 
@@ -191,6 +192,20 @@ def _label_map(value: Array, drawn: Shift | Mirror | Turn, at: At, kind: Kind) -
     return _image(value, drawn, at, kind, at.facts.ignore)
 
 
+def _columns(value: Array, drawn: Shift | Mirror, at: At, kind: Kind) -> Array:
+    """As a label map of one row, which moves along the image alone."""
+    if isinstance(drawn, Shift):
+        drawn = drawn._replace(top=jnp.full_like(drawn.top, drawn.pad))
+    return _label_map(value[:, None], drawn, at, Kind.LABEL_MAP)[:, 0]
+
+
+def _tokens(value: Array, drawn: Mirror, at: At, kind: Kind) -> Array:
+    """Left is called right; tokens of which nobody says what they mean stay."""
+    if not at.facts.vocabulary:
+        return value
+    return jnp.where(each(drawn.mirrored, value.ndim), jnp.asarray(mirrored_words(at.facts.vocabulary))[value], value)
+
+
 def _map(value: Array, drawn: Shift | Mirror | Turn, at: At, kind: Kind) -> Array:
     return _image(value.astype(jnp.float32), drawn, at, kind, jnp.nan)
 
@@ -266,8 +281,12 @@ _RULES: dict[Kind, Callable[..., Array]] = {
     Kind.KEYPOINTS: _keypoints,
     Kind.MASKS: _image,
 }
-APPLY = {(move, kind): rule for move in MOVES for kind, rule in _RULES.items()}
-"""What a move does to a field of each kind; those of `STILL` stay as they are, and another pair is refused."""
+APPLY: dict[tuple[str, Kind], Callable[..., Array]] = {
+    **{(move, kind): rule for move in MOVES for kind, rule in _RULES.items()},
+    **{(move, Kind.COLUMNS): _columns for move in ("pad_crop", "flip")},
+    ("flip", Kind.TOKENS): _tokens,
+}
+"""What a move does to a field of each kind; those of `STILL` else stay as they are, and another pair is refused."""
 
 
 def move(name: str, batch: Batch, drawn: Shift | Mirror | Turn, spec: Spec, at: At) -> Batch:
@@ -279,7 +298,7 @@ def move(name: str, batch: Batch, drawn: Shift | Mirror | Turn, spec: Spec, at: 
     moved = {
         field: APPLY[name, kind](batch[field], drawn, at, kind)
         for field, (kind, *_) in spec.items()
-        if kind not in STILL
+        if kind not in STILL or (name, kind) in APPLY
     }
     batch = {**batch, **moved}
     padded = [name for name, field in spec.items() if field.most and name in moved]

@@ -51,9 +51,9 @@ class Asked(NamedTuple):
     """Where prepared TFDS data sets are."""
     any_size: bool
     """Whether images may have several sizes, for they are framed."""
-    held_out: int = 0
+    held_out: int
     """How many examples are the test where the source does not say which; 0: a fifth."""
-    rare_below: int = 1
+    rare_below: int
     """How often a word of captions occurs in training before it has a number of its own."""
 
 

@@ -4,6 +4,7 @@ Chen et al., 2015, Microsoft COCO Captions: Data Collection and Evaluation Serve
 How a sentence becomes words is in `train.data.captions`. Lecture row L77.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,11 +59,15 @@ class CaptionSource(ObjectSource):
     ) -> None:
         fields = {"captions": field_of(most, length)}
         super().__init__(name, found.files, found.sizes, fields, Facts(vocabulary=vocabulary), any_size)
-        self._words, self._numbers, self._length = found.words, numbered(vocabulary), length
+        every = [words for captions in found.words for words in captions]
+        # As small numbers: worker processes get a copy each, and words would take several times as much.
+        kind = np.uint16 if len(vocabulary) <= 2**16 else np.int32
+        self._tokens = encoded(every, numbered(vocabulary), length).astype(kind)
+        self._starts = np.cumsum([0, *map(len, found.words)])
 
     def objects(self, row: int, name: str) -> Int[np.ndarray, "captions length"]:
         """The captions of an image."""
-        return encoded(self._words[row], self._numbers, self._length)
+        return self._tokens[self._starts[row] : self._starts[row + 1]].astype(np.int32)
 
 
 def has_captions(found: Mapping[str, Any]) -> bool:
@@ -103,7 +108,7 @@ def caption_splits(
 
 
 def read(file: Path, found: dict[str, Any], folder: Path | None = None) -> Captions:
-    """What a file of captions says.
+    """What a file of captions says; a caption without a word is left out.
 
     Args:
       file: the json, for messages, and near which its images are.
@@ -120,7 +125,7 @@ def read(file: Path, found: dict[str, Any], folder: Path | None = None) -> Capti
             raise DataError(f"{file}: annotation {each.get('id')}: image_id {each['image_id']} is none of the file's")
         if not isinstance(each["caption"], str):
             raise DataError(f"{file}: annotation {each.get('id')}: expected a sentence, found {each['caption']!r}")
-        if said := words_of(each["caption"]):
+        if said := [sys.intern(word) for word in words_of(each["caption"])]:
             words[rows[each["image_id"]]].append(said)
     return Captions(
         files_of(file, [image["file_name"] for image in images], folder),

@@ -20,12 +20,12 @@ COUNTS = {"train": 2000, "test": 400}
 DIGITS = (2, 5)
 """Of a line, fewest and most."""
 GAP = len(NAMES)
-"""The number of columns between digits."""
+"""The class of the columns between digits."""
 _SEED = {"train": (11, 0), "test": (11, 1)}
 
 SPEC = {
     "image": Field(Kind.IMAGE, (HEIGHT, WIDTH, 1), "uint8"),
-    "tags": Field(Kind.LABEL, (WIDTH,), "int32"),
+    "tags": Field(Kind.COLUMNS, (WIDTH,), "int32"),
 }
 
 

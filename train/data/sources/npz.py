@@ -29,6 +29,7 @@ class Known(NamedTuple):
 
 KNOWN = {
     "label_map": Known(Kind.LABEL_MAP, "hw", "iu", "int32"),
+    "tags": Known(Kind.COLUMNS, "w", "iu", "int32"),
     "map": Known(Kind.MAP, "hwc", "iuf", "float32"),
     "flow": Known(Kind.FLOW, "hw2", "iuf", "float32"),
     "normals": Known(Kind.NORMALS, "hw3", "iuf", "float32"),
@@ -52,8 +53,9 @@ def npz_splits(path: str, held_out: int = 0) -> dict[str, ArraySource]:
     Arrays: "image" (uint8, N H W C), or in its place "clip" (uint8, N T H W C), with "label" (integers from 0),
     "target" (finite numbers) or those of `KNOWN`; the same names after "test_" are the test split, else `held_out`
     examples are, by a fixed seed, or a fifth where that is 0. "train_image" may stand for "image". "class_names" (text)
-    names the labels, which are else numbered up to the largest; without "label" it names the numbers of "classes" or
-    "label_map". The integers "ignore" (else -1) and "background" are what "label_map" may hold besides, see `Facts`.
+    names the labels, which are else numbered up to the largest; without "label" it names the numbers of "classes",
+    "label_map" or "tags", a class for each column. The integers "ignore" (else -1) and "background" are what
+    "label_map" may hold besides, and the first what "tags" may, see `Facts`.
 
     Raises:
       DataError: an array is missing, or has another shape, type or range than this.
@@ -182,7 +184,7 @@ def _facts(file: Path, found: Arrays, train: Arrays) -> Facts:
 
 
 def _class_names(file: Path, found: Arrays, train: Arrays) -> tuple[str, ...]:
-    if not train.keys() & {"label", "classes", "label_map"}:
+    if not train.keys() & {"label", "classes", "label_map", "tags"}:
         return ()
     if "class_names" not in found:
         if "label" not in train:
@@ -200,7 +202,8 @@ def _class_names(file: Path, found: Arrays, train: Arrays) -> tuple[str, ...]:
 def _labels(file: Path, prefix: str, arrays: Arrays, facts: Facts) -> Arrays:
     """The arrays of labels, each of a class or of what else it may hold."""
     others = {"ignore": facts.ignore, "background": facts.background}
-    besides = {"label": {}, "classes": {}, "label_map": {k: v for k, v in others.items() if v is not None}}
+    others = {name: number for name, number in others.items() if number is not None}
+    besides = {"label": {}, "classes": {}, "label_map": others, "tags": {"ignore": facts.ignore}}
     classes = len(facts.classes) or NUMBERS
     checked = {}
     for name, more in besides.items():

@@ -66,6 +66,8 @@ SMALL = 1e-9
 """The inputs' standard deviation: a network that makes its own states larger has not made them large at the end."""
 KEEPS = 1
 """Which of the biases belongs to the gate that keeps: f of i, f, o, g; z of r, z, n."""
+TINY = float(np.finfo(np.float32).tiny)
+"""What float32 still has all its digits of; what is smaller may be zero."""
 NEAR = 0.03
 """How far the measured factor may be from theory's, as a share, to agree."""
 
@@ -147,15 +149,20 @@ def _norms(model: Recurrent, steps: int, variables: PyTree[Array], key: Key[Arra
 
 
 def factor_of(found: Found) -> float:
-    """The factor a step: from a line through the logarithms of the second tenth to the eighth of the lags."""
+    """The factor a step: from a line through the logarithms of the second tenth to the eighth of the lags.
+
+    Of those that is where no network's gradient is too small, or too large, for float32.
+    """
     count = found.norms.shape[1]
     lags = np.arange(count // 10, count * 8 // 10)
+    known = np.isfinite(found.norms) & (found.norms > 8 * TINY)
+    lags = lags[known[:, lags].all(axis=0)]
     return float(np.exp(np.polyfit(lags, np.log(_mean(found)[lags]), 1)[0]))
 
 
 def _mean(found: Found) -> Float[np.ndarray, "lags"]:
     """The geometric mean over the networks."""
-    return np.exp(np.log(np.maximum(found.norms, np.finfo(np.float32).tiny)).mean(axis=0))
+    return np.exp(np.log(np.maximum(found.norms, TINY)).mean(axis=0))
 
 
 def claims(found: Mapping[str, Found]) -> dict[str, bool]:

@@ -95,11 +95,9 @@ def sentence_bleu(caption: str, references: Sequence[str]) -> float:
 
 
 def references_of(batch: HostBatch, row: int, vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """The captions that an example of a batch has; of examples that nobody captioned none."""
-    if "captions" not in batch:
-        return ()
+    """The captions that an example of a batch has; those without a word are left out."""
     real = np.asarray(batch["captions"][row])[np.asarray(batch["captions_valid"][row], bool)]
-    return tuple(sentence(tokens, vocabulary) for tokens in real)
+    return tuple(said for tokens in real if (said := sentence(tokens, vocabulary)))
 
 
 def sacrebleu() -> Any:

@@ -70,7 +70,10 @@ class Captioning(OneForward):
             raise RecipeError(f"expected an image and tokens, found {image.kind} and {captions.kind}")
         if len(captions.padded) != 2 or not captions.most or (captions.shape[1] or 0) < 2:
             raise RecipeError(f"expected up to a number of captions of one length, found {describe(spec)}")
-        if facts.vocabulary[: len(SPECIAL)] != SPECIAL or facts.vocabulary != self.vocabulary:
+        if facts.vocabulary[: len(SPECIAL)] != SPECIAL:
+            begins = ", ".join(facts.vocabulary[: len(SPECIAL)])
+            raise RecipeError(f"expected a vocabulary that begins with {', '.join(SPECIAL)}, got {begins}")
+        if facts.vocabulary != self.vocabulary:
             raise RecipeError(
                 f"expected captions of the {len(self.vocabulary)} words that the training captions have,"
                 f" got another vocabulary of {len(facts.vocabulary)}"

@@ -40,12 +40,13 @@ class TagPage:
             return
         known = true != self.ignore
         np.add.at(self.counts, (true[known], guess[known]), 1)
-        wrong = (known & (true != guess)).sum(axis=1)
-        self.sequences += len(true)
-        self.whole += int((wrong == 0).sum())
-        kept = pictured(batch["image"], np.arange(len(true)), tags=true, guess=guess, wrong=wrong)
-        self.worst.add(-wrong.astype(np.float64), rows, kept)
-        self.some.add(spread(rows), rows, kept)
+        wrong, counted = (known & (true != guess)).sum(axis=1), known.any(axis=1)
+        self.sequences += int(counted.sum())
+        self.whole += int((wrong[counted] == 0).sum())
+        said = {"tags": true, "guess": guess, "wrong": wrong}
+        bad, every = np.flatnonzero(wrong), np.arange(len(true))
+        self.worst.add(-wrong[bad].astype(np.float64), rows[bad], pictured(batch["image"], bad, **said))
+        self.some.add(spread(rows), rows, pictured(batch["image"], every, **said))
 
     def merge(self, other: "TagPage") -> None:
         """See `Page`."""
@@ -60,9 +61,10 @@ class TagPage:
         Raises:
           ValueError: there was no example.
         """
-        if not self.sequences:
+        if not len(self.some):
             raise ValueError("expected predictions of at least one example")
         right, count = int(self.counts.trace()), int(self.counts.sum())
+        whole = percent(self.whole, self.sequences) if self.sequences else "–"
         block, confusion = themed(
             lambda theme: figures.confusion_matrix(self.counts, self.names, theme), "Confusion matrix of the steps."
         )
@@ -72,7 +74,7 @@ class TagPage:
             value=percent(right, count) if count else "–",
             label="test accuracy of the steps",
             detail=f"{grouped(count - right)} wrong of {grouped(count)} steps; "
-            f"{percent(self.whole, self.sequences)} of {grouped(self.sequences)} sequences without an error",
+            f"{whole} of {grouped(self.sequences)} sequences without an error",
             sections=[
                 section("Classes", block, text="Rows are true classes of steps, columns predicted ones."),
                 examples("Worst sequences", worst, "most wrong steps first", wrong=True),
@@ -97,7 +99,8 @@ class TagPage:
         return example_picture(example["image"], caption=self.words(predicted))
 
     def _shown(self, row: int, image: np.ndarray, tags: np.ndarray, guess: np.ndarray, wrong: int) -> Example:
-        return Example(row, image, (self._read(guess), f"true {self._read(tags)}", f"{int(wrong)} steps wrong"))
+        steps = "1 step" if wrong == 1 else f"{int(wrong)} steps"
+        return Example(row, image, (self._read(guess), f"true {self._read(tags)}", f"{steps} wrong"))
 
     def _read(self, tags: Int[np.ndarray, " time"]) -> str:
         return " ".join(name for name, _ in self._runs(tags))

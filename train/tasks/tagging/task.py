@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any, ClassVar, Self
 
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
@@ -24,7 +23,10 @@ Logits = Float[Array, "batch time classes"]
 
 @dataclasses.dataclass(frozen=True)
 class Tagging(OneForward):
-    """A class a step: int32 `batch["tags"]`, (batch, time); steps that are `ignore` count nowhere."""
+    """A class a step: int32 `batch["tags"]`, (batch, time).
+
+    Steps that are `ignore` count nowhere, nor do sequences that have no others.
+    """
 
     metrics: ClassVar[tuple[Metric, ...]] = (ACCURACY, WHOLE, LOSS)
     fields: ClassVar[tuple[str, ...]] = ("image", TAGS)
@@ -50,9 +52,9 @@ class Tagging(OneForward):
         """See `Task`: an image, and a class for each of its columns."""
         super().check(spec, facts)
         field, width = spec[TAGS], spec["image"].shape[1]
-        if field.kind != Kind.LABEL or field.shape != (width,):
+        if field.kind != Kind.COLUMNS or field.shape != (width,):
             raise RecipeError(
-                f"expected {TAGS} with a label for each of {width} columns, found {field.kind} {field.shape}"
+                f"expected {TAGS} with a class for each of {width} columns, found {field.kind} {field.shape}"
             )
 
     def model_options(self) -> dict[str, Any]:
@@ -67,15 +69,14 @@ class Tagging(OneForward):
     def totals(self, outputs: Logits, batch: Batch) -> Totals:
         """Sums over steps and over sequences."""
         known = self._known(batch)
-        right = jnp.argmax(outputs, axis=-1) == batch[TAGS]
-        right &= jnp.isfinite(outputs).all(axis=-1)
-        whole = (right | ~known).all(axis=-1) & batch["mask"]
+        right = (jnp.argmax(outputs, axis=-1) == batch[TAGS]) & jnp.isfinite(outputs).all(axis=-1)
+        counted = known.any(axis=-1)
         return {
             "count": jnp.sum(known, dtype=jnp.float32),
             "loss": jnp.sum(self._losses(outputs, batch), where=known),
             "correct": jnp.sum(right, where=known, dtype=jnp.float32),
-            "sequences": jnp.sum(batch["mask"], dtype=jnp.float32),
-            "whole": jnp.sum(whole, dtype=jnp.float32),
+            "sequences": jnp.sum(counted, dtype=jnp.float32),
+            "whole": jnp.sum((right | ~known).all(axis=-1), where=counted, dtype=jnp.float32),
         }
 
     def scores(self, totals: Totals) -> dict[str, float]:
@@ -84,9 +85,8 @@ class Tagging(OneForward):
         return {"loss": mean_of(totals, "loss"), "accuracy": mean_of(totals, "correct"), "whole": whole}
 
     def decode(self, outputs: Logits) -> Prediction:
-        """The class of each step, and its probability."""
-        sure = jnp.max(jax.nn.softmax(outputs.astype(jnp.float32)), axis=-1)
-        return {TAGS: jnp.argmax(outputs, axis=-1).astype(jnp.int32), "sure": sure}
+        """The class of each step."""
+        return {TAGS: jnp.argmax(outputs, axis=-1).astype(jnp.int32)}
 
     def page(self) -> Page:
         """See `Task`."""

@@ -55,6 +55,23 @@ def test_images_have_their_captions_in_words_of_the_training_file(tmp_path):
     assert batch["captions"].shape == (4, 3, 11)
 
 
+def test_workers_get_numbers_and_not_words(tmp_path):
+    """Which take several times as much: of COCO's 600,000 captions hundreds of megabytes a worker."""
+    sentences = {number: ["a dog runs after a ball and a cat after a dog"] * 50 for number in range(10)}
+    train = load(Data(f"coco:{write(tmp_path, dataset(sentences), 'all.json')}", rare_below=1), "train")
+    captions = 500 * train.spec["captions"].shape[1]
+    assert len(pickle.dumps(train)) < 3 * captions
+    assert train[0]["captions"].dtype == np.int32
+
+
+def test_captions_without_a_word_are_left_out(tmp_path):
+    file = write(tmp_path, dataset({1: ["...", "a dog"], 2: [""]}), "captions_train.json")
+    write(tmp_path, dataset({3: ["a dog"]}), "captions_val.json")
+    train = load(Data(f"coco:{file}", rare_below=1), "train")
+    assert [len(train[row]["captions"]) for row in range(2)] == [1, 0]
+    assert train.spec["captions"].most == (1,)
+
+
 def test_of_one_file_a_fifth_is_held_out_and_has_no_part_in_the_vocabulary(tmp_path):
     sentences = {number: [f"a thing{number}"] for number in range(10)}
     file = write(tmp_path, dataset(sentences), "all.json")
