@@ -8,7 +8,7 @@ python -m train fit coco_captions --data.source coco:annotations/captions_train2
 Of `scenes_captions` the rules that say the captions are in `train/data/sources/scene_captions.py`. Digits are shifted
 and not mirrored, which would make them others. The network is a thin VGG-11 whose last map is given to the LSTM on a
 grid of 4 x 4 places: their mean alone would not say which digit is where. The 250 test scenes have a BLEU-4 of 64.7
-and a BLEU-1 of 84.7, and 72.33 % of the next words are right (a perplexity of 1.9), after 127 seconds beside other work.
+and a BLEU-1 of 84.7, and 72.33 % of the next words are right (a perplexity of 1.9), after 127 s beside other work.
 
 `coco_captions` is Show and Tell (Vinyals et al., 2015) on a ResNet-50 whose published weights stay, as those of the
 paper's network did at first. It mirrors images, of which captions then say right for left. It is for accelerators, and
