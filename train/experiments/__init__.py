@@ -160,6 +160,11 @@ EXPERIMENTS = {
         "train.experiments.frontiers.forgetting",
         SeededOptions,
     ),
+    "shortcut": Experiment(
+        "digits whose colour goes with the class, on other colours, on grey, and without a digit (lecture row L99)",
+        "train.experiments.frontiers.shortcut",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

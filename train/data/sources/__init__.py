@@ -19,6 +19,7 @@ from train.data.select import OfClasses, balanced_subset, check_classes, imbalan
 from train.data.source import Source, in_memory
 from train.data.sources.clips import clips, clips_splits
 from train.data.sources.coco import coco, coco_splits
+from train.data.sources.coloured_digits import coloured_digits
 from train.data.sources.composed import training_count
 from train.data.sources.depth_files import depth_files, depth_files_splits
 from train.data.sources.digits import digits, rotated_digits
@@ -65,6 +66,7 @@ def _of_files(asked: Asked) -> tuple[bool, int, int]:
 SOURCES: dict[str, Callable[[Asked], Source]] = {
     "digits": lambda asked: digits(asked.split),
     "rotated_digits": lambda asked: rotated_digits(asked.split),
+    "coloured_digits:GROUND": lambda asked: coloured_digits(asked.after, asked.split),
     "scenes": lambda asked: scenes(asked.split),
     "scenes:COUNT": lambda asked: scenes(asked.split, training_count(asked.after)),
     "moving": lambda asked: moving(asked.split),
