@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from train.experiments import SeededOptions
-from train.experiments.frontiers import forgetting, robustness
+from train.experiments.frontiers import forgetting, robustness, shortcut
 from train.experiments.study import Result
 from zoo.perceptrons import MLP
 
@@ -93,6 +93,7 @@ def scores():
         ("permuted", "naive", "forgetting", 0.05),
         ("split", "EWC", "accuracy", 0.3),
         ("classes", "replay", "accuracy", 0.39),
+        ("permuted", "EWC", "accuracy", 0.3),
         ("permuted", "replay", "accuracy", 0.95),
     ],
 )
@@ -109,6 +110,46 @@ def test_forgetting_is_tabled_and_drawn():
     matrix = np.tril(np.full((5, 5), 0.8)).tolist()
     figure = forgetting.figure({s: dict.fromkeys(forgetting.METHODS, matrix) for s in forgetting.SERIES})
     assert all(len(panel.lines) == 2 * len(forgetting.METHODS) for panel in figure.axes)
+
+
+def probed(**changes):
+    accuracies = {
+        shortcut.SHORTCUT: {"own": 0.98, "other": 0.4, "grey": 0.8, "empty": 0.8, "same": 0.5},
+        shortcut.NONE: {"own": 0.98, "other": 0.97, "grey": 0.97, "empty": 0.1, "same": 0.98},
+    }
+    for name, value in changes.items():
+        arm, _, name = name.partition("_")
+        accuracies[{"fooled": shortcut.SHORTCUT, "better": shortcut.NONE}[arm]][name] = value
+    return {
+        arm: Result(
+            {shortcut.SAME: [each["same"]], **{f"accuracy_{g}": [each[g]] for g in shortcut.TESTS}}, parameters=1
+        )
+        for arm, each in accuracies.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fooled_own": 0.9},
+        {"fooled_other": 0.9},
+        {"fooled_empty": 0.3},
+        {"better_other": 0.9},
+        {"better_same": 0.4},
+        {"better_other": float("nan")},
+    ],
+)
+def test_claims_of_the_shortcut_hold_and_fail(changes):
+    assert all(shortcut.claims(probed()).values())
+    assert not all(shortcut.claims(probed(**changes)).values())
+
+
+def test_the_shortcut_is_tabled_drawn_and_seen_on_the_same_digits():
+    assert "| colour goes with the class | 98.0 | 40.0 | 80.0 | 80.0 | 50.0 |" in shortcut.table(probed())
+    assert len(shortcut.figure(probed()).axes[0].patches) == 2 * 4
+    recipes = shortcut.recipes_of(SeededOptions())
+    assert len({(recipe.epochs, recipe.model) for recipe in recipes.values()}) == 1
+    assert shortcut.pixels_of("own").shape == shortcut.pixels_of("empty").shape == (360, 16, 16, 3)
 
 
 def withstood(**changes):
