@@ -57,7 +57,8 @@ class VideoRecording(NamedTuple):
     def frames(self, numbers: Sequence[int]) -> Frames:
         """See `Recording`."""
         with Video(self.path) as video:
-            return _in_order({number: np.asarray(picture) for number, picture in video.pick(numbers)}, numbers)
+            found = {number: np.asarray(picture) for number, picture in video.pick(numbers)}
+        return _in_order(found, numbers, self.path)
 
     def size(self) -> tuple[int, int]:
         """See `Recording`."""
@@ -141,7 +142,8 @@ class ArrayRecording(NamedTuple):
         return self.pixels.shape[1:3]
 
 
-def _in_order(found: dict[int, np.ndarray], numbers: Sequence[int], place: object = "") -> Frames:
-    if len({frame.shape for frame in found.values()}) > 1:
-        raise DataError(f"{place}: expected frames of one size, found {sorted({f.shape for f in found.values()})}")
+def _in_order(found: dict[int, np.ndarray], numbers: Sequence[int], place: object) -> Frames:
+    shapes = sorted({frame.shape for frame in found.values()})
+    if len(shapes) > 1:
+        raise DataError(f"{place}: expected frames of one size, found {shapes}")
     return np.stack([found[int(number)] for number in numbers])
