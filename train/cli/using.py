@@ -84,8 +84,8 @@ def predict(arguments: Arguments) -> int:
     class Predict(_OfWeights):
         paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE|FOLDER|VIDEO ...")] = ()
         """A run's folder, but with --weights none; image files of any size, resized to what the model takes, or folders
-        of them, in order of their names; videos, of which every frame is predicted, or by a run that learned clips
-        every clip. Optical flow is that of each image and the next."""
+        of them, in order of their names; videos, of which every frame is predicted, or by a model of clips every
+        clip. Optical flow is that of each image and the next."""
         best: bool = False
         """The best checkpoint instead of the last."""
         ema: bool = False
@@ -112,23 +112,27 @@ def predict(arguments: Arguments) -> int:
     output = chosen.output or (run[0] / "predictions" if run else None)
     if videos and output is None:
         raise UsageError("predict: expected --output DIR with a video")
+    from train.use import clip_predictor as of_clips
     from train.use.open_run import open_run
     from train.use.outputs import outputs_of
     from train.use.predict import predict_files
     from train.use.predictor import RunPredictor, predictor_of
+    from zoo.catalog import describe
 
     if output is not None:
         outputs_of(images, videos, output)  # those of both together, before either is written
     if run:
-        from train.use.whole_videos import predict_whole_videos, takes_clips
-
         opened = open_run(run[0], chosen.flips)
-        if takes_clips(opened):
-            predict_whole_videos(opened, files, output, chosen.best, chosen.ema)
-            return 0
-        predictor = RunPredictor(opened, chosen.best, chosen.ema)
+        kind = of_clips.RunOfClips if of_clips.takes_clips(opened) else RunPredictor
+        predictor = kind(opened, chosen.best, chosen.ema)
     else:
-        predictor = predictor_of(chosen.model, chosen.weights, chosen.mean, chosen.std)
+        kind = of_clips.WeightsOfClips if describe(chosen.model).task == of_clips.TASK else predictor_of
+        predictor = kind(chosen.model, chosen.weights, chosen.mean, chosen.std)
+    if isinstance(predictor, of_clips.ClipPredictor):
+        from train.use.whole_videos import predict_whole_videos
+
+        predict_whole_videos(predictor, files, output)
+        return 0
     if images:
         predict_files(predictor, images, output)
     if videos:

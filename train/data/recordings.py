@@ -2,12 +2,12 @@
 
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from train.config import DataError
 from train.data.decode import opened, rgb
@@ -59,6 +59,25 @@ class VideoRecording(NamedTuple):
         with Video(self.path) as video:
             found = {number: np.asarray(picture) for number, picture in video.pick(numbers)}
         return _in_order(found, numbers, self.path)
+
+    def clips(self, numbers: Int[np.ndarray, "clips frames"]) -> Iterator[Frames]:
+        """Several clips, in one pass of the file: one is in memory, with what it shares with those that follow.
+
+        Args:
+          numbers: of the frames of each, ascending; no clip begins before the one before it.
+
+        Raises:
+          DataError: they cannot be read.
+        """
+        found: dict[int, np.ndarray] = {}
+        with Video(self.path) as video:
+            picked = video.pick(numbers.ravel())
+            for clip in numbers:
+                found = {number: frame for number, frame in found.items() if number >= clip[0]}
+                while clip[-1] not in found:
+                    number, picture = next(picked)
+                    found[number] = np.asarray(picture)
+                yield _in_order(found, clip, self.path)
 
     def size(self) -> tuple[int, int]:
         """See `Recording`."""

@@ -1,5 +1,6 @@
 """Video files, frame by frame: reading them upright with their times, and writing others. Needs the extra `video`."""
 
+import collections
 import contextlib
 import importlib
 import itertools
@@ -127,11 +128,11 @@ class Video:
         Raises:
           DataError: the file is damaged, or ends before.
         """
-        wanted = sorted({int(number) for number in numbers})
+        wanted = collections.deque(sorted({int(number) for number in numbers}))
         number, last = -1, None
         for number, last in self._numbered(wanted[0]):
             if number == wanted[0]:
-                yield wanted.pop(0), self._picture(last)
+                yield wanted.popleft(), self._picture(last)
             if not wanted:
                 return
         if last is None or wanted[-1] > number + _UNSEEN:

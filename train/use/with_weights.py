@@ -34,7 +34,7 @@ class WithWeights(NamedTuple):
     """Whether somebody says what the classes are called; else they are numbered."""
 
 
-def with_weights(name: str, weights: str | None, task: str, what: str) -> WithWeights:
+def with_weights(name: str, weights: str | None, task: str, what: str, kind: str = "image") -> WithWeights:
     """A model by name with weights, for as many classes as they are for.
 
     Args:
@@ -42,17 +42,19 @@ def with_weights(name: str, weights: str | None, task: str, what: str) -> WithWe
       weights: a file, or published ones; by default the first that were published.
       task: what it has to predict.
       what: the same in words, for the message.
+      kind: of its one input, see `zoo.catalog.inputs.Input`.
 
     Raises:
       UnknownNameError: no such model or weights.
-      WeightsAloneError: the weights cannot be had or do not fit, or the model takes no image or has another task.
+      WeightsAloneError: the weights cannot be had or do not fit, or the model takes something else or has another task.
     """
     entry = zoo.describe(name)
     published = {file.name: file for file in entry.pretrained}
     if weights is None and not published:
         raise WeightsAloneError(f"{name} has no published weights: name a file with --weights")
-    if entry.task != task or len(entry.inputs) != 1 or len(entry.input_shape) != 3:
-        raise WeightsAloneError(f"{name}: expected {what}, got {entry.task}")
+    kinds = [each.kind for each in entry.inputs]
+    if entry.task != task or kinds != [kind]:
+        raise WeightsAloneError(f"{name}: expected {what}, got {entry.task} of {', '.join(kinds)}")
     source = next(iter(published)) if weights is None else weights
     try:
         model, variables = _loaded(name, source)
