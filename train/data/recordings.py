@@ -98,7 +98,7 @@ def _listed_times(path: Path, size: int, changed: int) -> Float[np.ndarray, "fra
 
 
 class FolderRecording(NamedTuple):
-    """A folder of frames, in the order of their names, 25 a second."""
+    """A folder of frames, in the order of their names, 25 a second; a number that is left out counts for nothing."""
 
     files: tuple[Path, ...]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from train.config import RecipeError
+from train.config import Augment, RecipeError
 from train.config.tasks.video import VideoClassification, VideoRegression
-from train.data import ArraySource, Facts, Field, Kind
+from train.data import ArraySource, Facts, Field, Kind, augment
 from train.tasks import make_task, restore_task
 from train.tasks.protocol import Keys, fitted
 from train.tasks.video.page import VideoPage, VideoValuePage
@@ -146,6 +146,25 @@ def test_mixed_clips_share_the_loss():
     )
     found = float(task.objective(jnp.asarray(logits), mixed).value())
     assert found == pytest.approx(0.3 * one + 0.7 * other, rel=1e-5)
+
+
+def test_nothing_is_learned_of_a_clip_that_could_not_be_read_and_was_mixed_in():
+    task, spec = task_of(), source_of().spec
+    raw = {name: array[:4] for name, array in source_of().arrays().items() if name != "flows"}
+    spec = {name: field for name, field in spec.items() if name != "flows"}
+    vary = augment(Augment(mixup=0.4), spec, mixes=task.mixes)
+    batch = {**vary(jax.random.key(0), raw), "mask": np.ones(4, bool)}
+    assert batch["readable_b"].tolist() == [True, False, True, True]  # the third is the second's partner
+    logits = jnp.asarray(logits_of(1)[:4])
+    own, other = (
+        -log_softmax(np.asarray(logits, np.float64), axis=-1)[np.arange(4), batch[label]]
+        for label in ("label", "label_b")
+    )
+    mix = np.where([True, False, True, True], batch["mix"], 1)
+    expected = (mix * own + (1 - mix) * other)[[0, 1, 3]].mean()
+    assert float(task.objective(logits, batch).value()) == pytest.approx(expected, rel=1e-5)
+    outputs = {"logits": logits, "aux1": logits}
+    assert float(task.objective(outputs, batch).value()) == pytest.approx(1.3 * expected, rel=1e-5)
 
 
 def test_a_value_is_the_mean_over_the_clips():

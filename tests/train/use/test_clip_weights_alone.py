@@ -118,7 +118,7 @@ def test_a_file_of_weights_sees_clips_as_the_catalog_has_them(weights, film):
 
 
 def test_what_does_not_go_together_is_refused(weights, film, tmp_path, capsys):
-    with pytest.raises(WeightsAloneError, match="two_stream_tiny: expected a classifier of clips, got .* image, flow"):
+    with pytest.raises(WeightsAloneError, match=r"two_stream_tiny: expected a classifier of clips, got .* image, flow"):
         WeightsOfClips("two_stream_tiny", str(weights[1]))
     with pytest.raises(WeightsAloneError, match="c3d_tiny has no published weights: name a file with --weights"):
         WeightsOfClips("c3d_tiny")
