@@ -52,11 +52,12 @@ def evaluate(arguments: Arguments) -> int:
         flips: bool = False
         """Of a run that detects, predict mirror images too, and take the best of both."""
         source: Annotated[str | None, tyro.conf.arg(name="data.source", metavar="SOURCE")] = None
-        """With --weights: folder:PATH, tfds:NAME, npz:PATH or digits; its test split is measured on."""
+        """With --weights: folder:PATH, tfds:NAME, npz:PATH, digits, or of clips clips:PATH; its test split is measured
+        on."""
         data_dir: Annotated[str | None, tyro.conf.arg(name="data.data-dir", metavar="DIR")] = None
         """With --weights: where prepared TFDS data sets are; by default TFDS's own folder."""
-        batch_size: Annotated[int, tyro.conf.arg(name="data.eval-batch-size", metavar="N")] = 100
-        """With --weights: examples a step."""
+        batch_size: Annotated[int | None, tyro.conf.arg(name="data.eval-batch-size", metavar="N")] = None
+        """With --weights: examples a step; by default 100, and of videos 2."""
 
     chosen = parse(Evaluate, arguments, "evaluate", description=evaluate.__doc__, config=FLAGS)
     by_name = {"--model.name": chosen.model, "--data.source": chosen.source}
@@ -69,11 +70,20 @@ def evaluate(arguments: Arguments) -> int:
         evaluate_run(chosen.workdir, chosen.best, flips=chosen.flips)
         return 0
     from train.config import Data
+    from train.use import clip_predictor as of_clips
     from train.use.classifier import classifier_of
     from train.use.evaluate import evaluate_classifier
+    from train.use.evaluate_clips import evaluate_clips
+    from zoo.catalog import describe
 
-    data = Data(chosen.source, chosen.data_dir, eval_batch_size=chosen.batch_size)
-    evaluate_classifier(classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std), data)
+    is_of_clips = describe(chosen.model).task == of_clips.TASK
+    batch_size = (2 if is_of_clips else 100) if chosen.batch_size is None else chosen.batch_size
+    data = Data(chosen.source, chosen.data_dir, eval_batch_size=batch_size)
+    options = (chosen.model, chosen.weights, chosen.mean, chosen.std)
+    if is_of_clips:
+        evaluate_clips(of_clips.WeightsOfClips(*options), data)
+    else:
+        evaluate_classifier(classifier_of(*options), data)
     return 0
 
 

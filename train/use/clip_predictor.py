@@ -23,7 +23,7 @@ from train.tasks.protocol import Page, Prediction
 from train.tasks.video.task import VideoClassification
 from train.use.open_run import FinishedRun
 from train.use.predictor import Example, Ready
-from train.use.with_weights import check_normalisation, in_words, normalised, with_weights
+from train.use.with_weights import WithWeights, check_normalisation, in_words, normalised, with_weights
 
 TASK = "video_classification"
 """Of networks of the catalog that take clips."""
@@ -126,7 +126,7 @@ class RunOfClips(ClipPredictor):
 
 
 class WeightsOfClips(ClipPredictor):
-    """A network of clips of the catalog with weights alone.
+    """A network of clips of the catalog with weights alone; `task` measures and shows its outputs.
 
     Clips are as long, and at the rate, with which its published weights were evaluated, and frames are prepared as
     `zoo.preprocess` does; where none were published clips are as the catalog has them, at the rate of the video.
@@ -158,13 +158,18 @@ class WeightsOfClips(ClipPredictor):
             self._prepare = functools.partial(_normalised, (height, width, channels), mean, std)
             said = f"resized to {height}x{width} pixels, {in_words(mean, std)}"
         self.sees = f"{self.sampling.frames} frames{rate}, {said}"
-        self._task = VideoClassification(self._of.class_names, frames_of_clip=self.sampling.frames)
-        self.page = self._task.page()
+        self.task = VideoClassification(self._of.class_names, frames_of_clip=self.sampling.frames)
+        self.page = self.task.page()
+
+    @property
+    def with_weights(self) -> WithWeights:
+        """The network, its variables, and what its outputs are called."""
+        return self._of
 
     @functools.cached_property
     def ready(self) -> Ready:
         """See `ClipPredictor`."""
-        return Ready(self._of.title, make_predict(self._of.model, self._task), self._of.variables)
+        return Ready(self._of.title, make_predict(self._of.model, self.task), self._of.variables)
 
     def example(self, frames: Frames) -> Example:
         """See `ClipPredictor`: frames as the network takes them."""

@@ -1,6 +1,7 @@
 """A model of the catalog with weights alone, published or from a file; and pixels as they want them."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,32 @@ def with_weights(name: str, weights: str | None, task: str, what: str, kind: str
     has_names = file is not None and len(names) == len(file.class_names)
     names = file.class_names if has_names else names
     return WithWeights(f"{name} ({Path(source).name})", entry, model, variables, file, names, has_names)
+
+
+def output_of(classes: Sequence[str], title: str, known: Sequence[str], has_names: bool, where: str) -> tuple[int, ...]:
+    """Which output each class of some data is: by its name, or in order where there are as many.
+
+    Args:
+      classes: of the data.
+      title: of the model.
+      known: what its outputs are called.
+      has_names: whether somebody says what they are called; else they are numbered.
+      where: the data is from, for the message.
+
+    Raises:
+      WeightsAloneError: neither can be.
+    """
+    classes, known = tuple(classes), tuple(known)
+    if set(classes) <= set(known) and has_names and classes != known:
+        if twice := [name for name in classes if known.count(name) > 1]:
+            raise WeightsAloneError(f"{where}: several outputs of {title} are called {twice[0]!r}")
+        return tuple(map(known.index, classes))
+    if len(classes) == len(known):
+        return tuple(range(len(known)))
+    raise WeightsAloneError(
+        f"{where}: expected names among the classes of {title}, or {len(known)} classes in the order of its "
+        f"outputs, found {len(classes)}: {', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
+    )
 
 
 def check_normalisation(channels: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:

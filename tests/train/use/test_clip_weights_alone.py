@@ -23,6 +23,8 @@ from zoo.catalog.inputs import Input
 from zoo.catalog.pretrained import CIFAR10, table
 
 FRAMES, SIDE, COUNT = 4, 32, 13
+CLIPS = [[0, 2, 4, 6], [4, 6, 8, 10]]
+"""In 1.3 seconds there are six looks at a video: a window from the first, and one that ends with the last."""
 
 
 class Small(nn.Module):
@@ -93,15 +95,46 @@ def test_published_weights_see_clips_as_their_preset_says(published, film, tmp_p
     assert cli.main([*command, "--output", str(tmp_path / "out")]) == 0
     assert "clips: 4 frames at 5 a second, as for MADE_UP" in capsys.readouterr().out
     records = json.loads((tmp_path / "out" / "film.json").read_text(encoding="utf-8"))
-    # In 1.3 seconds there are six looks at the video: a window from the first, and one that ends with the last.
-    clips = [[0, 2, 4, 6], [4, 6, 8, 10]]
     assert [(each.get("frame"), each.get("seconds")) for each in records] == [(0, 0), (4, 0.4), (None, None)]
-    seen = np.stack([zoo.preprocess(ENTRY.name, "MADE_UP")([every[i] for i in clip]) for clip in clips])
+    seen = np.stack([zoo.preprocess(ENTRY.name, "MADE_UP")([every[i] for i in clip]) for clip in CLIPS])
     chances = softmax(np.asarray(zoo.create(ENTRY.name).apply(published, seen), np.float64), axis=-1)
     for record, expected in zip(records, [*chances, chances.mean(axis=0)], strict=True):
         np.testing.assert_allclose(scores_of(record, CIFAR10), expected, atol=1e-5)
     with Video(tmp_path / "out" / "film.mp4") as video:
         assert len(list(video)) == COUNT
+
+
+def test_published_weights_are_measured_on_videos_of_the_same_classes(published, tmp_path, capsys):
+    shades = {"air plane": 60, "truck": 120, "Cat": 200}  # of which none is called as an output is, to the letter
+    for label, shade in shades.items():
+        for split, count in (("train", 1), ("val", 2)):
+            (tmp_path / "videos" / split / label).mkdir(parents=True)
+            for number in range(count):
+                frames = np.full((COUNT, 48, 64, 3), shade + 20 * number, np.uint8)
+                times = [Fraction(i, 10) for i in range(COUNT)]
+                written(tmp_path / "videos" / split / label / f"{number}.mp4", frames, times)
+    (tmp_path / "videos" / "val" / "truck" / "broken.mp4").write_bytes(b"")
+    files = sorted((tmp_path / "videos" / "val").rglob("[01].mp4"))
+    seen = []
+    for file in files:
+        with Video(file) as video:
+            every = [np.asarray(frame.picture) for frame in video]
+        seen += [zoo.preprocess(ENTRY.name, "MADE_UP")([every[i] for i in clip]) for clip in CLIPS]
+    logits = np.asarray(zoo.create(ENTRY.name).apply(published, np.stack(seen)), np.float64)
+    labels = np.repeat([CIFAR10.index("cat"), CIFAR10.index("airplane"), CIFAR10.index("truck")], 2)
+    chances = softmax(logits, axis=-1).reshape(len(files), 2, -1).mean(axis=1)
+    command = ["evaluate", "--weights", "MADE_UP", "--model.name", ENTRY.name]
+    assert cli.main([*command, "--data.source", f"clips:{tmp_path}/videos"]) == 1
+    assert "expected names among the classes of small_clips (MADE_UP)" in " ".join(capsys.readouterr().err.split())
+    for split in ("train", "val"):
+        (tmp_path / "videos" / split / "air plane").rename(tmp_path / "videos" / split / "airplane_")
+    assert cli.main([*command, "--data.source", f"clips:{tmp_path}/videos"]) == 0
+    printed, said = capsys.readouterr()
+    assert "broken.mp4: expected a readable video" in said
+    assert "as for MADE_UP, 2 of a video" in printed
+    assert f"{100 * np.mean(chances.argmax(axis=1) == labels):.2f} %" in printed
+    losses = -np.log(chances[np.arange(len(labels)), labels])
+    assert f"{losses.mean():.3g}" in printed
 
 
 def test_a_file_of_weights_sees_clips_as_the_catalog_has_them(weights, film):
