@@ -356,7 +356,7 @@ print("the film as a whole:", ", ".join(f"{names[i]} {100 * whole[i]:.0f} %" for
 
 # %%
 from train.data.video_file import Video, VideoWriter
-from train.use.clip_predictor import RunOfClips
+from train.use.clip_predictor import RunClipPredictor
 from train.use.whole_videos import predict_whole_videos
 
 path = runs / "film.mp4"
@@ -364,7 +364,7 @@ with VideoWriter(path, Fraction(8), *film.shape[1:3]) as writer:
     for number, frame in enumerate(film):
         writer.add(frame, Fraction(number, 8))
 
-[written] = predict_whole_videos(RunOfClips(run), [path], runs / "seen")
+[written] = predict_whole_videos(RunClipPredictor(run), [path], runs / "seen")
 with Video(written.video) as video:
     frames = [np.asarray(frame.picture) for number, frame in enumerate(video) if number in (4, 20, 36)]
 figure, cells = plt.subplots(1, 3, figsize=(12, 1.9), layout="constrained")

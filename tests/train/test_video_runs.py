@@ -23,7 +23,7 @@ from train.data.sources import moving_clips as source
 from train.data.video_file import Video
 from train.engine import finish
 from train.report import theme
-from train.use.clip_predictor import RunOfClips, joined
+from train.use.clip_predictor import RunClipPredictor, joined
 from train.use.open_run import open_run
 
 clips = sys.modules[source.__module__]
@@ -137,7 +137,7 @@ def test_the_whole_is_what_evaluation_says_of_the_same_video(finished, few, tmp_
         lambda params, *inputs: (run.model().apply(params, *inputs), {}), variables, seen, None
     )["logits"][0]
     frames = clips.moving_clips("motion", "test")[0]["clip"]
-    of = RunOfClips(run)
+    of = RunClipPredictor(run)
     numbers = of.sampling.still(np.arange(len(frames)) / 25).reshape(3, 8)
     (predicted,) = of.predict([joined(of.example(frames[clip]) for clip in numbers)], 1)
     np.testing.assert_allclose(predicted["logits"], expected, atol=1e-4)

@@ -81,7 +81,7 @@ def evaluate(arguments: Arguments) -> int:
     data = Data(chosen.source, chosen.data_dir, eval_batch_size=batch_size)
     options = (chosen.model, chosen.weights, chosen.mean, chosen.std)
     if is_of_clips:
-        evaluate_clips(of_clips.WeightsOfClips(*options), data)
+        evaluate_clips(of_clips.WeightsClipPredictor(*options), data)
     else:
         evaluate_classifier(classifier_of(*options), data)
     return 0
@@ -133,10 +133,10 @@ def predict(arguments: Arguments) -> int:
         outputs_of(images, videos, output)  # those of both together, before either is written
     if run:
         opened = open_run(run[0], chosen.flips)
-        kind = of_clips.RunOfClips if of_clips.takes_clips(opened) else RunPredictor
+        kind = of_clips.RunClipPredictor if of_clips.takes_clips(opened) else RunPredictor
         predictor = kind(opened, chosen.best, chosen.ema)
     else:
-        kind = of_clips.WeightsOfClips if describe(chosen.model).task == of_clips.TASK else predictor_of
+        kind = of_clips.WeightsClipPredictor if describe(chosen.model).task == of_clips.TASK else predictor_of
         predictor = kind(chosen.model, chosen.weights, chosen.mean, chosen.std)
     if isinstance(predictor, of_clips.ClipPredictor):
         from train.use.whole_videos import predict_whole_videos

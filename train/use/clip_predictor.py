@@ -23,7 +23,7 @@ from train.tasks.protocol import Page, Prediction
 from train.tasks.video.task import VideoClassification
 from train.use.open_run import FinishedRun
 from train.use.predictor import Example, Ready
-from train.use.with_weights import WithWeights, check_normalisation, in_words, normalised, with_weights
+from train.use.with_weights import check_normalisation, in_words, normalised, with_weights
 
 TASK = "video_classification"
 """Of networks of the catalog that take clips."""
@@ -78,7 +78,7 @@ def takes_clips(run: FinishedRun) -> bool:
     return CLIP in run.spec and run.spec[CLIP].kind is Kind.CLIP
 
 
-class RunOfClips(ClipPredictor):
+class RunClipPredictor(ClipPredictor):
     """A run's model, with what made its held-out examples of a video's frames.
 
     Args:
@@ -125,8 +125,8 @@ class RunOfClips(ClipPredictor):
         return example
 
 
-class WeightsOfClips(ClipPredictor):
-    """A network of clips of the catalog with weights alone; `task` measures and shows its outputs.
+class WeightsClipPredictor(ClipPredictor):
+    """A network of clips of the catalog with weights alone: `network`, and `task`, which measures its outputs.
 
     Clips are as long, and at the rate, with which its published weights were evaluated, and frames are prepared as
     `zoo.preprocess` does; where none were published clips are as the catalog has them, at the rate of the video.
@@ -145,31 +145,28 @@ class WeightsOfClips(ClipPredictor):
     def __init__(
         self, name: str, weights: str | None = None, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()
     ) -> None:
-        self._of = with_weights(name, weights, TASK, "a classifier of clips", "clip")
+        self.network = with_weights(name, weights, TASK, "a classifier of clips", "clip")
         self.takes = f"{name} takes clips"
-        count, height, width, channels = self._of.entry.input_shape
-        how = None if self._of.published is None else self._of.published.preprocessing
-        self.sampling = Sampling(count) if how is None else Sampling(how.frames, rate=how.frame_rate, clips=how.clips)
-        rate = f" at {how.frame_rate:g} a second" if how else ""
-        if how is not None and not mean and not std:
-            self._prepare, said = zoo.preprocess(name, self._of.published.name), f"as for {self._of.published.name}"
+        count, height, width, channels = self.network.entry.input_shape
+        self.sampling, rate, published = Sampling(count), "", self.network.published
+        if published is not None:
+            how = published.preprocessing
+            self.sampling = Sampling(how.frames, rate=how.frame_rate, clips=how.clips)
+            rate = f" at {how.frame_rate:g} a second"
+        if published is not None and not mean and not std:
+            self._prepare, said = zoo.preprocess(name, published.name), f"as for {published.name}"
         else:
             check_normalisation(channels, mean, std)
             self._prepare = functools.partial(_normalised, (height, width, channels), mean, std)
             said = f"resized to {height}x{width} pixels, {in_words(mean, std)}"
         self.sees = f"{self.sampling.frames} frames{rate}, {said}"
-        self.task = VideoClassification(self._of.class_names, frames_of_clip=self.sampling.frames)
+        self.task = VideoClassification(self.network.class_names, frames_of_clip=self.sampling.frames)
         self.page = self.task.page()
-
-    @property
-    def with_weights(self) -> WithWeights:
-        """The network, its variables, and what its outputs are called."""
-        return self._of
 
     @functools.cached_property
     def ready(self) -> Ready:
         """See `ClipPredictor`."""
-        return Ready(self._of.title, make_predict(self._of.model, self.task), self._of.variables)
+        return Ready(self.network.title, make_predict(self.network.model, self.task), self.network.variables)
 
     def example(self, frames: Frames) -> Example:
         """See `ClipPredictor`: frames as the network takes them."""

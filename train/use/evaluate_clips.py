@@ -12,12 +12,12 @@ from train.data import Kind, Source, load_unframed
 from train.data.sampled import CLIP, READABLE
 from train.data.source import Arrays
 from train.engine.console import Console
-from train.use.clip_predictor import WeightsOfClips, joined
+from train.use.clip_predictor import WeightsClipPredictor, joined
 from train.use.evaluate import measured, say
 from train.use.with_weights import WeightsAloneError, output_of
 
 
-def evaluate_clips(predictor: WeightsOfClips, data: Data, console: Console | None = None) -> dict[str, float]:
+def evaluate_clips(predictor: WeightsClipPredictor, data: Data, console: Console | None = None) -> dict[str, float]:
     """The metrics of videos and of single clips on the whole held-out split of some data; also prints them.
 
     A video has as many clips, as long and at the rate, with which the weights were evaluated. A class is known by its
@@ -28,7 +28,7 @@ def evaluate_clips(predictor: WeightsOfClips, data: Data, console: Console | Non
       UnknownNameError, DataError: there is no such data, or it cannot be read.
       WeightsAloneError: the examples are no videos with labels, or of other classes.
     """
-    console, of, sampling = console or Console(), predictor.with_weights, predictor.sampling
+    console, of, sampling = console or Console(), predictor.network, predictor.sampling
     asked = dataclasses.replace(data, frames=sampling.frames, rate=sampling.rate, clips=sampling.clips)
     source = load_unframed(asked, "test")
     fields = {name: source.spec[name].kind for name in (CLIP, "label") if name in source.spec}
@@ -49,7 +49,7 @@ def _spaced(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name.casefold()).strip()
 
 
-def _batches(predictor: WeightsOfClips, source: Source, outputs: np.ndarray, batch_size: int) -> Iterator[Arrays]:
+def _batches(predictor: WeightsClipPredictor, source: Source, outputs: np.ndarray, batch_size: int) -> Iterator[Arrays]:
     """Every video once, as the network takes it; the last batch is padded and masked."""
 
     def example(row: int) -> Arrays:

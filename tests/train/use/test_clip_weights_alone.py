@@ -17,7 +17,7 @@ import zoo.catalog
 from tests.train.data.test_video_file import ramp, written
 from train import cli
 from train.data.video_file import Video
-from train.use.clip_predictor import WeightsOfClips
+from train.use.clip_predictor import WeightsClipPredictor
 from train.use.with_weights import WeightsAloneError
 from zoo.catalog.inputs import Input
 from zoo.catalog.pretrained import CIFAR10, table
@@ -140,7 +140,7 @@ def test_published_weights_are_measured_on_videos_of_the_same_classes(published,
 
 def test_a_file_of_weights_sees_clips_as_the_catalog_has_them(weights, film):
     variables, file = weights
-    predictor = WeightsOfClips(ENTRY.name, str(file), mean=(0.3,), std=(0.2,))
+    predictor = WeightsClipPredictor(ENTRY.name, str(file), mean=(0.3,), std=(0.2,))
     assert predictor.sees == "4 frames, resized to 32x32 pixels, in [0, 1], less 0.3, divided by 0.2"
     assert predictor.sampling.still(np.arange(COUNT) / 10).tolist() == [4, 5, 6, 7]
     frames = np.stack(film[1][:FRAMES])
@@ -153,11 +153,11 @@ def test_a_file_of_weights_sees_clips_as_the_catalog_has_them(weights, film):
 
 def test_what_does_not_go_together_is_refused(weights, film, tmp_path, capsys):
     with pytest.raises(WeightsAloneError, match=r"two_stream_tiny: expected a classifier of clips, got .* image, flow"):
-        WeightsOfClips("two_stream_tiny", str(weights[1]))
+        WeightsClipPredictor("two_stream_tiny", str(weights[1]))
     with pytest.raises(WeightsAloneError, match="c3d_tiny has no published weights: name a file with --weights"):
-        WeightsOfClips("c3d_tiny")
+        WeightsClipPredictor("c3d_tiny")
     with pytest.raises(WeightsAloneError, match=r"augment\.std: expected one value, or one for each of 3 channels"):
-        WeightsOfClips(ENTRY.name, str(weights[1]), std=(1.0, 2.0))
+        WeightsClipPredictor(ENTRY.name, str(weights[1]), std=(1.0, 2.0))
     PIL.Image.new("RGB", (SIDE, SIDE)).save(tmp_path / "image.png")
     command = ["predict", "--weights", str(weights[1]), "--model.name", ENTRY.name]
     assert cli.main([*command, str(tmp_path / "image.png")]) == 1
