@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from train.config import DataError
+from train.data.recordings import VideoRecording
 from train.data.video_file import SUFFIXES, Video, VideoError, VideoWriter, is_video
 
 HEIGHT, WIDTH = 48, 64
@@ -94,6 +95,19 @@ def test_a_file_that_ends_before_a_frame_is_named(long):
         pytest.raises(DataError, match=r"long\.mp4: .* it ends after 130 frames, of at least 133"),
     ):
         list(video.pick([132]))
+
+
+def test_clips_come_in_one_pass_of_the_file(long, monkeypatch):
+    path, every = long
+    numbers = np.array([[0, 2, 4], [3, 3, 5], [60, 61, 62], [61, 62, 63], [125, 129, 131]])
+    passes = []
+    monkeypatch.setattr(Video, "pick", lambda self, some, pick=Video.pick: passes.append(len(some)) or pick(self, some))
+    recording = VideoRecording(path)
+    for clip, wanted in zip(recording.clips(numbers), numbers, strict=True):
+        np.testing.assert_array_equal(clip, [every[min(number, 129)] for number in wanted])
+    assert passes == [numbers.size]
+    with pytest.raises(DataError, match=r"long\.mp4: .* it ends after 130 frames"):
+        list(recording.clips(np.array([[0, 1], [200, 201]])))
 
 
 @pytest.fixture(scope="module")
