@@ -114,6 +114,10 @@ class FolderRecording(NamedTuple):
         """See `Recording`."""
         return self._frame(0).shape[:2]
 
+    def clips(self, numbers: Int[np.ndarray, "clips frames"]) -> Iterator[Frames]:
+        """Several clips, one in memory at a time; see `VideoRecording`."""
+        return map(self.frames, numbers)
+
     def _frame(self, number: int) -> UInt8[np.ndarray, "height width 3"]:
         file = self.files[number]
         with opened(file, file) as image:

@@ -1,5 +1,6 @@
 """Predicts videos by a model of clips: each window of frames, and the video as an evaluation does."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -10,9 +11,10 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from train.config import DataError
-from train.data.recordings import VideoRecording
+from train.data.recordings import FolderRecording, VideoRecording
 from train.data.sampling import TooShortError
-from train.data.video_file import Video, VideoWriter, is_video
+from train.data.sources.clips import recording_of, videos_in
+from train.data.video_file import USUAL_RATE, Video, VideoWriter, is_video
 from train.engine.console import Console
 from train.store.files import finite, whole, write_json
 from train.tasks.protocol import Prediction
@@ -21,6 +23,8 @@ from train.use.outputs import outputs_of, records_of
 from train.use.predictor import PredictError
 from train.use.video import Annotated, fitted
 
+Shown = tuple[UInt8[np.ndarray, "h w 3"], Fraction]
+"""A frame, and its time in seconds since the first."""
 FRAMES = 64
 """Of the windows that are predicted together, or one window of more; and all of a video that is in memory."""
 
@@ -37,7 +41,7 @@ def predict_whole_videos(
 
     Args:
       predictor: with a model of clips.
-      videos: files in any format that FFmpeg reads.
+      videos: files in any format that FFmpeg reads, folders of these, and folders of the frames of one.
       output: a folder for what is written.
       console: where it is said.
 
@@ -47,7 +51,8 @@ def predict_whole_videos(
       PredictError: there is another file among them than videos.
       CheckpointError: of a run that has no checkpoint, or no moving average.
     """
-    if others := [str(path) for path in videos if not is_video(path)]:
+    videos = [each for path in videos for each in (path.is_dir() and videos_in(path)) or [path]]
+    if others := [str(path) for path in videos if not is_video(path) and not path.is_dir()]:
         raise PredictError(f"{predictor.takes}: expected videos, got {others[0]}")
     console, written = console or Console(), outputs_of((), videos, output).videos
     if predictor.sees:
@@ -68,7 +73,7 @@ def _predicted(
     predictor: ClipPredictor, path: Path
 ) -> tuple[list[dict[str, Any]], Int[np.ndarray, "windows"], list[Prediction]]:
     """The records of a video; the frame with which each window begins, and what is predicted of it."""
-    recording, sampling = VideoRecording(path), predictor.sampling
+    recording, sampling = recording_of(path), predictor.sampling
     times = recording.times()
     try:
         windows = sampling.windows(times)
@@ -85,7 +90,7 @@ def _predicted(
 
 
 def _of_windows(
-    predictor: ClipPredictor, recording: VideoRecording, windows: Int[np.ndarray, "windows frames"]
+    predictor: ClipPredictor, recording: FolderRecording | VideoRecording, windows: Int[np.ndarray, "windows frames"]
 ) -> Iterator[Prediction]:
     examples, size = map(predictor.example, recording.clips(windows)), max(1, FRAMES // windows.shape[1])
     while some := list(itertools.islice(examples, size)):
@@ -100,21 +105,36 @@ def _draw(
     predicted: Sequence[Prediction],
 ) -> int:
     """The video with what is predicted beside every frame; returns how many there are."""
-    with Video(path) as source:
-        drawn = _drawn(predictor, source, begins, predicted)
+    with _frames_of(path) as (frames, rate):
+        drawn = _drawn(predictor, frames, begins, predicted)
         first, _ = opening = next(drawn)
         height, width = (side + side % 2 for side in first.shape[:2])  # H.264 takes even numbers
         count = 0
-        with whole(video) as part, VideoWriter(part, source.rate, height, width) as writer:
+        with whole(video) as part, VideoWriter(part, rate, height, width) as writer:
             for picture, time in itertools.chain([opening], drawn):
                 writer.add(fitted(picture, height, width), time)
                 count += 1
     return count
 
 
+@contextlib.contextmanager
+def _frames_of(path: Path) -> Iterator[tuple[Iterator[Shown], Fraction]]:
+    """All frames one after the other, and how many there are in a second."""
+    if path.is_dir():
+        recording = recording_of(path)
+        each = (recording.frames([number])[0] for number in range(len(recording.files)))
+        yield ((frame, number / USUAL_RATE) for number, frame in enumerate(each)), USUAL_RATE
+        return
+    with Video(path) as source:
+        yield ((np.asarray(frame.picture), frame.time) for frame in source), source.rate
+
+
 def _drawn(
-    predictor: ClipPredictor, source: Video, begins: Int[np.ndarray, "windows"], predicted: Sequence[Prediction]
-) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], Fraction]]:
-    for number, frame in enumerate(source):
+    predictor: ClipPredictor,
+    frames: Iterator[Shown],
+    begins: Int[np.ndarray, "windows"],
+    predicted: Sequence[Prediction],
+) -> Iterator[Shown]:
+    for number, (frame, time) in enumerate(frames):
         window = int(np.searchsorted(begins, number, side="right")) - 1
-        yield predictor.page.picture({"image": np.asarray(frame.picture)}, predicted[window]), frame.time
+        yield predictor.page.picture({"image": frame}, predicted[window]), time

@@ -151,6 +151,24 @@ def test_a_file_of_weights_sees_clips_as_the_catalog_has_them(weights, film):
     np.testing.assert_allclose(predicted["logits"], expected, atol=1e-4)
 
 
+def test_folders_of_videos_and_of_frames_are_taken(weights, film, tmp_path):
+    """Frames as files that keep them: what is said of them is what is said of the video."""
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(film[1]):
+        PIL.Image.fromarray(frame).save(tmp_path / "frames" / f"{number}.png")
+    (tmp_path / "films").mkdir()
+    film[0].rename(tmp_path / "films" / "film.mp4")
+    command = ["predict", "--weights", str(weights[1]), "--model.name", ENTRY.name, "--output", str(tmp_path / "out")]
+    assert cli.main([*command, str(tmp_path / "films"), str(tmp_path / "frames")]) == 0
+    of_film, of_frames = (json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in ("film", "frames"))
+    assert [each.get("frame") for each in of_film] == [0, 4, 8, 9, None]
+    for one, other in zip(of_film, of_frames, strict=True):
+        assert (one["text"], one.get("frame")) == (other["text"], other.get("frame"))
+    assert [each.get("seconds") for each in of_frames] == [0, 0.16, 0.32, 0.36, None]
+    with Video(tmp_path / "out" / "frames.mp4") as video:
+        assert [float(frame.time) for frame in video] == pytest.approx(np.arange(COUNT) / 25, abs=1e-4)
+
+
 def test_what_does_not_go_together_is_refused(weights, film, tmp_path, capsys):
     with pytest.raises(WeightsAloneError, match=r"two_stream_tiny: expected a classifier of clips, got .* image, flow"):
         WeightsClipPredictor("two_stream_tiny", str(weights[1]))
@@ -160,7 +178,7 @@ def test_what_does_not_go_together_is_refused(weights, film, tmp_path, capsys):
         WeightsClipPredictor(ENTRY.name, str(weights[1]), std=(1.0, 2.0))
     PIL.Image.new("RGB", (SIDE, SIDE)).save(tmp_path / "image.png")
     command = ["predict", "--weights", str(weights[1]), "--model.name", ENTRY.name]
-    assert cli.main([*command, str(tmp_path / "image.png")]) == 1
+    assert cli.main([*command, str(tmp_path / "image.png"), "--output", str(tmp_path / "out")]) == 1
     assert "small_clips takes clips: expected videos, got" in " ".join(capsys.readouterr().err.split())
     assert cli.main([*command, str(film[0])]) == 2
     assert "expected --output DIR with a video" in capsys.readouterr().err

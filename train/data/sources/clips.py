@@ -15,7 +15,7 @@ from jaxtyping import Int
 
 from train.config import DataError
 from train.data.fields import Facts, Field, Kind
-from train.data.recordings import FolderRecording, Recording, VideoRecording
+from train.data.recordings import FolderRecording, VideoRecording
 from train.data.sampled import CLIP
 from train.data.select import no_held_out_count
 from train.data.source import Example, Source
@@ -59,7 +59,7 @@ class ClipSource(Labelled):
 
     def peek(self, row: int, field: str) -> Any:
         """One field of an example; its label is known from its folder."""
-        return self.labels[row] if field == "label" else _recording(self.files[row])
+        return self.labels[row] if field == "label" else recording_of(self.files[row])
 
     def _one_size(self) -> tuple[int | None, int | None]:
         with ThreadPoolExecutor() as pool:
@@ -75,14 +75,19 @@ class ClipSource(Labelled):
         return known[0][1] if known else (None, None)
 
 
-def _recording(path: Path) -> Recording:
+def recording_of(path: Path) -> FolderRecording | VideoRecording:
+    """A video file, or the frames of a folder.
+
+    Raises:
+      DataError: the folder has none.
+    """
     return FolderRecording(_frames_in(path)) if path.is_dir() else VideoRecording(path)
 
 
 def _size(path: Path) -> tuple[int, int] | None:
     """Height and width; of a broken video none, which is left out later."""
     try:
-        return _recording(path).size()
+        return recording_of(path).size()
     except DataError:
         return None
 
@@ -154,6 +159,15 @@ def _classes(root: Path) -> dict[str, list[Path]]:
     if not classes:
         raise DataError(f"{root}: expected class folders, found none")
     return classes
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """The video files that lie in a folder itself, by name.
+
+    Raises:
+      DataError: it cannot be read.
+    """
+    return [path for path, is_folder in listed(folder) if not is_folder and path.suffix.lower() in _VIDEOS]
 
 
 def _videos(top: Path) -> list[Path]:
