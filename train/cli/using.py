@@ -115,11 +115,15 @@ def predict(arguments: Arguments) -> int:
         raise UsageError(f"predict {of}: expected one or more image files, or videos")
     output = chosen.output or (run[0] / "predictions" if run else None)
     of_weights = (chosen.model, chosen.weights, chosen.mean, chosen.std)
+    from train.data.video_file import is_video
     from train.use import clip_predictor as of_clips
     from train.use.open_run import open_run
     from train.use.predictor import RunPredictor, predictor_of
     from zoo.catalog import describe
 
+    wants_output = UsageError("predict: expected --output DIR with a video")
+    if output is None and any(map(is_video, paths)):
+        raise wants_output
     opened = open_run(run[0], chosen.flips) if run else None
     takes_clips = of_clips.takes_clips(opened) if run else describe(chosen.model).task == of_clips.TASK
     which = (opened, chosen.best, chosen.ema)
@@ -127,7 +131,7 @@ def predict(arguments: Arguments) -> int:
         _predict_each(paths, output, lambda: RunPredictor(*which) if run else predictor_of(*of_weights))
         return 0
     if output is None:
-        raise UsageError("predict: expected --output DIR with a video")
+        raise wants_output
     from train.use.whole_videos import predict_whole_videos
 
     predictor = of_clips.RunClipPredictor(*which) if run else of_clips.WeightsClipPredictor(*of_weights)
@@ -145,8 +149,6 @@ def _predict_each(paths: Sequence[Path], output: Path | None, predictor_of: Call
     files = tuple(file for path in paths for file in (images_in(path) if path.is_dir() else (path,)))
     videos = tuple(path for path in files if is_video(path))
     images = tuple(path for path in files if path not in videos)
-    if videos and output is None:
-        raise UsageError("predict: expected --output DIR with a video")
     if output is not None:
         outputs_of(images, videos, output)  # those of both together, before either is written
     predictor = predictor_of()
