@@ -1,7 +1,5 @@
 """Inflation: a clip that does not move is to a network of clips what its frame is to the network of images."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 import zoo
-from tests.convnets.families import shapes
+from tests.convnets.families import parameters, shapes
 from tests.video.clips import drawn, noise
 from zoo.nn import convolution
 from zoo.video import inflate
@@ -18,13 +16,17 @@ from zoo.video.inflate import in_channels, in_time
 SIDE = (32, 32, 3)
 
 
-def test_i3d_has_the_parameters_of_googlenet_with_windows_as_long_as_they_are_wide():
+def test_i3d_has_the_parameters_of_the_paper():
+    assert parameters("i3d") == 12_697_264
+
+
+@pytest.mark.slow  # two networks of many modules to trace
+def test_they_are_those_of_googlenet_with_windows_as_long_as_they_are_wide():
     flat, deep = (
         {path: leaf.shape for path, leaf in shapes(zoo.create(name, num_classes=400), shape).items()}
         for name, shape in (("googlenet", (224, 224, 3)), ("i3d", (9, 224, 224, 3)))
     )
     assert deep == {path: (shape[0], *shape) if len(shape) == 4 else shape for path, shape in flat.items()}
-    assert sum(math.prod(shape) for path, shape in deep.items() if path.startswith("params/")) == 12_697_264
 
 
 @pytest.mark.slow  # two networks of many modules to compile
@@ -80,10 +82,14 @@ def test_a_network_of_images_becomes_one_of_flow_and_keeps_heads_for_other_class
 
 
 def test_networks_that_do_not_go_together_are_told_apart_by_every_name():
-    images = jnp.zeros((1, *SIDE))
-    of = {name: drawn(zoo.create(name), images) for name in ("resnet_tiny", "vgg_tiny")}
-    with pytest.raises(ValueError, match=r"params/stage1/block1/conv1/kernel: not in the .*; .*stage5.*: only in"):
-        inflate(of["vgg_tiny"], of["resnet_tiny"])
-    wider = drawn(zoo.create("resnet_tiny", width=8), images)
-    with pytest.raises(ValueError, match=r"params/stem/norm/bias: shape \(4,\) does not become \(8,\)"):
-        inflate(of["resnet_tiny"], wider)
+    def network(layer, width):
+        kernel, bias = noise(3, 3, 3, width), noise(width)
+        return {"params": {layer: {"kernel": kernel, "bias": bias}, "head": {"kernel": noise(width, 2)}}}
+
+    given = network("conv", 4)
+    with pytest.raises(ValueError, match=r"params/stem/bias: not in the .*; .*stem/kernel: not .*conv/bias: only in"):
+        inflate(given, network("stem", 4))
+    with pytest.raises(
+        ValueError, match=r"conv/kernel: shape \(3, 3, 3, 4\) does not .*conv/bias: shape \(4,\) does not"
+    ):
+        inflate(given, network("conv", 8))
