@@ -23,6 +23,7 @@ from train.data import evaluation_batches, flowing, load, preprocess
 from train.data.sources import moving_clips as source
 from train.data.video_file import Video
 from train.engine import finish
+from train.experiments.video.held_out import accuracy, chances_of
 from train.report import theme
 from train.use.clip_predictor import RunClipPredictor, joined
 from train.use.open_run import open_run
@@ -152,6 +153,16 @@ def test_the_whole_is_what_evaluation_says_of_the_same_video(finished, few, tmp_
     numbers = of.sampling.still(np.arange(len(frames)) / 25).reshape(CLIPS, FRAMES)
     (predicted,) = of.predict([joined(of.example(frames[clip]) for clip in numbers)], 1)
     np.testing.assert_allclose(predicted["logits"], expected, atol=1e-4)
+
+
+def test_experiments_ask_a_run_of_its_own_test_and_of_others(finished):
+    path, outcome = finished
+    chances, labels = chances_of(path)
+    assert accuracy(chances, labels) == pytest.approx(outcome.metrics["accuracy"])
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    others, same = chances_of(path, "moving_clips:no_actor")
+    np.testing.assert_array_equal(same, labels)
+    assert np.abs(others - chances).max() > 1e-4
 
 
 @pytest.mark.parametrize(
