@@ -302,7 +302,7 @@ strips([[plt.cm.gray(np.clip(picture, 0, 1)) for picture in pictures]], [""], ti
 # network of 3D convolutions, which sees all sixteen.
 
 # %%
-epochs = scale.pick({"moving_spatial": 2, "moving_r3d": 4}, {"moving_spatial": 10, "moving_r3d": 10})
+epochs = scale.pick({"moving_spatial": 2, "moving_r3d": 3}, {"moving_spatial": 10, "moving_r3d": 10})
 outcomes = {
     name: train.fit(train.recipe(name, epochs=count, eval_every=count), runs / name) for name, count in epochs.items()
 }
@@ -323,7 +323,7 @@ plt.show()
 #
 # Networks of clips see sixteen frames. Over a longer film their window slides: here three films were joined, and the
 # window goes two frames at a time. Where it lies within one of them, the network can say what moves; across a cut it
-# sees what it never learned. In the quick scale it learned for four of its ten epochs, and is often wrong.
+# sees what it never learned. In the quick scale it learned for three of its ten epochs, and is often wrong.
 
 # %%
 from zoo.video import mean_of_probabilities, over_windows
