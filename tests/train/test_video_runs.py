@@ -8,6 +8,7 @@ import types
 from fractions import Fraction
 
 import flax.linen as nn
+import jax
 import numpy as np
 import PIL.Image
 import pytest
@@ -18,16 +19,18 @@ from tests.train.data.test_video_file import ramp, written
 from train import cli
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
 from train.config.tasks.video import VideoClassification
-from train.data import evaluation_batches, load, preprocess
+from train.data import evaluation_batches, flowing, load, preprocess
 from train.data.sources import moving_clips as source
 from train.data.video_file import Video
 from train.engine import finish
+from train.experiments.video.held_out import accuracy, chances_of
 from train.report import theme
+from train.use.clip_predictor import RunClipPredictor, joined
 from train.use.open_run import open_run
-from train.use.whole_videos import _OfClips
 
 clips = sys.modules[source.__module__]
-COUNTS = {"train": 40, "test": 12}
+COUNTS = {"train": 24, "test": 6}
+FRAMES, CLIPS = 8, 2
 
 
 class Small(nn.Module):
@@ -47,7 +50,14 @@ CATALOG = types.MappingProxyType({**zoo.catalog.CATALOG, "small_clips": ENTRY})
 
 
 def recipe(cache, epochs=2, **changes):
-    data = {"frames": 8, "batch_size": 8, "eval_batch_size": 5, "clips": 3, "flow": True, "flow_cache": str(cache)}
+    data = {
+        "frames": FRAMES,
+        "batch_size": 8,
+        "eval_batch_size": 5,
+        "clips": CLIPS,
+        "flow": True,
+        "flow_cache": str(cache),
+    }
     return Recipe(
         name="clips",
         model=Model("small_clips"),
@@ -69,6 +79,7 @@ def few(tmp_path_factory):
         patch.setattr(clips, "COUNTS", COUNTS)
         patch.setattr(clips, "_composed", functools.cache(clips._composed.__wrapped__))
         patch.setattr(theme, "DPI", 24)
+        patch.setattr(flowing, "SETTINGS", {**flowing.SETTINGS, "num_warp": 1, "num_iter": 2})
         yield tmp_path_factory.mktemp("flow")
 
 
@@ -85,11 +96,12 @@ def test_a_run_measures_videos_and_clips_and_shows_strips(finished, few):
     assert (path / "predictions.png").is_file()
     assert "Wrong predictions" in (path / "report.html").read_text(encoding="utf-8")
     run = open_run(path)
-    assert run.spec["flows"].shape == (21, 32, 32, 2)
+    assert run.spec["flows"].shape == (CLIPS * (FRAMES - 1), 32, 32, 2)
     _, variables = run.variables()
     (batch,) = evaluation_batches(load(recipe(few).data, "test"), COUNTS["test"])
     seen = preprocess(run.recipe.augment, run.spec)(batch)
-    logits = np.asarray(run.model().apply(variables, *run.task.inputs(seen))).reshape(12, 3, -1)
+    logits = np.asarray(jax.jit(run.model().apply)(variables, *run.task.inputs(seen)))
+    logits = logits.reshape(COUNTS["test"], CLIPS, -1)
     assert outcome.metrics["clip_accuracy"] == pytest.approx(np.mean(logits.argmax(-1) == batch["label"][:, None]))
 
 
@@ -106,12 +118,12 @@ def test_resumed_run_equals_the_uninterrupted_one(finished, few, tmp_path):
 
 def test_a_video_is_predicted_window_by_window_and_as_a_whole(finished, tmp_path, capsys):
     path, _ = finished
-    count = 19
+    count = 11
     film = written(tmp_path / "film.mp4", ramp(count), [Fraction(i, 10) for i in range(count)])
     assert cli.main(["predict", str(path), str(film), "--output", str(tmp_path / "out")]) == 0
     records = json.loads((tmp_path / "out" / "film.json").read_text(encoding="utf-8"))
-    assert [record.get("frame") for record in records] == [0, 8, 11, None]
-    assert [record["seconds"] for record in records[:-1]] == pytest.approx([0, 0.8, 1.1], abs=1e-4)
+    assert [record.get("frame") for record in records] == [0, 3, None]
+    assert [record["seconds"] for record in records[:-1]] == pytest.approx([0, 0.3], abs=1e-4)
     assert records[-1]["whole"] is True
     for record in records:
         names = [name for name, _ in record["scores"]]
@@ -133,14 +145,24 @@ def test_the_whole_is_what_evaluation_says_of_the_same_video(finished, few, tmp_
     (batch,) = evaluation_batches(load(recipe(few).data, "test"), COUNTS["test"])
     _, variables = run.variables()
     seen = preprocess(run.recipe.augment, run.spec)(batch)
-    expected = run.task.predict(
-        lambda params, *inputs: (run.model().apply(params, *inputs), {}), variables, seen, None
-    )["logits"][0]
+    model = run.model()
+    apply = jax.jit(lambda params, *inputs: (model.apply(params, *inputs), {}))
+    expected = run.task.predict(apply, variables, seen, None)["logits"][0]
     frames = clips.moving_clips("motion", "test")[0]["clip"]
-    of = _OfClips(run, False, False)
-    numbers = of.sampling.still(np.arange(len(frames)) / 25)
-    (predicted,) = of.predict([of.example(frames[numbers], of.sampling.clips)], 1)
+    of = RunClipPredictor(run)
+    numbers = of.sampling.still(np.arange(len(frames)) / 25).reshape(CLIPS, FRAMES)
+    (predicted,) = of.predict([joined(of.example(frames[clip]) for clip in numbers)], 1)
     np.testing.assert_allclose(predicted["logits"], expected, atol=1e-4)
+
+
+def test_experiments_ask_a_run_of_its_own_test_and_of_others(finished):
+    path, outcome = finished
+    chances, labels = chances_of(path)
+    assert accuracy(chances, labels) == pytest.approx(outcome.metrics["accuracy"])
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    others, same = chances_of(path, "moving_clips:no_actor")
+    np.testing.assert_array_equal(same, labels)
+    assert np.abs(others - chances).max() > 1e-4
 
 
 @pytest.mark.parametrize(

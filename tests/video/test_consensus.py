@@ -18,10 +18,12 @@ def test_the_softmax_of_the_result_is_the_mean_of_the_softmaxes(weights):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("weights", [(1, 2), (1, 1, -1), (0, 0, 0)])
+@pytest.mark.parametrize("weights", [(1, 2), (1, 1, -1), (0, 0, 0), (1, 1, np.nan), (1, 1, np.inf)])
 def test_weights_that_are_no_shares_are_refused(weights):
     with pytest.raises(ValueError, match="expected a weight, not negative, for each of 3 answers"):
         mean_of_probabilities(jnp.zeros((3, 2)), weights)
+    with pytest.raises(ValueError, match="for each of 0 answers"):
+        mean_of_probabilities(jnp.zeros((0, 2)))
 
 
 @pytest.mark.parametrize(("frames", "length", "stride"), [(16, 16, 4), (33, 8, 5), (9, 4, 9), (7, 1, 1), (20, 6, 7)])

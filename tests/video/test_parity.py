@@ -85,8 +85,8 @@ def kept_of(name, family, slopes):
     return {path: flat[path] for path in to_ours(family, asked)[0]}
 
 
-def compared(name, family, evaluated, trained, state, slopes, theirs):
-    """Every entry of the golden file beside ours."""
+def compared(name, family, evaluated, trained, state, slopes, theirs, parts=("eval/", "train/", "grad/")):
+    """Every entry of the golden file beside ours; or those of some of its parts."""
     expected, found = golden(name), {f"eval/{key}": value for key, value in evaluated.items()}
     found |= {f"train/{key}": value for key, value in trained.items()}
     found = {key: np.asarray(value) for key, value in found.items() if not key.endswith("/pre_logits")}
@@ -94,11 +94,14 @@ def compared(name, family, evaluated, trained, state, slopes, theirs):
     found |= {f"grad/{key}": value for key, value in to_theirs(family, slopes)[0].items()}
     found = {key: value for key, value in found.items() if not key.endswith(".relative_position_index")}
     entries = [key for key in expected if key.startswith(("eval/", "train/", "grad/"))]
-    assert found.keys() == set(entries)
     noise = dict(zip([*entries, "stats"], expected["noise"], strict=True))
+    entries = [key for key in entries if key.startswith(parts)]
+    assert found.keys() == set(entries)
     for key in entries:
         off = np.abs(numbers.samples(key, found[key]) - expected[key]).max() / expected[key][-1]
         assert off < max(TOLERANCE, 4 * noise[key]), f"{key}: off by {off:.1e} of the largest magnitude"
+    if "train/" not in parts:
+        return
 
     updated = to_theirs(family, flatten_dict(state, sep="/"))[0] if state else {}
     norms = expected["norms"].tobytes().decode().split("\n") if len(expected["stats"]) else []
@@ -111,14 +114,8 @@ def compared(name, family, evaluated, trained, state, slopes, theirs):
         np.testing.assert_allclose(rows, row, rtol=0, atol=limit * np.abs(row).max(), err_msg=norm)
 
 
-SLOW = ("mvit_v1", *made.PUBLISHED)
-"""Whole networks take ten seconds and more to compile; the first version of MViT has less than the second."""
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in made.SIZES if made.SIZES[name]],
-)
+@pytest.mark.slow  # gradients take long to compile
+@pytest.mark.parametrize("name", [name for name, size in made.SIZES.items() if size])
 def test_every_map_gradient_and_statistic_is_torchvisions(name):
     model, family = model_of(name)
     variables, theirs = variables_of(name, family)
@@ -138,6 +135,15 @@ def test_every_map_gradient_and_statistic_is_torchvisions(name):
         return model.apply(variables, clips[:1], features=True), named, updated, kept_of(name, family, slopes)
 
     compared(name, family, *program(variables, clips), theirs)
+
+
+@pytest.mark.parametrize("name", [name for name in made.THIN if name != "mvit_v1"])
+def test_every_map_at_evaluation_is_torchvisions(name):
+    """The second version of MViT has all that the first has, but for its table of positions."""
+    model, family = model_of(name)
+    clip = made.clips(made.SIZES[name]).transpose(0, 2, 3, 4, 1)[:1]
+    found = jax.jit(lambda variables: model.apply(variables, clip, features=True))(variables_of(name, family)[0])
+    compared(name, family, found, {}, {}, {}, {}, ("eval/",))
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,9 @@ def test_streams_may_be_of_clips():
 def test_the_temporal_stream_begins_from_weights_of_images():
     model = zoo.create("two_stream_tiny")
     variables = drawn(model, noise(1, 32, 32, 3), noise(1, 32, 32, 20))
-    images = streams()[0][0]
-    headless = {**images, "params": {layer: tree for layer, tree in images["params"].items() if layer != "head"}}
     wanted = {collection: tree["temporal"] for collection, tree in variables.items()}
-    temporal = inflate(headless, wanted)
+    temporal = inflate(streams()[0][0], wanted)  # of a classifier, whose head the stream has not
+    assert "head" not in temporal["params"]
     assert temporal["params"]["stem"]["conv"]["kernel"].shape == (7, 7, 20, 4)
 
 
@@ -109,6 +108,9 @@ def test_maps_of_different_sizes_and_networks_without_a_head_are_refused():
     headless = {"params": {layer: tree for layer, tree in variables["params"].items() if layer != "head"}}
     with pytest.raises(ValueError, match="expected a classifier with a layer head as the temporal stream"):
         joined(variables, headless)
+    fewer = {"params": {**variables["params"], "head": {"kernel": np.zeros((32, 3)), "bias": np.zeros(3)}}}
+    with pytest.raises(ValueError, match="expected streams of as many classes each, got 5 and 3"):
+        joined(variables, fewer)
 
 
 def test_segments_agree_on_the_mean_of_their_logits_in_any_order():

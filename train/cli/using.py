@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,11 +52,12 @@ def evaluate(arguments: Arguments) -> int:
         flips: bool = False
         """Of a run that detects, predict mirror images too, and take the best of both."""
         source: Annotated[str | None, tyro.conf.arg(name="data.source", metavar="SOURCE")] = None
-        """With --weights: folder:PATH, tfds:NAME, npz:PATH or digits; its test split is measured on."""
+        """With --weights: folder:PATH, tfds:NAME, npz:PATH, digits, or of clips clips:PATH; its test split is measured
+        on."""
         data_dir: Annotated[str | None, tyro.conf.arg(name="data.data-dir", metavar="DIR")] = None
         """With --weights: where prepared TFDS data sets are; by default TFDS's own folder."""
-        batch_size: Annotated[int, tyro.conf.arg(name="data.eval-batch-size", metavar="N")] = 100
-        """With --weights: examples a step."""
+        batch_size: Annotated[int | None, tyro.conf.arg(name="data.eval-batch-size", metavar="N")] = None
+        """With --weights: examples a step; by default 100, and of videos 2."""
 
     chosen = parse(Evaluate, arguments, "evaluate", description=evaluate.__doc__, config=FLAGS)
     by_name = {"--model.name": chosen.model, "--data.source": chosen.source}
@@ -69,11 +70,20 @@ def evaluate(arguments: Arguments) -> int:
         evaluate_run(chosen.workdir, chosen.best, flips=chosen.flips)
         return 0
     from train.config import Data
+    from train.use import clip_predictor as of_clips
     from train.use.classifier import classifier_of
     from train.use.evaluate import evaluate_classifier
+    from train.use.evaluate_clips import evaluate_clips
+    from zoo.catalog import describe
 
-    data = Data(chosen.source, chosen.data_dir, eval_batch_size=chosen.batch_size)
-    evaluate_classifier(classifier_of(chosen.model, chosen.weights, chosen.mean, chosen.std), data)
+    is_of_clips = describe(chosen.model).task == of_clips.TASK
+    batch_size = (2 if is_of_clips else 100) if chosen.batch_size is None else chosen.batch_size
+    data = Data(chosen.source, chosen.data_dir, eval_batch_size=batch_size)
+    options = (chosen.model, chosen.weights, chosen.mean, chosen.std)
+    if is_of_clips:
+        evaluate_clips(of_clips.WeightsClipPredictor(*options), data)
+    else:
+        evaluate_classifier(classifier_of(*options), data)
     return 0
 
 
@@ -84,8 +94,8 @@ def predict(arguments: Arguments) -> int:
     class Predict(_OfWeights):
         paths: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[WORKDIR] IMAGE|FOLDER|VIDEO ...")] = ()
         """A run's folder, but with --weights none; image files of any size, resized to what the model takes, or folders
-        of them, in order of their names; videos, of which every frame is predicted, or by a run that learned clips
-        every clip. Optical flow is that of each image and the next."""
+        of them, in order of their names; videos, of which every frame is predicted. A model of clips takes videos,
+        and folders of videos or of the frames of one. Optical flow is that of each image and the next."""
         best: bool = False
         """The best checkpoint instead of the last."""
         ema: bool = False
@@ -99,43 +109,55 @@ def predict(arguments: Arguments) -> int:
     chosen = parse(Predict, arguments, "predict", description=predict.__doc__, config=FLAGS)
     _check_of_weights(chosen, "predict", {"--model.name": chosen.model}, [])
     runs = 1 if chosen.weights is None else 0
-    run, files = chosen.paths[:runs], chosen.paths[runs:]
-    if not files:
+    run, paths = chosen.paths[:runs], chosen.paths[runs:]
+    if not paths:
         of = run[0] if run else "WORKDIR" if chosen.weights is None else f"--weights {chosen.weights}"
         raise UsageError(f"predict {of}: expected one or more image files, or videos")
+    output = chosen.output or (run[0] / "predictions" if run else None)
+    of_weights = (chosen.model, chosen.weights, chosen.mean, chosen.std)
+    from train.data.video_file import is_video
+    from train.use import clip_predictor as of_clips
+    from train.use.open_run import open_run
+    from train.use.predictor import RunPredictor, predictor_of
+    from zoo.catalog import describe
+
+    wants_output = UsageError("predict: expected --output DIR with a video")
+    if output is None and any(map(is_video, paths)):
+        raise wants_output
+    opened = open_run(run[0], chosen.flips) if run else None
+    takes_clips = of_clips.takes_clips(opened) if run else describe(chosen.model).task == of_clips.TASK
+    which = (opened, chosen.best, chosen.ema)
+    if not takes_clips:
+        _predict_each(paths, output, lambda: RunPredictor(*which) if run else predictor_of(*of_weights))
+        return 0
+    if output is None:
+        raise wants_output
+    from train.use.whole_videos import predict_whole_videos
+
+    predictor = of_clips.RunClipPredictor(*which) if run else of_clips.WeightsClipPredictor(*of_weights)
+    predict_whole_videos(predictor, paths, output)
+    return 0
+
+
+def _predict_each(paths: Sequence[Path], output: Path | None, predictor_of: Callable[[], Any]) -> None:
+    """Predicts images, those of folders, and every frame of videos."""
     from train.data.sources.folder import images_in
     from train.data.video_file import is_video
-
-    files = tuple(file for path in files for file in (images_in(path) if path.is_dir() else (path,)))
-    videos = tuple(path for path in files if is_video(path))
-    images = tuple(path for path in files if path not in videos)
-    output = chosen.output or (run[0] / "predictions" if run else None)
-    if videos and output is None:
-        raise UsageError("predict: expected --output DIR with a video")
-    from train.use.open_run import open_run
     from train.use.outputs import outputs_of
     from train.use.predict import predict_files
-    from train.use.predictor import RunPredictor, predictor_of
 
+    files = tuple(file for path in paths for file in (images_in(path) if path.is_dir() else (path,)))
+    videos = tuple(path for path in files if is_video(path))
+    images = tuple(path for path in files if path not in videos)
     if output is not None:
         outputs_of(images, videos, output)  # those of both together, before either is written
-    if run:
-        from train.use.whole_videos import predict_whole_videos, takes_clips
-
-        opened = open_run(run[0], chosen.flips)
-        if takes_clips(opened):
-            predict_whole_videos(opened, files, output, chosen.best, chosen.ema)
-            return 0
-        predictor = RunPredictor(opened, chosen.best, chosen.ema)
-    else:
-        predictor = predictor_of(chosen.model, chosen.weights, chosen.mean, chosen.std)
+    predictor = predictor_of()
     if images:
         predict_files(predictor, images, output)
     if videos:
         from train.use.video import predict_videos
 
         predict_videos(predictor, videos, output)
-    return 0
 
 
 def explain(arguments: Arguments) -> int:

@@ -2,12 +2,12 @@
 
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from train.config import DataError
 from train.data.decode import opened, rgb
@@ -57,7 +57,27 @@ class VideoRecording(NamedTuple):
     def frames(self, numbers: Sequence[int]) -> Frames:
         """See `Recording`."""
         with Video(self.path) as video:
-            return _in_order({number: np.asarray(picture) for number, picture in video.pick(numbers)}, numbers)
+            found = {number: np.asarray(picture) for number, picture in video.pick(numbers)}
+        return _in_order(found, numbers, self.path)
+
+    def clips(self, numbers: Int[np.ndarray, "clips frames"]) -> Iterator[Frames]:
+        """Several clips, in one pass of the file: one is in memory, with what it shares with those that follow.
+
+        Args:
+          numbers: of the frames of each, ascending; no clip begins before the one before it.
+
+        Raises:
+          DataError: they cannot be read.
+        """
+        found: dict[int, np.ndarray] = {}
+        with Video(self.path) as video:
+            picked = video.pick(numbers.ravel())
+            for clip in numbers:
+                found = {number: frame for number, frame in found.items() if number >= clip[0]}
+                while clip[-1] not in found:
+                    number, picture = next(picked)
+                    found[number] = np.asarray(picture)
+                yield _in_order(found, clip, self.path)
 
     def size(self) -> tuple[int, int]:
         """See `Recording`."""
@@ -78,7 +98,7 @@ def _listed_times(path: Path, size: int, changed: int) -> Float[np.ndarray, "fra
 
 
 class FolderRecording(NamedTuple):
-    """A folder of frames, in the order of their names, 25 a second."""
+    """A folder of frames, in the order of their names, 25 a second; a number that is left out counts for nothing."""
 
     files: tuple[Path, ...]
 
@@ -93,6 +113,10 @@ class FolderRecording(NamedTuple):
     def size(self) -> tuple[int, int]:
         """See `Recording`."""
         return self._frame(0).shape[:2]
+
+    def clips(self, numbers: Int[np.ndarray, "clips frames"]) -> Iterator[Frames]:
+        """Several clips, one in memory at a time; see `VideoRecording`."""
+        return map(self.frames, numbers)
 
     def _frame(self, number: int) -> UInt8[np.ndarray, "height width 3"]:
         file = self.files[number]
@@ -141,7 +165,8 @@ class ArrayRecording(NamedTuple):
         return self.pixels.shape[1:3]
 
 
-def _in_order(found: dict[int, np.ndarray], numbers: Sequence[int], place: object = "") -> Frames:
-    if len({frame.shape for frame in found.values()}) > 1:
-        raise DataError(f"{place}: expected frames of one size, found {sorted({f.shape for f in found.values()})}")
+def _in_order(found: dict[int, np.ndarray], numbers: Sequence[int], place: object) -> Frames:
+    shapes = sorted({frame.shape for frame in found.values()})
+    if len(shapes) > 1:
+        raise DataError(f"{place}: expected frames of one size, found {shapes}")
     return np.stack([found[int(number)] for number in numbers])

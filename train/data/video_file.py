@@ -1,5 +1,6 @@
 """Video files, frame by frame: reading them upright with their times, and writing others. Needs the extra `video`."""
 
+import collections
 import contextlib
 import importlib
 import itertools
@@ -17,7 +18,12 @@ from train.config import DataError, RunError
 from zoo.arrays import in_a_line
 from zoo.images import open_image
 
-SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"})
+SUFFIXES = frozenset(
+    (
+        *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
+        *(".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv"),
+    )
+)
 """What the names of video files end with; a GIF is one where it moves."""
 USUAL_RATE = Fraction(25)
 """Frames a second of a file that does not say it."""
@@ -60,10 +66,10 @@ class Video:
             raise DataError(f"{path}: no such file")
         with self._read():
             self._container = self._av.open(str(path))
-        if not self._container.streams.video:
+        self._stream = self._container.streams.best("video")  # not a cover, where there is one
+        if self._stream is None:
             self._container.close()
             raise DataError(f"{path}: expected a readable video: it has no pictures")
-        self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self.rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or USUAL_RATE
         """Frames a second, on average."""
@@ -103,8 +109,7 @@ class Video:
           DataError: the file is damaged, or lists no frame.
         """
         with self._read():
-            packets = [packet for packet in self._container.demux(self._stream) if packet.size]
-            found = [packet.dts if packet.pts is None else packet.pts for packet in packets]
+            found = [packet.dts if packet.pts is None else packet.pts for packet in self._shown()]
             self._container.seek(0, stream=self._stream)
         if not found:
             raise DataError(f"{self.path}: expected a readable video: it has no frame")
@@ -123,11 +128,11 @@ class Video:
         Raises:
           DataError: the file is damaged, or ends before.
         """
-        wanted = sorted({int(number) for number in numbers})
+        wanted = collections.deque(sorted({int(number) for number in numbers}))
         number, last = -1, None
         for number, last in self._numbered(wanted[0]):
             if number == wanted[0]:
-                yield wanted.pop(0), self._picture(last)
+                yield wanted.popleft(), self._picture(last)
             if not wanted:
                 return
         if last is None or wanted[-1] > number + _UNSEEN:
@@ -152,7 +157,7 @@ class Video:
         if self._stream.codec_context.name in _WITH_PACKED_FRAMES:
             return None
         with self._read():
-            packets = [packet for packet in self._container.demux(self._stream) if packet.size]
+            packets = self._shown()
             at = sorted((packet.pts, packet.is_keyframe) for packet in packets if packet.pts is not None)
             keys = [place for place, (_, is_key) in enumerate(at[: number + 1]) if is_key]
             known = len(at) == len(packets) == len({time for time, _ in at}) and keys
@@ -164,6 +169,11 @@ class Video:
             begins_before = place is not None and place <= number
             self._container.seek(at[keys[-1]][0] if begins_before else 0, stream=self._stream)
         return place if begins_before else None
+
+    def _shown(self) -> list[Any]:
+        """Packets of the frames that decoding gives: a file that was cut without encoding has others before these."""
+        packets = self._container.demux(self._stream)
+        return [packet for packet in packets if packet.size and not packet.is_discard]
 
     def _picture(self, frame: Any) -> Image.Image:
         with self._read():

@@ -10,6 +10,7 @@ python -m train fit moving_lrcn                                     a network of
 python -m train fit moving_r3d --model.name s3d_tiny --model.options width=0.125    and so on with other networks
 python -m train fit ucf101_r2plus1d --weights KINETICS400_V1        UCF101, prepared
 python -m train fit ucf101_r2plus1d --data.source clips:UCF-101     or as it is, or your own videos: a folder a class
+python -m train fit ucf101_r2plus1d --data.source clips:UCF-101@LISTS/trainlist01.txt       with its official lists
 python -m train fit ucf101_temporal --data.source clips:UCF-101
 python -m train fit ucf101_two_stream --data.source clips:UCF-101
 python -m train predict runs/moving_r3d clip.mp4                    what is seen, in the video
@@ -86,7 +87,7 @@ UCF101 = Recipe(
     data=Data(
         source="tfds:ucf101/ucf101_1",
         frames=16,
-        stride=2,
+        rate=15.0,
         clips=10,
         crop=112,
         resize=128,
@@ -102,14 +103,14 @@ UCF101 = Recipe(
     epochs=30,
     eval_every=5,
 )
-"""Meant to begin with what Kinetics taught: `--weights KINETICS400_V1`."""
+"""Meant to begin with what Kinetics taught: `--weights KINETICS400_V1`, which saw 15 frames a second."""
 
 UCF101_TEMPORAL = dataclasses.replace(
     UCF101,
     name="ucf101_temporal",
     model=Model("resnet18", dtype="bfloat16"),
     data=dataclasses.replace(
-        UCF101.data, frames=11, stride=1, clips=25, crop=224, resize=256, batch_size=64, eval_batch_size=4, flow=True
+        UCF101.data, frames=11, rate=0.0, clips=25, crop=224, resize=256, batch_size=64, eval_batch_size=4, flow=True
     ),
     task=VideoClassification(sees="flow", mean_flow=True),
 )

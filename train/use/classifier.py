@@ -16,7 +16,7 @@ from PIL import Image
 import zoo
 from train.data.decode import opened
 from train.tasks.classification.task import Classification
-from train.use.with_weights import WeightsAloneError, check_normalisation, in_words, normalised, with_weights
+from train.use.with_weights import check_normalisation, in_words, normalised, output_of, with_weights
 from zoo.catalog import Entry
 from zoo.images import upright
 from zoo.preprocessing import eight_bits
@@ -70,17 +70,7 @@ class Classifier:
         Raises:
           WeightsAloneError: neither can be.
         """
-        known = self.class_names
-        if set(classes) <= set(known) and self.has_names and tuple(classes) != known:
-            if twice := [name for name in classes if known.count(name) > 1]:
-                raise WeightsAloneError(f"{where}: several outputs of {self.title} are called {twice[0]!r}")
-            return tuple(map(known.index, classes))
-        if len(classes) == len(known):
-            return tuple(range(len(known)))
-        raise WeightsAloneError(
-            f"{where}: expected names among the classes of {self.title}, or {len(known)} classes in the order of its "
-            f"outputs, found {len(classes)}: {', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
-        )
+        return output_of(classes, self.title, self.class_names, self.has_names, where)
 
 
 def classifier_of(

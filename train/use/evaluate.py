@@ -1,11 +1,13 @@
 """Measures a run again, or a model by name with weights alone, on the whole held-out split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import numpy as np
+from jaxtyping import Array, PyTree
 from PIL import Image
 
 from train.config import Data
@@ -16,8 +18,10 @@ from train.engine.console import Console
 from train.engine.evaluator import Evaluator
 from train.engine.step import make_evaluate
 from train.store.workdir import Workdir
-from train.use.classifier import Classifier, WeightsAloneError
+from train.tasks.protocol import Batch, Task
+from train.use.classifier import Classifier
 from train.use.open_run import flipping, load_variables
+from train.use.with_weights import WeightsAloneError
 
 
 def evaluate_run(
@@ -43,7 +47,7 @@ def evaluate_run(
     step, variables, ema = load_variables(files, assembly.task, best)
     replicate = assembly.placement.replicate
     summary = Evaluator(assembly).of_variables(replicate(variables), None if ema is None else replicate(ema))
-    _say(console, f"{path}, step {step}, {len(assembly.test)} held-out examples", summary)
+    say(console, f"{path}, step {step}, {len(assembly.test)} held-out examples", summary)
     return summary
 
 
@@ -67,13 +71,19 @@ def evaluate_classifier(classifier: Classifier, data: Data, console: Console | N
     if classifier.has_names and source.facts.classes[0] != classifier.class_names[outputs[0]]:
         first = f"{source.facts.classes[0]} as {classifier.class_names[0]}"
         console.say(f"classes are taken in the order of the outputs: {first}, ...")
-    evaluate, total = jax.jit(make_evaluate(classifier.model, task)), None
-    for batch in _batches(classifier, source, np.asarray(outputs, np.int32), data.eval_batch_size):
-        sums = jax.tree.map(lambda array: np.asarray(array, np.float64), evaluate(classifier.variables, batch))
-        total = sums if total is None else jax.tree.map(np.add, total, sums)
-    summary = task.scores(total)
-    _say(console, f"{classifier.title}, {len(source)} held-out examples of {source.name}", summary)
+    batches = _batches(classifier, source, np.asarray(outputs, np.int32), data.eval_batch_size)
+    summary = measured(classifier.model, task, classifier.variables, batches)
+    say(console, f"{classifier.title}, {len(source)} held-out examples of {source.name}", summary)
     return summary
+
+
+def measured(model: nn.Module, task: Task, variables: PyTree[Array], batches: Iterable[Batch]) -> dict[str, float]:
+    """The metrics of a model over some batches, at least one."""
+    evaluate, total = jax.jit(make_evaluate(model, task)), None
+    for batch in batches:
+        sums = jax.tree.map(lambda array: np.asarray(array, np.float64), evaluate(variables, batch))
+        total = sums if total is None else jax.tree.map(np.add, total, sums)
+    return task.scores(total)
 
 
 def _batches(classifier: Classifier, source: Source, outputs: np.ndarray, batch_size: int) -> Iterator[Arrays]:
@@ -96,5 +106,6 @@ def _batches(classifier: Classifier, source: Source, outputs: np.ndarray, batch_
             yield {"image": np.stack(images), "label": np.asarray(labels), "index": rows, "mask": places < len(source)}
 
 
-def _say(console: Console, title: str, summary: dict[str, float]) -> None:
+def say(console: Console, title: str, summary: dict[str, float]) -> None:
+    """Prints metrics as a table."""
     console.table(title, [(name.replace("_", " "), console.quantity(name, value)) for name, value in summary.items()])

@@ -20,9 +20,10 @@ from train.engine.console import Console
 from train.report.theme import png
 from train.store.files import write_bytes
 from train.tasks.classification.task import Classification
-from train.use.classifier import Classifier, Input, WeightsAloneError, classifier_of
+from train.use.classifier import Classifier, Input, classifier_of
 from train.use.explanation import CLASSES_SHOWN, MAPS_SHOWN, STAGES_SHOWN, Explanation, Stage, explanation
 from train.use.open_run import open_run
+from train.use.with_weights import WeightsAloneError
 from zoo.convnets.looking import (
     Unit,
     deconvnets,

@@ -1,6 +1,7 @@
 """A model of the catalog with weights alone, published or from a file; and pixels as they want them."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ class WithWeights(NamedTuple):
     """Whether somebody says what the classes are called; else they are numbered."""
 
 
-def with_weights(name: str, weights: str | None, task: str, what: str) -> WithWeights:
+def with_weights(name: str, weights: str | None, task: str, what: str, kind: str = "image") -> WithWeights:
     """A model by name with weights, for as many classes as they are for.
 
     Args:
@@ -42,17 +43,19 @@ def with_weights(name: str, weights: str | None, task: str, what: str) -> WithWe
       weights: a file, or published ones; by default the first that were published.
       task: what it has to predict.
       what: the same in words, for the message.
+      kind: of its one input, see `zoo.catalog.inputs.Input`.
 
     Raises:
       UnknownNameError: no such model or weights.
-      WeightsAloneError: the weights cannot be had or do not fit, or the model takes no image or has another task.
+      WeightsAloneError: the weights cannot be had or do not fit, or the model takes something else or has another task.
     """
     entry = zoo.describe(name)
     published = {file.name: file for file in entry.pretrained}
     if weights is None and not published:
         raise WeightsAloneError(f"{name} has no published weights: name a file with --weights")
-    if entry.task != task or len(entry.inputs) != 1 or len(entry.input_shape) != 3:
-        raise WeightsAloneError(f"{name}: expected {what}, got {entry.task}")
+    kinds = [each.kind for each in entry.inputs]
+    if entry.task != task or kinds != [kind]:
+        raise WeightsAloneError(f"{name}: expected {what}, got {entry.task} of {', '.join(kinds)}")
     source = next(iter(published)) if weights is None else weights
     try:
         model, variables = _loaded(name, source)
@@ -63,6 +66,32 @@ def with_weights(name: str, weights: str | None, task: str, what: str) -> WithWe
     has_names = file is not None and len(names) == len(file.class_names)
     names = file.class_names if has_names else names
     return WithWeights(f"{name} ({Path(source).name})", entry, model, variables, file, names, has_names)
+
+
+def output_of(classes: Sequence[str], title: str, known: Sequence[str], has_names: bool, where: str) -> tuple[int, ...]:
+    """Which output each class of some data is: by its name, or in order where there are as many.
+
+    Args:
+      classes: of the data.
+      title: of the model.
+      known: what its outputs are called.
+      has_names: whether somebody says what they are called; else they are numbered.
+      where: the data is from, for the message.
+
+    Raises:
+      WeightsAloneError: neither can be.
+    """
+    classes, known = tuple(classes), tuple(known)
+    if set(classes) <= set(known) and has_names and classes != known:
+        if twice := [name for name in classes if known.count(name) > 1]:
+            raise WeightsAloneError(f"{where}: several outputs of {title} are called {twice[0]!r}")
+        return tuple(map(known.index, classes))
+    if len(classes) == len(known):
+        return tuple(range(len(known)))
+    raise WeightsAloneError(
+        f"{where}: expected names among the classes of {title}, or {len(known)} classes in the order of its "
+        f"outputs, found {len(classes)}: {', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
+    )
 
 
 def check_normalisation(channels: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:

@@ -22,7 +22,7 @@ def mean_of_probabilities(
       weights: of each; they are divided by their sum.
 
     Raises:
-      ValueError: not one weight an answer, or one that is negative, or none above zero.
+      ValueError: no answers; not one weight an answer, or one that is negative or no number, or none above zero.
 
     >>> two = jnp.log(jnp.array([[0.9, 0.1], [0.3, 0.7]]))
     >>> [f"{share:.2f}" for share in jnp.exp(mean_of_probabilities(two))]
@@ -30,7 +30,7 @@ def mean_of_probabilities(
     """
     count = logits.shape[-2]
     shares = np.ones(count) if weights is None else np.asarray(weights, float)
-    if shares.shape != (count,) or shares.min() < 0 or shares.sum() <= 0:
+    if not count or shares.shape != (count,) or not (shares.min() >= 0 and 0 < shares.sum() < np.inf):
         raise ValueError(f"expected a weight, not negative, for each of {count} answers, got {weights}")
     shares = jnp.asarray(shares / shares.sum(), logits.dtype)[:, None]
     return jax.nn.logsumexp(jax.nn.log_softmax(logits), axis=-2, b=shares)

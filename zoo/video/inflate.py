@@ -42,15 +42,15 @@ def inflate(variables: PyTree[Array], like: PyTree[Array], heads: tuple[str, ...
     Args:
       variables: of the network of images, such as `zoo.load_weights` gives.
       like: of the other one, as `zoo.init` draws them; heads for another number of classes stay as they are here.
-      heads: paths of the layers that may be of another number of classes.
+      heads: paths of the layers that may be of another number of classes, or that one of the networks may lack.
 
     Raises:
       ValueError: names or shapes that do not go together; the message has all of them.
     """
     given, wanted = (flatten_dict(tree, sep="/") for tree in (variables, like))
-    kept = {path for path in wanted if any(_lies_in(path, head) for head in heads)}
+    kept = {path for path in given | wanted if any(_lies_in(path, head) for head in heads)}
     problems = [f"{path}: not in the network of images" for path in sorted(wanted.keys() - given.keys() - kept)]
-    problems += [f"{path}: only in the network of images" for path in sorted(given.keys() - wanted.keys())]
+    problems += [f"{path}: only in the network of images" for path in sorted(given.keys() - wanted.keys() - kept)]
     found: dict[str, Any] = {}
     for path, leaf in wanted.items():
         if path in given:

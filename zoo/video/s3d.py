@@ -18,7 +18,7 @@ from zoo.nn.checks import CLIP_AXES, check_classes, check_images
 from zoo.nn.network import ModuleMaker, Network
 
 SMALLEST_CLIP = (5, 17, 17)
-"""Frames, and pixels a side, that leave the last modules one; torchvision's takes from 14 and 224 on."""
+"""Frames, and pixels a side, that leave the last modules one; torchvision's takes from 13 and 209 on."""
 
 LAST_WINDOW = (2, 7, 7)
 """Of the mean behind the last modules; of smaller maps it is all of them."""

@@ -113,7 +113,7 @@ def joined(spatial: PyTree[Array], temporal: PyTree[Array]) -> PyTree[Array]:
       temporal: of a network of flow.
 
     Raises:
-      ValueError: one has no layer `head`.
+      ValueError: one has no layer `head`, or they are of different numbers of classes.
     """
     whole: dict[str, dict] = {}
     for name, variables in (("spatial", spatial), ("temporal", temporal)):
@@ -123,4 +123,7 @@ def joined(spatial: PyTree[Array], temporal: PyTree[Array]) -> PyTree[Array]:
             rest = {layer: value for layer, value in tree.items() if layer != "head"}
             whole.setdefault(collection, {})[name] = rest
         whole["params"][f"{name}_head"] = variables["params"]["head"]
+    counts = [whole["params"][f"{name}_head"]["kernel"].shape[-1] for name in ("spatial", "temporal")]
+    if counts[0] != counts[1]:
+        raise ValueError(f"expected streams of as many classes each, got {counts[0]} and {counts[1]}")
     return whole

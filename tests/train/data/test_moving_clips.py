@@ -25,19 +25,35 @@ def few():
         yield
 
 
-def filmed(what, label, number=0, way=None, digit=0):
-    """A clip of one's own."""
+@functools.cache
+def pictures():
+    """Those of each digit, and a texture of one grey."""
     grey, labels = load_digits()
     framed = np.pad(grey, ((0, 0), (1, 1), (1, 1)))
-    by_digit = [framed[labels == digit] for digit in range(10)]
-    actor = module.Actor(digit, WAYS[label] if way is None else way)
-    texture = np.full((200, 200, 3), 70, np.uint8)
-    return module.filmed(what, label, actor, np.random.default_rng(number), by_digit, texture)
+    return [framed[labels == digit] for digit in range(10)], np.full((200, 200, 3), 70, np.uint8)
+
+
+def filmed(label, random, digit=0):
+    """A clip of one's own, whose class is its motion."""
+    return module.filmed("motion", label, module.Actor(digit, WAYS[label]), random, *pictures())
+
+
+class Paced:
+    """Random numbers of which the first in [0, 1), the pace, is given."""
+
+    def __init__(self, pace):
+        self._numbers, self._given = np.random.default_rng(3), [pace]
+
+    def random(self):
+        return self._given.pop() if self._given else self._numbers.random()
+
+    def __getattr__(self, name):
+        return getattr(self._numbers, name)
 
 
 def test_the_first_frame_is_the_same_in_every_class_of_motion():
     for number in range(3):
-        first = [filmed("motion", label, number)[0][0] for label in range(len(WAYS))]
+        first = [filmed(label, np.random.default_rng(number))[0][0] for label in range(len(WAYS))]
         for other in first[1:]:
             np.testing.assert_array_equal(other, first[0])
 
@@ -58,35 +74,12 @@ def test_a_frame_is_the_first_one_moved_by_its_way(label):
     """By whole pixels, where the speed is such; beyond the border the digit comes back."""
     way = WAYS[label]
     low, high = module.FAST if way.fast else module.SLOW
-    clip, speed = module_at(label, ((2.0 if way.fast else 1.0) - low) / (high - low))
+    clip, speed = filmed(label, Paced(((2.0 if way.fast else 1.0) - low) / (high - low)), digit=3)
     assert speed == (2.0 if way.fast else 1.0)
     for time in range(module.FRAMES):
         steps = min(time, module.FRAMES - 1 - time) if way.back else time
         moved = np.roll(clip[0], (int(speed) * way.y * steps, int(speed) * way.x * steps), axis=(0, 1))
         np.testing.assert_allclose(clip[time].astype(int), moved, atol=1)
-
-
-def module_at(label, pace):
-    """A clip whose digit has this pace."""
-
-    class Fixed:
-        def __init__(self):
-            self.random_ = np.random.default_rng(3)
-            self.first = True
-
-        def random(self):
-            if self.first:
-                self.first = False
-                return pace
-            return self.random_.random()
-
-        def __getattr__(self, name):
-            return getattr(self.random_, name)
-
-    grey, labels = load_digits()
-    by_digit = [np.pad(grey[labels == digit], ((0, 0), (1, 1), (1, 1))) for digit in range(10)]
-    texture = np.full((200, 200, 3), 70, np.uint8)
-    return module.filmed("motion", label, module.Actor(3, WAYS[label]), Fixed(), by_digit, texture)
 
 
 def test_classes_and_actors_are_what_the_source_says():

@@ -2,6 +2,7 @@
 
 import sys
 import types
+import wave
 from fractions import Fraction
 
 import av
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from train.config import DataError
+from train.data.recordings import VideoRecording
 from train.data.video_file import SUFFIXES, Video, VideoError, VideoWriter, is_video
 
 HEIGHT, WIDTH = 48, 64
@@ -95,6 +97,49 @@ def test_a_file_that_ends_before_a_frame_is_named(long):
         list(video.pick([132]))
 
 
+def test_clips_come_in_one_pass_of_the_file(long, monkeypatch):
+    path, every = long
+    numbers = np.array([[0, 2, 4], [3, 3, 5], [60, 61, 62], [61, 62, 63], [125, 129, 131]])
+    passes = []
+    monkeypatch.setattr(Video, "pick", lambda self, some, pick=Video.pick: passes.append(len(some)) or pick(self, some))
+    recording = VideoRecording(path)
+    for clip, wanted in zip(recording.clips(numbers), numbers, strict=True):
+        np.testing.assert_array_equal(clip, [every[min(number, 129)] for number in wanted])
+    assert passes == [numbers.size]
+    with pytest.raises(DataError, match=r"long\.mp4: .* it ends after 130 frames"):
+        list(recording.clips(np.array([[0, 1], [200, 201]])))
+
+
+@pytest.fixture(scope="module")
+def cut(long, tmp_path_factory):
+    """The same file from its frame 10 on, cut without encoding: what came before is there, and is not shown."""
+    path = tmp_path_factory.mktemp("cut") / "cut.mp4"
+    with av.open(str(long[0])) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                begin = round(Fraction(10, 25) / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - begin, packet.dts - begin, stream
+                target.mux(packet)
+    return path, long[1][10:]
+
+
+def test_frames_before_a_cut_are_not_listed(cut):
+    path, every = cut
+    with Video(path) as video:
+        assert [float(time) for time in video.times()] == pytest.approx(np.arange(len(every)) / 25, abs=1e-4)
+        assert len(list(video)) == len(every)
+
+
+@pytest.mark.parametrize("numbers", [[0], [7, 20], [60, 61], [119]])
+def test_frames_of_a_file_that_was_cut_are_found_by_number(cut, numbers):
+    path, every = cut
+    with Video(path) as video:
+        found = {number: np.asarray(picture) for number, picture in video.pick(numbers)}
+    for number in numbers:
+        np.testing.assert_array_equal(found[number], every[number])
+
+
 def test_frames_come_back_with_their_times(tmp_path):
     frames = ramp(len(TIMES))
     with Video(written(tmp_path / "clip.mp4", frames, TIMES)) as video:
@@ -165,6 +210,11 @@ def test_what_is_no_video_is_named(tmp_path):
     (tmp_path / "text.mp4").write_text("not a video")
     with pytest.raises(DataError, match=r"text\.mp4: expected a readable video"):
         Video(tmp_path / "text.mp4")
+    with wave.open(str(tmp_path / "sound.avi"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(1600))
+    with pytest.raises(DataError, match=r"sound\.avi: expected a readable video: it has no pictures"):
+        Video(tmp_path / "sound.avi")
 
 
 def test_a_frame_of_another_size_is_refused(tmp_path):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from train.config import RecipeError
+from train.config import Augment, RecipeError
 from train.config.tasks.video import VideoClassification, VideoRegression
-from train.data import ArraySource, Facts, Field, Kind
+from train.data import ArraySource, Facts, Field, Kind, augment
+from train.report import theme
 from train.tasks import make_task, restore_task
 from train.tasks.protocol import Keys, fitted
 from train.tasks.video.page import VideoPage, VideoValuePage
@@ -89,6 +90,15 @@ def test_a_spatial_stream_sees_the_middle_frame_and_in_training_any():
     assert stack.shape[-1] == 2 * (TIME - 1)
 
 
+def totals_of(task, outputs, batch):
+    """On the host; as one program, which compiles in a fraction of what its steps one by one do."""
+    return jax.device_get(jax.jit(task.totals)(outputs, batch))
+
+
+def loss_of(task, outputs, batch):
+    return float(jax.jit(lambda outputs, batch: task.objective(outputs, batch).value())(outputs, batch))
+
+
 def logits_of(clips, seed=1):
     return (4 * np.random.default_rng(seed).normal(size=(BATCH * clips, 3))).astype(np.float32)
 
@@ -99,7 +109,7 @@ def test_a_video_is_of_the_class_with_the_largest_mean_probability(clips):
     chances = softmax(logits, axis=-1).reshape(BATCH, clips, 3).mean(axis=1)
     right = (chances.argmax(axis=-1) == batch["label"])[REAL]
     of_clips = (logits.reshape(BATCH, clips, 3).argmax(axis=-1) == batch["label"][:, None])[REAL]
-    totals = jax.device_get(task.totals(jnp.asarray(logits), batch))
+    totals = totals_of(task, logits, batch)
     scores = task.scores(totals)
     assert scores["accuracy"] == pytest.approx(right.mean())
     assert scores["clip_accuracy"] == pytest.approx(of_clips.mean())
@@ -107,13 +117,13 @@ def test_a_video_is_of_the_class_with_the_largest_mean_probability(clips):
     assert (totals["count"], totals["clips"]) == (3, 3 * clips)
     assert set(scores) == {metric.name for metric in task.metrics}
     predicted = task.predict(lambda params, *inputs: (jnp.asarray(logits), {}), {}, batch, None)
-    np.testing.assert_allclose(softmax(predicted["logits"], axis=-1), chances, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(predicted["logits"]), chances, rtol=1e-5)
 
 
 def test_a_mean_of_probabilities_is_no_vote():
     task, logits = task_of(), np.log(np.float32([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1], [0.05, 0.9, 0.05]]))
     batch = {name: value[:1] for name, value in batch_of(3).items()} | {"label": np.int32([1])}
-    scores = task.scores(task.totals(jnp.asarray(logits), batch))
+    scores = task.scores(totals_of(task, logits, batch))
     assert (scores["accuracy"], scores["clip_accuracy"]) == (1, pytest.approx(1 / 3))
 
 
@@ -123,8 +133,10 @@ def test_the_loss_is_the_mean_over_clips_that_could_be_read(clips):
     labels = np.repeat(batch["label"], clips)
     losses = -log_softmax(logits.astype(np.float64), axis=-1)[np.arange(len(labels)), labels]
     expected = losses.reshape(BATCH, clips)[REAL].mean()
-    assert float(task.objective(jnp.asarray(logits), batch).value()) == pytest.approx(expected, rel=1e-5)
-    gradient = jax.grad(lambda logits: task.objective(logits, batch).value())(jnp.asarray(logits))
+    loss, gradient = jax.jit(jax.value_and_grad(lambda logits, batch: task.objective(logits, batch).value()))(
+        logits, batch
+    )
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
     still = np.all(np.asarray(gradient).reshape(BATCH, -1) == 0, axis=1)
     np.testing.assert_array_equal(still, ~REAL)
 
@@ -132,20 +144,35 @@ def test_the_loss_is_the_mean_over_clips_that_could_be_read(clips):
 def test_auxiliary_heads_are_learned_and_not_measured():
     batch, task = batch_of(), task_of()
     outputs = {"logits": jnp.asarray(logits_of(1)), "aux1": jnp.asarray(logits_of(1, seed=2))}
-    alone = [float(task.objective(value, batch).value()) for value in outputs.values()]
-    assert float(task.objective(outputs, batch).value()) == pytest.approx(alone[0] + 0.3 * alone[1], rel=1e-5)
-    np.testing.assert_array_equal(task.totals(outputs, batch)["loss"], task.totals(outputs["logits"], batch)["loss"])
+    alone = [loss_of(task, value, batch) for value in outputs.values()]
+    assert loss_of(task, outputs, batch) == pytest.approx(alone[0] + 0.3 * alone[1], rel=1e-5)
+    measured = [totals_of(task, value, batch)["loss"] for value in (outputs, outputs["logits"])]
+    np.testing.assert_array_equal(*measured)
 
 
 def test_mixed_clips_share_the_loss():
     batch, logits, task = batch_of(readable=False), logits_of(1), task_of(readable=False)
     mixed = {**batch, "label_b": batch["label"][::-1], "mix": np.full(BATCH, 0.3, np.float32)}
-    one, other = (
-        float(task.objective(jnp.asarray(logits), {**batch, "label": label}).value())
-        for label in (batch["label"], mixed["label_b"])
-    )
-    found = float(task.objective(jnp.asarray(logits), mixed).value())
+    one, other = (loss_of(task, logits, {**batch, "label": label}) for label in (batch["label"], mixed["label_b"]))
+    found = loss_of(task, logits, mixed)
     assert found == pytest.approx(0.3 * one + 0.7 * other, rel=1e-5)
+
+
+def test_nothing_is_learned_of_a_clip_that_could_not_be_read_and_was_mixed_in():
+    task, spec = task_of(), source_of().spec
+    raw = {name: array[:4] for name, array in source_of().arrays().items() if name != "flows"}
+    spec = {name: field for name, field in spec.items() if name != "flows"}
+    vary = augment(Augment(mixup=0.4), spec, mixes=task.mixes)
+    batch = {**jax.jit(vary)(jax.random.key(0), raw), "mask": np.ones(4, bool)}
+    assert batch["readable_b"].tolist() == [True, False, True, True]  # the third is the second's partner
+    logits = logits_of(1)[:4]
+    own, other = (
+        -log_softmax(logits.astype(np.float64), axis=-1)[np.arange(4), batch[label]] for label in ("label", "label_b")
+    )
+    mix = np.where([True, False, True, True], batch["mix"], 1)
+    expected = (mix * own + (1 - mix) * other)[[0, 1, 3]].mean()
+    assert loss_of(task, logits, batch) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(task, {"logits": logits, "aux1": logits}, batch) == pytest.approx(1.3 * expected, rel=1e-5)
 
 
 def test_a_value_is_the_mean_over_the_clips():
@@ -154,23 +181,24 @@ def test_a_value_is_the_mean_over_the_clips():
     values = task.mean + task.std * outputs.reshape(BATCH, CLIPS).mean(axis=1)
     predicted = task.predict(lambda params, *inputs: (jnp.asarray(outputs), {}), {}, batch, None)
     np.testing.assert_allclose(predicted["value"], values, rtol=1e-5)
-    scores = task.scores(jax.device_get(task.totals(jnp.asarray(outputs), batch)))
+    scores = task.scores(totals_of(task, outputs, batch))
     assert scores["mae"] == pytest.approx(np.abs(values - batch["target"])[REAL].mean(), rel=1e-5)
     standardised = np.repeat((batch["target"] - task.mean) / task.std, CLIPS)
     squared = np.square(outputs[:, 0] - standardised).reshape(BATCH, CLIPS)[REAL].mean()
-    assert float(task.objective(jnp.asarray(outputs), batch).value()) == pytest.approx(squared, rel=1e-5)
+    assert loss_of(task, outputs, batch) == pytest.approx(squared, rel=1e-5)
 
 
 def test_training_draws_the_frame_from_the_key_of_the_step():
-    task, batch, seen = task_of(VideoClassification(sees="frame")), batch_of(), []
+    task, batch = task_of(VideoClassification(sees="frame")), batch_of()
 
-    def apply(params, frames):
-        seen.append(np.asarray(frames))
-        return jnp.zeros((len(frames), 3)), {}
+    @jax.jit
+    def frames_of(key):
+        def apply(params, frames):
+            return jnp.zeros((len(frames), 3)), {"seen": frames}
 
-    for seed in (0, 0, 1):
-        key = jax.random.key(seed)
-        task.loss(apply, {}, batch, Keys(key, key))
+        return task.loss(apply, {}, batch, Keys(jax.random.key(9), key))[1].state["seen"]
+
+    seen = [np.asarray(frames_of(jax.random.key(seed))) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(seen[0], seen[1])
     assert not np.array_equal(seen[0], seen[2])
 
@@ -240,7 +268,8 @@ def test_pages_count_what_could_be_read_and_keep_strips_of_the_clip_in_the_middl
             np.testing.assert_array_equal(kept["image"], batch["clip"][row, TIME : 2 * TIME])
 
 
-def test_pages_show_strips_and_say_what_was_left_out():
+def test_pages_show_strips_and_say_what_was_left_out(monkeypatch):
+    monkeypatch.setattr(theme, "DPI", 24)
     for page, _ in pages():
         results = page.results(None)
         assert "Videos that could not be read, left out: 2." in results.notes

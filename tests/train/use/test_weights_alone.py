@@ -14,9 +14,10 @@ from train import cli
 from train.config import Data
 from train.data import load
 from train.engine.console import Console
-from train.use.classifier import Classifier, WeightsAloneError, classifier_of
+from train.use.classifier import Classifier, classifier_of
 from train.use.evaluate import evaluate_classifier, evaluate_run
 from train.use.predict import predict_by_classifier, predict_images
+from train.use.with_weights import WeightsAloneError
 from zoo.catalog.pretrained import CIFAR10, table
 
 QUIET = Console(quiet=True)

@@ -1,7 +1,7 @@
 """Folders of videos: root/CLASS/**/clip.mp4, or folders of frames; root/train/CLASS and root/test/CLASS (or val).
 
 Soomro, Zamir and Shah, 2012, UCF101: videos named v_CLASS_gNN_cMM are parts of one film where NN is the same, and
-are held out together.
+are held out together, unless lists say what the test is: see `split_lists.py`.
 """
 
 import re
@@ -15,11 +15,13 @@ from jaxtyping import Int
 
 from train.config import DataError
 from train.data.fields import Facts, Field, Kind
-from train.data.recordings import FolderRecording, Recording, VideoRecording
+from train.data.recordings import FolderRecording, VideoRecording
 from train.data.sampled import CLIP
+from train.data.select import no_held_out_count
 from train.data.source import Example, Source
 from train.data.sources.folder import SUFFIXES as IMAGES
-from train.data.sources.folder import Labelled, images_in, listed, splits_of_classes
+from train.data.sources.folder import Labelled, divided, images_in, listed, splits_of_classes
+from train.data.sources.split_lists import parted, split_lists
 from train.data.video_file import SUFFIXES
 
 _VIDEOS = SUFFIXES | {".gif"}
@@ -57,7 +59,7 @@ class ClipSource(Labelled):
 
     def peek(self, row: int, field: str) -> Any:
         """One field of an example; its label is known from its folder."""
-        return self.labels[row] if field == "label" else _recording(self.files[row])
+        return self.labels[row] if field == "label" else recording_of(self.files[row])
 
     def _one_size(self) -> tuple[int | None, int | None]:
         with ThreadPoolExecutor() as pool:
@@ -73,14 +75,19 @@ class ClipSource(Labelled):
         return known[0][1] if known else (None, None)
 
 
-def _recording(path: Path) -> Recording:
+def recording_of(path: Path) -> FolderRecording | VideoRecording:
+    """A video file, or the frames of a folder.
+
+    Raises:
+      DataError: the folder has none.
+    """
     return FolderRecording(_frames_in(path)) if path.is_dir() else VideoRecording(path)
 
 
 def _size(path: Path) -> tuple[int, int] | None:
     """Height and width; of a broken video none, which is left out later."""
     try:
-        return _recording(path).size()
+        return recording_of(path).size()
     except DataError:
         return None
 
@@ -104,25 +111,35 @@ def clips_splits(path: str, any_size: bool = False, held_out: int = 0) -> dict[s
 
     A class folder holds video files (`train.data.video_file.SUFFIXES`, and GIFs), folders of frames, and further
     folders of these. Splits are those of `train.data.sources.folder.folder_splits`; videos that are parts of one film
-    by their names, as those of UCF101, are held out together.
+    by their names, as those of UCF101, are held out together. PATH@LIST has the splits of two lists instead, see
+    `train.data.sources.split_lists`.
 
     Args:
-      path: the folder.
+      path: the folder, or PATH@LIST.
       any_size: whether videos may differ in size.
       held_out: videos of the test where no folder says which they are; 0: a fifth.
 
     Raises:
       DataError: a video lies outside a class folder, a class is empty, or known in one split only, or videos differ in
-        size and must not.
+        size and must not; and what is wrong with lists.
     """
     name = f"clips:{path}"
+    folder, names = parted(path)
 
     def source(classes: dict[str, list[Path]]) -> ClipSource:
         files = [file for files in classes.values() for file in files]
         labels = [label for label, files in enumerate(classes.values()) for _ in files]
         return ClipSource(name, files, labels, tuple(classes), any_size)
 
-    return splits_of_classes(path, name, held_out, _classes, source, _films)
+    if names is None:
+        return splits_of_classes(path, name, held_out, _classes, source, _films)
+    no_held_out_count(held_out, name)
+    found = split_lists(Path(folder).expanduser(), names)
+    classes: dict[str, list[Path]] = {label: [] for label in sorted({file.parent.name for file in found["train"]})}
+    for file in (*found["train"], *found["test"]):
+        classes[file.parent.name].append(file)
+    whole, is_of_test = source(classes), set(found["test"])
+    return divided(whole, np.array([file in is_of_test for file in whole.files]))
 
 
 def _films(files: Sequence[Path]) -> Int[np.ndarray, "rows"] | None:
@@ -142,6 +159,15 @@ def _classes(root: Path) -> dict[str, list[Path]]:
     if not classes:
         raise DataError(f"{root}: expected class folders, found none")
     return classes
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """The video files that lie in a folder itself, by name.
+
+    Raises:
+      DataError: it cannot be read.
+    """
+    return [path for path, is_folder in listed(folder) if not is_folder and path.suffix.lower() in _VIDEOS]
 
 
 def _videos(top: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from train.config import DataError
 from train.data.decode import COLOUR, check_mode, opened
@@ -216,7 +216,11 @@ def splits_of_classes(
             raise DataError(f"{root / one / extra[0]}: expected the same classes in {other}/, found none so named")
     # One source of both splits, so that their sizes and channels agree.
     whole = source_of({c: classes["train"][c] + classes[other_part][c] for c in classes["train"]})
-    is_test = np.array([file.is_relative_to(root / other_part) for file in whole.files])
+    return divided(whole, np.array([file.is_relative_to(root / other_part) for file in whole.files]))
+
+
+def divided(whole: Source, is_test: Bool[np.ndarray, "rows"]) -> dict[str, Source]:
+    """The splits of a source of both."""
     return {"train": Subset(whole, np.flatnonzero(~is_test)), "test": Subset(whole, np.flatnonzero(is_test))}
 
 

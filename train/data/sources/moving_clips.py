@@ -187,7 +187,7 @@ def _ground(
     picture, tone, noise = patch(random, texture, SIDE), random.uniform(-20, 50, 3), random.normal(size=3)
     if what == "no_background":
         return np.full((SIDE * SIDE, 3), GREY)
-    if len(CLASSES[what]) and what in ("context", "no_actor", "other_actor"):
+    if what in ("context", "no_actor", "other_actor"):
         tone = tint_of(label) + _TINT_NOISE * noise
     frame = np.zeros((SIDE * SIDE, 3))
     Layer(picture, tone, 1.0, None, np.zeros((2, 1)), _STILL).paint(frame, np.clip(_PLACES, 0, SIDE - 1.01))

@@ -99,10 +99,17 @@ class VideoClassification(_OfClips, Classification):
         first, *others = super().metrics
         return first, CLIP_ACCURACY, *others
 
+    @property
+    def mixes(self) -> tuple[str, ...]:
+        """See `Task`: the label, and whether there is something to be seen of it."""
+        return ("label", READABLE) if self.may_break else ("label",)
+
     def objective(self, outputs: Outputs, batch: Batch) -> Ratio:
-        """Mean cross entropy of the clips; see `Classification`."""
-        count = len(jax.tree.leaves(outputs)[0]) // len(batch["mask"])
-        return super().objective(outputs, self._by_clip(batch, count, "label", "label_b", "mix"))
+        """Mean cross entropy of the clips; see `Classification`. Of a black one that is mixed in nothing is learned."""
+        count, of_partner = len(jax.tree.leaves(outputs)[0]) // len(batch["mask"]), f"{READABLE}_b"
+        if of_partner in batch:
+            batch = {**batch, "mix": jnp.where(batch[of_partner], batch["mix"], 1.0)}
+        return super().objective(outputs, self._by_clip(batch, count, "label", "label_b", "mix", of_partner))
 
     def totals(self, outputs: Outputs, batch: Batch) -> Totals:
         """Sums of what the mean probabilities of a video's clips come to, and of the right answers of single clips."""

@@ -188,6 +188,59 @@ def test_parts_of_one_film_are_held_out_together(tmp_path):
     assert {split: len(source) for split, source in splits.items()} == {"train": 24, "test": 6}
 
 
+def listed(root, **lists):
+    """UCF101's folders, with empty files, and its lists."""
+    for name in ("jump", "run"):
+        (root / "videos" / name).mkdir(parents=True)
+        for group in (1, 2, 3):
+            (root / "videos" / name / f"v_{name}_g{group:02}_c01.avi").write_bytes(b"")
+    (root / "lists").mkdir()
+    for name, lines in lists.items():
+        (root / "lists" / f"{name}.txt").write_text(lines)
+    return f"{root / 'videos'}@{root / 'lists' / 'trainlist01.txt'}"
+
+
+def test_official_lists_say_what_the_test_is(tmp_path):
+    train = "run/v_run_g02_c01.avi 2\njump/v_jump_g03_c01.avi 1\n\nrun/v_run_g01_c01.avi 2\n"
+    path = listed(tmp_path, trainlist01=train, testlist01="jump/v_jump_g01_c01.avi\nrun/gone.avi\n")
+    splits = clips_splits(path, any_size=True)
+    found = {
+        split: [(source.source.files[row].name, source.facts.classes[source[i]["label"]])
+                for i, row in enumerate(source._rows)]
+        for split, source in splits.items()
+    }  # fmt: skip
+    assert found == {
+        "train": [("v_jump_g03_c01.avi", "jump"), ("v_run_g02_c01.avi", "run"), ("v_run_g01_c01.avi", "run")],
+        "test": [("v_jump_g01_c01.avi", "jump"), ("gone.avi", "run")],  # a file that is missing is one that breaks
+    }
+    with pytest.raises(DataError, match=r"data\.held_out: .* has a test of its own"):
+        clips_splits(path, any_size=True, held_out=1)
+
+
+@pytest.mark.parametrize(
+    ("lists", "said"),
+    [
+        ({}, r"trainlist01\.txt: expected testlist01\.txt or vallist01\.txt beside it"),
+        ({"testlist01": "run/a.avi\n"}, "expected a list of videos that can be read"),
+        ({"trainlist01": "", "testlist01": "run/a.avi\n"}, "expected a video a line, found none"),
+        ({"trainlist01": "run/a.avi 2\na.avi 1\n", "testlist01": "run/b.avi"}, "line 2: expected CLASS/NAME, found 'a"),
+        ({"trainlist01": "run/a.avi 2", "testlist01": "run/a.avi"}, r"run/a\.avi: expected in one list, found in"),
+        ({"trainlist01": "run/a.avi 2", "vallist01": "jump/a.avi"}, "vallist01.txt: expected videos of class 'run'"),
+    ],
+)
+def test_lists_that_are_not_of_this_form_are_named(tmp_path, lists, said):
+    with pytest.raises(DataError, match=said):
+        clips_splits(listed(tmp_path, **lists))
+
+
+def test_a_list_needs_a_folder_and_a_name_that_says_training(tmp_path):
+    path = listed(tmp_path, trainlist01="run/a.avi", split01="run/a.avi")
+    with pytest.raises(DataError, match="expected the list of training videos, whose name says train"):
+        clips_splits(path.replace("trainlist01", "split01"))
+    with pytest.raises(DataError, match="elsewhere: expected a folder of class folders, found nothing"):
+        clips_splits(path.replace("videos@", "elsewhere@"))
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [
@@ -203,6 +256,25 @@ def test_folders_that_are_not_of_this_form_are_named(tmp_path, files, said):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(DataError, match=said):
         load(Data(f"clips:{tmp_path}"), "train")
+
+
+def test_frames_of_one_video_have_one_size(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "film").mkdir(parents=True)
+        for number in range(4):
+            side = 32 if name == "a" or number < 3 else 24
+            Image.new("L", (side, 32)).save(tmp_path / name / "film" / f"{number:03}.png")
+        shutil.copytree(tmp_path / name / "film", tmp_path / name / "other")
+    train, test = load_both(Data(f"clips:{tmp_path}", frames=4, crop=16, held_out=2, broken="stop"))
+    said = []
+    for source in (train, test):
+        for row in range(len(source)):
+            try:
+                assert source[row]["clip"].shape == (4, 16, 16, 3)  # grey ones too
+            except DataError as error:
+                said.append(str(error))
+    assert len(said) == 2
+    assert all("expected frames of one size, found [(32, 24, 3), (32, 32, 3)]" in each for each in said)
 
 
 def test_videos_of_two_sizes_need_windows(tmp_path):
