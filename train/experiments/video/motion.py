@@ -7,7 +7,7 @@ Simonyan and Zisserman, 2014, Two-Stream Convolutional Networks for Action Recog
 spatial stream, a temporal one, and the mean of their probabilities. Here the two things that tell classes apart are
 kept apart: where `motion` is the class no frame says more than chance, and where it is `both` digit and direction, each
 alone leaves three or four classes open. Streams are ResNet-8; "mean" trains nothing, but averages the probabilities of
-the two streams; "learned" trains both under one classifier. What it comes to as a whole was not measured yet.
+the two streams; "learned" trains both under one classifier. What it comes to is in `zoo/video/README.md`.
 """
 
 import dataclasses
