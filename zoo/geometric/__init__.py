@@ -1,0 +1,38 @@
+"""Networks that know a symmetry of what they see: turned images, the sphere, sets of points.
+
+Read `groups.py` first, then `group_convolution.py`. Lecture rows L78, L79.
+"""
+
+from zoo.geometric.group_cnn import GroupCNN
+from zoo.geometric.group_convolution import (
+    GroupConv,
+    LiftingConv,
+    group_convolution,
+    group_filters,
+    lifting_convolution,
+    lifting_filters,
+)
+from zoo.geometric.group_pooling import mean_elements, pool_elements, pool_places
+from zoo.geometric.groups import P4, P4M, Z2, Element, Group, group_named, move_maps, move_plane, product_table
+
+__all__ = [
+    "P4",
+    "P4M",
+    "Z2",
+    "Element",
+    "Group",
+    "GroupCNN",
+    "GroupConv",
+    "LiftingConv",
+    "group_convolution",
+    "group_filters",
+    "group_named",
+    "lifting_convolution",
+    "lifting_filters",
+    "mean_elements",
+    "move_maps",
+    "move_plane",
+    "pool_elements",
+    "pool_places",
+    "product_table",
+]
