@@ -150,6 +150,11 @@ EXPERIMENTS = {
         "train.experiments.sequences.memory",
         SeededOptions,
     ),
+    "rotations": Experiment(
+        "upright and turned digits with a plain network and on the group p4 (lecture row L79)",
+        "train.experiments.geometric.rotations",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

@@ -21,7 +21,7 @@ from train.data.sources.clips import clips, clips_splits
 from train.data.sources.coco import coco, coco_splits
 from train.data.sources.composed import training_count
 from train.data.sources.depth_files import depth_files, depth_files_splits
-from train.data.sources.digits import digits, rotated_digits
+from train.data.sources.digits import digits, rotated_digits, side_of
 from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
 from train.data.sources.label_maps import label_maps, label_maps_splits
@@ -64,6 +64,7 @@ def _of_files(asked: Asked) -> tuple[bool, int, int]:
 
 SOURCES: dict[str, Callable[[Asked], Source]] = {
     "digits": lambda asked: digits(asked.split),
+    "digits:SIDE": lambda asked: digits(asked.split, side_of(asked.after)),
     "rotated_digits": lambda asked: rotated_digits(asked.split),
     "scenes": lambda asked: scenes(asked.split),
     "scenes:COUNT": lambda asked: scenes(asked.split, training_count(asked.after)),
