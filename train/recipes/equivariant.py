@@ -4,11 +4,13 @@ python -m train fit digits_p4cnn                             turns by 90 degrees
 python -m train fit digits_p4cnn --data.rotate -180 180      digits turned by any angle
 python -m train fit digits_p4cnn --model.name p4mcnn         mirror images too
 python -m train fit mnist_p4cnn
+python -m train fit points_pointnet                          sets of points in any order
 
 What they reach is in the chapter's README.
 """
 
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
+from train.config.tasks.points import PointClassification
 from train.recipes import mnist
 
 DIGITS_P4CNN = Recipe(
@@ -34,4 +36,16 @@ MNIST_P4CNN = Recipe(
     eval_every=5,
 )
 
-RECIPES = (DIGITS_P4CNN, MNIST_P4CNN)
+POINTS = Recipe(
+    name="points_pointnet",
+    model=Model("pointnet", options=("width=0.5",)),
+    data=Data(source="points", batch_size=64, eval_batch_size=360),
+    task=PointClassification(),
+    optimizer=Optimizer("adam", learning_rate=2e-3, weight_decay=0.0),
+    schedule=Schedule("one_cycle", warmup=0.2),
+    epochs=20,
+    eval_every=5,
+    log_every=22,
+)
+
+RECIPES = (DIGITS_P4CNN, MNIST_P4CNN, POINTS)

@@ -1,8 +1,10 @@
 """The catalog's rows of the chapter `zoo.geometric` that know a symmetry of images, of the sphere, or of sets."""
 
 from zoo.catalog.entry import Entry
+from zoo.catalog.inputs import Input
 
 COHEN_2016 = "Cohen and Welling, 2016, Group Equivariant Convolutional Networks"
+QI_2017 = "Qi et al., 2017, PointNet: Deep Learning on Point Sets for 3D Classification and Segmentation"
 _GROUP_CNN = "zoo.geometric.group_cnn:GroupCNN"
 _DIGIT = (28, 28, 1)
 
@@ -13,10 +15,18 @@ def _groups(name: str, group: str, width: int, shape: tuple[int, ...] = _DIGIT, 
     )
 
 
+def _points(name: str, count: int, dims: int, **options: object) -> Entry:
+    given = (Input("points", (count, dims), kind="points"),)
+    return Entry(name, "zoo.geometric.pointnet:PointNet", "point_classification", given, QI_2017, "L79", options)
+
+
 ENTRIES = (
     _groups("z2cnn", "z2", 20),
     _groups("p4cnn_pooled", "p4", 20, pool_elements=True),
     _groups("p4cnn", "p4", 10),
     _groups("p4mcnn", "p4m", 7),
     _groups("p4mcnn_tiny", "p4m", 2, (12, 12, 1), depth=2, head_side=2, pool_after=1),
+    _points("pointnet", 1024, 3),
+    _points("pointnet_vanilla", 1024, 3, input_transform=False, feature_transform=False),
+    _points("pointnet_tiny", 32, 2, num_classes=10, width=1 / 16),
 )

@@ -14,6 +14,8 @@ from zoo.geometric.group_convolution import (
 )
 from zoo.geometric.group_pooling import mean_elements, pool_elements, pool_places
 from zoo.geometric.groups import P4, P4M, Z2, Element, Group, group_named, move_maps, move_plane, product_table
+from zoo.geometric.largest import largest
+from zoo.geometric.pointnet import PointNet, of_the_set, orthogonality
 
 __all__ = [
     "P4",
@@ -24,14 +26,18 @@ __all__ = [
     "GroupCNN",
     "GroupConv",
     "LiftingConv",
+    "PointNet",
     "group_convolution",
     "group_filters",
     "group_named",
+    "largest",
     "lifting_convolution",
     "lifting_filters",
     "mean_elements",
     "move_maps",
     "move_plane",
+    "of_the_set",
+    "orthogonality",
     "pool_elements",
     "pool_places",
     "product_table",

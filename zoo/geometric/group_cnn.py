@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from zoo.geometric.group_convolution import GroupConv, LiftingConv, folded
 from zoo.geometric.group_pooling import pool_elements, pool_places
 from zoo.geometric.groups import Group, group_named
+from zoo.geometric.largest import largest
 from zoo.nn.checks import check_classes, check_images
 from zoo.nn.network import ModuleMaker, Network
 
@@ -76,7 +77,7 @@ class GroupCNN(Network):
         if self.num_classes:
             kind, types = _conv_for(x), {"dtype": self.wide, "param_dtype": self.param_dtype}
             scores = kind(self.num_classes, group, self.head_side, **types, name="head")(x)
-            named["logits"] = result = scores.max(axis=(1, 2, 3))
+            named["logits"] = result = largest(scores, (1, 2, 3))
         return named if features else result
 
     def _smallest(self) -> int:

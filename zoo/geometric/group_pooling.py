@@ -6,6 +6,7 @@ Cohen and Welling, 2016, Group Equivariant Convolutional Networks, section 6.3. 
 from jaxtyping import Array, Float
 
 from zoo.geometric.group_convolution import check_places, folded
+from zoo.geometric.largest import largest
 from zoo.nn import max_pool
 
 
@@ -19,7 +20,7 @@ def pool_elements(
     [[[[3.0]]]]
     """
     _check(maps)
-    return maps.max(axis=3)
+    return largest(maps, 3)
 
 
 def mean_elements(

@@ -30,6 +30,7 @@ from train.data.sources.masks import masks, masks_splits
 from train.data.sources.moving import moving
 from train.data.sources.moving_clips import moving_clips
 from train.data.sources.npz import npz, npz_splits
+from train.data.sources.points import points
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
 from train.data.sources.surfaces import surfaces
@@ -73,6 +74,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "surfaces": lambda asked: surfaces(asked.split),
     "surfaces:COUNT": lambda asked: surfaces(asked.split, training_count(asked.after)),
     "moving_clips:WHAT": lambda asked: moving_clips(asked.after, asked.split),
+    "points": lambda asked: points(asked.split),
     "lines": lambda asked: lines(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
