@@ -16,6 +16,14 @@ from zoo.geometric.group_pooling import mean_elements, pool_elements, pool_place
 from zoo.geometric.groups import P4, P4M, Z2, Element, Group, group_named, move_maps, move_plane, product_table
 from zoo.geometric.largest import largest
 from zoo.geometric.pointnet import PointNet, of_the_set, orthogonality
+from zoo.geometric.spherical import (
+    SphericalCNN,
+    invariants,
+    low_degrees,
+    power_spectrum,
+    zonal_convolution,
+)
+from zoo.geometric.spherical_harmonics import rotated, to_coefficients, to_samples
 
 __all__ = [
     "P4",
@@ -27,12 +35,15 @@ __all__ = [
     "GroupConv",
     "LiftingConv",
     "PointNet",
+    "SphericalCNN",
     "group_convolution",
     "group_filters",
     "group_named",
+    "invariants",
     "largest",
     "lifting_convolution",
     "lifting_filters",
+    "low_degrees",
     "mean_elements",
     "move_maps",
     "move_plane",
@@ -40,5 +51,10 @@ __all__ = [
     "orthogonality",
     "pool_elements",
     "pool_places",
+    "power_spectrum",
     "product_table",
+    "rotated",
+    "to_coefficients",
+    "to_samples",
+    "zonal_convolution",
 ]
