@@ -155,6 +155,11 @@ EXPERIMENTS = {
         "train.experiments.geometric.rotations",
         SeededOptions,
     ),
+    "sphere-rotations": Experiment(
+        "digits on the sphere, turned in three dimensions, with a plain and a spherical network (lecture row L79)",
+        "train.experiments.geometric.sphere_rotations",
+        SeededOptions,
+    ),
     "overview": Experiment(
         "accuracy against operations, parameters and speed of the catalog's networks (lecture row L48)",
         "train.experiments.convnets.overview",

@@ -4,6 +4,7 @@ python -m train fit digits_p4cnn                             turns by 90 degrees
 python -m train fit digits_p4cnn --data.rotate -180 180      digits turned by any angle
 python -m train fit digits_p4cnn --model.name p4mcnn         mirror images too
 python -m train fit mnist_p4cnn
+python -m train fit spherical_digits                         digits on the sphere; rotations change next to nothing
 python -m train fit points_pointnet                          sets of points in any order
 
 What they reach is in the chapter's README.
@@ -48,4 +49,16 @@ POINTS = Recipe(
     log_every=22,
 )
 
-RECIPES = (DIGITS_P4CNN, MNIST_P4CNN, POINTS)
+SPHERICAL = Recipe(
+    name="spherical_digits",
+    model=Model("spherical_cnn"),
+    data=Data(source="spherical_digits", batch_size=64, eval_batch_size=360),
+    augment=Augment(mean=(0.15,), std=(0.3,)),
+    optimizer=Optimizer("adam", learning_rate=5e-3, weight_decay=0.0),
+    schedule=Schedule("one_cycle", warmup=0.2),
+    epochs=20,
+    eval_every=5,
+    log_every=22,
+)
+
+RECIPES = (DIGITS_P4CNN, MNIST_P4CNN, POINTS, SPHERICAL)

@@ -33,6 +33,7 @@ from train.data.sources.npz import npz, npz_splits
 from train.data.sources.points import points
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
+from train.data.sources.spherical_digits import spherical_digits
 from train.data.sources.surfaces import surfaces
 from train.data.sources.tfds import TfdsSource
 from train.data.sources.voc import voc, voc_splits
@@ -75,6 +76,8 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "surfaces:COUNT": lambda asked: surfaces(asked.split, training_count(asked.after)),
     "moving_clips:WHAT": lambda asked: moving_clips(asked.after, asked.split),
     "points": lambda asked: points(asked.split),
+    "spherical_digits": lambda asked: spherical_digits(asked.split),
+    "spherical_digits:HOW": lambda asked: spherical_digits(asked.split, asked.after),
     "lines": lambda asked: lines(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
