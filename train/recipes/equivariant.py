@@ -39,7 +39,7 @@ MNIST_P4CNN = Recipe(
 
 POINTS = Recipe(
     name="points_pointnet",
-    model=Model("pointnet", options=("width=0.5",)),
+    model=Model("pointnet", options=("width=0.25",)),
     data=Data(source="points", batch_size=64, eval_batch_size=360),
     task=PointClassification(),
     optimizer=Optimizer("adam", learning_rate=2e-3, weight_decay=0.0),

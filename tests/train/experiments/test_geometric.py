@@ -13,13 +13,13 @@ from train import data
 from train.config import Data, Model, model_options
 from train.engine.console import Console
 from train.engine.loop import fit
-from train.experiments import EXPERIMENTS, SeededOptions
+from train.experiments import EXPERIMENTS, SeededOptions, Turning
 from train.experiments.geometric import held_out, rotations, sphere_rotations
 from train.experiments.study import Result
 from train.recipes.equivariant import DIGITS_P4CNN
 from train.use.evaluate import evaluate_run
 
-SIDES = {"quick": 16, "paper": 28}
+SIDES = {("quick", "digits"): 16, ("quick", "mnist"): 28, ("paper", "mnist"): 28}
 
 
 def parameters(recipe, side):
@@ -28,9 +28,10 @@ def parameters(recipe, side):
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(found))
 
 
-@pytest.mark.parametrize("scale", SIDES)
-def test_networks_on_digits_are_of_one_size_and_arms_differ_in_nothing_else(scale):
-    study = rotations.study(SeededOptions(scale=scale, seed=2))
+@pytest.mark.parametrize(("scale", "images"), SIDES)
+def test_networks_on_digits_are_nearly_of_one_size_and_arms_differ_in_nothing_else(scale, images):
+    study = rotations.study(Turning(scale=scale, data_set=images, seed=2))
+    assert Turning(scale="paper").images == "mnist"
     assert (study.name in EXPERIMENTS, study.first) == (True, 2)
     plain = {
         dataclasses.replace(arm, name="same", model=Model(), data=dataclasses.replace(arm.data, rotate=()))
@@ -38,8 +39,8 @@ def test_networks_on_digits_are_of_one_size_and_arms_differ_in_nothing_else(scal
     }
     assert len(plain) == 1
     assert {arm.data.rotate for arm in study.arms.values()} == {(), (-180.0, 180.0)}
-    sizes = [parameters(study.arms[f"{network}, upright"], SIDES[scale]) for network in rotations.NETWORKS]
-    assert max(sizes) / min(sizes) < 1.06
+    sizes = [parameters(study.arms[f"{network}, upright"], SIDES[scale, images]) for network in rotations.NETWORKS]
+    assert max(sizes) / min(sizes) < 1.15
     if scale == "paper":  # the tutorial's have 103,690 and 102,970
         assert max(abs(size / 103_000 - 1) for size in sizes) < 0.02
 

@@ -1,7 +1,8 @@
 """Digits that are turned: a plain network against its twins of equal size on the group p4. Lecture row L79.
 
-    python -m train experiment rotations                  scikit-learn's digits on 16 x 16 pixels, five seeds
-    python -m train experiment rotations --scale paper    MNIST, networks of a hundred thousand parameters, 10 epochs
+    python -m train experiment rotations                     scikit-learn's digits on 16 x 16 pixels, five seeds
+    python -m train experiment rotations --data-set mnist    12,000 digits of MNIST, the paper's networks, 5 epochs
+    python -m train experiment rotations --scale paper       all of MNIST, a hundred thousand parameters, 10 epochs
 
 Each network learns from upright digits, and then from digits turned by any angle; either is tested on upright digits,
 on digits turned by multiples of 90 degrees, and by any angle.
@@ -17,8 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from train.config import Data, Model, Recipe
-from train.experiments import SeededOptions
+from train.config import Model, Recipe
+from train.experiments import Turning
 from train.experiments.bars import grouped_bars
 from train.experiments.geometric.held_out import accuracies, upright_and_turned
 from train.experiments.study import Results, Study
@@ -32,9 +33,11 @@ UPRIGHT, TURNED = "upright", "turned"
 TESTS = {"upright": "accuracy_upright", "by 90 degrees": "accuracy_quarters", "by any angle": "accuracy_any"}
 """What is tested, and what its accuracy is called."""
 NETWORKS = {PLAIN: "z2cnn", POOLED: "p4cnn_pooled", P4: "p4cnn"}
-WIDTHS = {"quick": {}, "paper": {PLAIN: 46, POOLED: 46, P4: 22}}
-"""Channels where they are not those of Cohen and Welling: some 101,000 to 103,000 parameters."""
-SEEDS = {"quick": 5, "paper": 1}
+WIDE = {PLAIN: 46, POOLED: 46, P4: 22}
+"""Channels at paper scale, in place of those of Cohen and Welling: some 101,000 to 104,000 parameters."""
+FEW, FEW_EPOCHS = 12_000, 5
+"""Digits of MNIST at quick scale, and how often they are learned."""
+SEEDS = {"digits": 5, "mnist": 1}
 PUBLISHED_ERRORS = {PLAIN: 5.03, POOLED: 3.21, P4: 2.28}
 """In percent, of rotated MNIST."""
 TUTORIAL = {PLAIN: 47.35, P4: 90.70}
@@ -50,30 +53,40 @@ def arm_of(network: str, learned: str) -> str:
     return f"{network}, {learned}"
 
 
-def recipes_of(options: SeededOptions) -> dict[str, Recipe]:
+def base_of(options: Turning) -> Recipe:
+    """What all arms share."""
+    if options.images == "digits":
+        return DIGITS_P4CNN
+    if options.scale == "paper":
+        return MNIST_P4CNN
+    few = dataclasses.replace(MNIST_P4CNN.data, limit=FEW)
+    return dataclasses.replace(MNIST_P4CNN, data=few, epochs=FEW_EPOCHS)
+
+
+def recipes_of(options: Turning) -> dict[str, Recipe]:
     """Every network on either kind of digits."""
-    base, arms = DIGITS_P4CNN if options.scale == "quick" else MNIST_P4CNN, {}
-    own = [option for option in base.model.options if not option.startswith("width=")]
+    base, arms = base_of(options), {}
+    wide = options.scale == "paper" and options.images == "mnist"
     for network, name in NETWORKS.items():
-        width = WIDTHS[options.scale].get(network)
-        model = Model(name, options=(*own, f"width={width}") if width else tuple(own))
+        width = (f"width={WIDE[network]}",) if wide else ()
         for learned in (UPRIGHT, TURNED):
-            source: Data = dataclasses.replace(
-                base.data, data_dir=options.data_dir, rotate=(-180.0, 180.0) if learned == TURNED else ()
-            )
+            turns = (-180.0, 180.0) if learned == TURNED else ()
             arms[arm_of(network, learned)] = dataclasses.replace(
-                base, name=f"rotations-{options.scale}-{name}-{learned}", model=model, data=source
+                base,
+                name=f"rotations-{options.scale}-{options.images}-{name}-{learned}",
+                model=Model(name, options=(*base.model.options, *width)),
+                data=dataclasses.replace(base.data, data_dir=options.data_dir, rotate=turns),
             )
     return arms
 
 
-def study(options: SeededOptions) -> Study:
+def study(options: Turning) -> Study:
     """All arms, each tested on digits of all kinds, and what is said of them."""
-    count = options.count(SEEDS)
-    return Study("rotations", recipes_of(options), count, claims, table, figure, options.seed, measure=measure)
+    seeds = options.seeds or SEEDS[options.images]
+    return Study("rotations", recipes_of(options), seeds, claims, table, figure, options.seed, measure=measure)
 
 
-def run(options: SeededOptions) -> int:
+def run(options: Turning) -> int:
     """See `Study.run`."""
     return study(options).run(options.workdir)
 
