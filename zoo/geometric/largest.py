@@ -1,7 +1,8 @@
 """The largest value along axes, with a gradient that is that of one place.
 
-The derivative of `jnp.max` asks which places equal the result. Where XLA computes a place twice, with other roundings,
-none does, and the gradient is lost or not a number. Here a place is chosen first, and its value taken. Lecture row L35.
+The derivative of `jnp.max` asks which places equal the result. Where XLA computes the values twice, with other
+roundings, none does, and the gradient is wrong or not a number: so it was of a PointNet, in a program that was
+optimised little. Here a place is chosen first, and its value taken. Lecture row L35.
 """
 
 import math
