@@ -21,6 +21,7 @@ from train.data.sources.clips import clips, clips_splits
 from train.data.sources.coco import coco, coco_splits
 from train.data.sources.composed import training_count
 from train.data.sources.depth_files import depth_files, depth_files_splits
+from train.data.sources.digit_points import points
 from train.data.sources.digits import digits, rotated_digits, side_of
 from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
@@ -30,7 +31,6 @@ from train.data.sources.masks import masks, masks_splits
 from train.data.sources.moving import moving
 from train.data.sources.moving_clips import moving_clips
 from train.data.sources.npz import npz, npz_splits
-from train.data.sources.points import points
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
 from train.data.sources.spherical_digits import spherical_digits

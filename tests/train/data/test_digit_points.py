@@ -5,7 +5,7 @@ import numpy as np
 
 from train.config import Augment, Data
 from train.data import augment, load
-from train.data.sources.points import FEWEST, MOST, points_of
+from train.data.sources.digit_points import FEWEST, MOST, points_of
 
 
 def test_points_lie_in_the_pixels_that_are_bright_and_as_often():
