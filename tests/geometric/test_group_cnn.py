@@ -39,6 +39,15 @@ def test_parameters_are_the_papers_sizes(name, count):
     assert abs(count / 24_000 - 1) < 0.15  # nearly the same for all
 
 
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("z2_resnet44", 2.64), ("p4m_resnet44", 2.62), ("z2_resnet26", 7.24), ("p4m_resnet26", 7.17)],
+)
+def test_residual_networks_have_the_papers_sizes(name, millions):
+    """But for biases of convolutions before a normalisation, which would do nothing."""
+    assert abs(parameters(name) / 1e6 - millions) < 0.01
+
+
 def test_an_mnist_image_ends_in_one_place():
     model, image = zoo.create("p4cnn"), jnp.zeros((1, 28, 28, 1))
     named, _ = jax.eval_shape(lambda image: model.init_with_output(jax.random.key(0), image, features=True), image)
@@ -50,30 +59,54 @@ def test_an_mnist_image_ends_in_one_place():
 @functools.cache
 def features_of(name):
     model, variables = zoo.create(name), variables_of(name)
-    program = jax.jit(
-        lambda images: model.apply(variables, images, True, features=True, mutable=["batch_stats"])
-    )  # by the batch's own statistics, which are those of a turned batch too
-    return lambda images: jax.tree.map(np.asarray, program(images))
+    return jax.jit(lambda images: model.apply(variables, images, features=True))
+
+
+def images_for(name):
+    return np.random.default_rng(0).random((3, *zoo.describe(name).input_shape), np.float32)
 
 
 @pytest.mark.parametrize(
-    ("name", "group"), [("p4mcnn_tiny", P4M), ("p4cnn", P4), pytest.param("p4mcnn", P4M, marks=pytest.mark.slow)]
-)  # the last is as large as the second, with twice the elements
+    ("name", "group"),
+    [
+        ("p4mcnn_tiny", P4M),
+        ("p4m_resnet_tiny", P4M),
+        ("p4cnn", P4),
+        pytest.param("p4mcnn", P4M, marks=pytest.mark.slow),
+    ],
+)  # the last is as large as the one before, with twice the elements
 def test_maps_move_with_the_image_and_logits_stay(name, group):
-    side = zoo.describe(name).input_shape[0]
-    images, program = np.random.default_rng(0).random((3, side, side, 1), np.float32), features_of(name)
-    named, state = program(images)
+    images, program = images_for(name), features_of(name)
+    named = program(images)
 
     def as_maps(folded):
         return folded.reshape(*folded.shape[:3], len(group), -1)
 
     for element in group.elements[1:]:
-        found, again = program(np.asarray(move_plane(images, element)))
-        for stage in named.keys() - {"logits"}:
-            expected = move_maps(as_maps(named[stage]), element, group)
-            np.testing.assert_allclose(as_maps(found[stage]), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-        np.testing.assert_allclose(found["logits"], named["logits"], rtol=0, atol=1e-5 * np.abs(named["logits"]).max())
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), again, state)
+        found = program(np.asarray(move_plane(images, element)))
+        for stage, maps in named.items():
+            expected = move_maps(as_maps(maps), element, group) if maps.ndim == 4 else maps
+            ours = as_maps(found[stage]) if maps.ndim == 4 else found[stage]
+            np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_training_sees_no_difference_between_images_and_moved_ones():
+    """The batch's own statistics, those that are kept, and the gradients are the same."""
+    model, variables, images = zoo.create("p4mcnn_tiny"), variables_of("p4mcnn_tiny"), images_for("p4mcnn_tiny")
+
+    @jax.jit
+    def step(images):
+        def loss(params):
+            found = {**variables, "params": params}
+            logits, state = model.apply(found, images, train=True, mutable=["batch_stats"])
+            return jnp.square(logits).mean(), state
+
+        return jax.value_and_grad(loss, has_aux=True)(variables["params"])
+
+    expected = step(images)
+    for element in P4M.elements[1::2]:
+        found = step(np.asarray(move_plane(images, element)))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), found, expected)
 
 
 def test_a_plain_network_and_a_mirrored_image_on_p4_are_not_invariant():
@@ -111,3 +144,7 @@ def test_sizes_that_do_not_turn_and_options_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="pooling after layer 1 to 6, got 7"):
         made(28, pool_after=7)
     made(30)
+    for side, depth, message in ((10, 8, "leaves out 1 of 5 pixels"), (8, 9, r"a depth of 6n \+ 2, got 9")):
+        model = zoo.create("p4m_resnet_tiny", depth=depth)
+        with pytest.raises(ValueError, match=message):
+            jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, side, side, 3)))

@@ -16,6 +16,11 @@ def _groups(name: str, group: str, width: int, shape: tuple[int, ...] = _DIGIT, 
     )
 
 
+def _residual(name: str, group: str, depth: int, widths: tuple[int, ...], side: int = 32) -> Entry:
+    builder, options = "zoo.geometric.group_resnet:GroupResNet", {"group": group, "depth": depth, "widths": widths}
+    return Entry(name, builder, "classification", (side, side, 3), COHEN_2016, "L79", options)
+
+
 def _points(name: str, count: int, dims: int, **options: object) -> Entry:
     given = (Input("points", (count, dims), kind="points"),)
     return Entry(name, "zoo.geometric.pointnet:PointNet", "point_classification", given, QI_2017, "L79", options)
@@ -32,6 +37,11 @@ ENTRIES = (
     _groups("p4cnn", "p4", 10),
     _groups("p4mcnn", "p4m", 7),
     _groups("p4mcnn_tiny", "p4m", 2, (12, 12, 1), depth=2, head_side=2, pool_after=1),
+    _residual("z2_resnet44", "z2", 44, (32, 64, 128)),
+    _residual("p4m_resnet44", "p4m", 44, (11, 23, 45)),
+    _residual("z2_resnet26", "z2", 26, (71, 142, 284)),
+    _residual("p4m_resnet26", "p4m", 26, (25, 50, 100)),
+    _residual("p4m_resnet_tiny", "p4m", 8, (2, 3, 4), 8),
     _sphere("spherical_cnn", 24),
     _sphere("spherical_cnn_tiny", 8, bandwidths=(4, 3), widths=(4, 6)),
     _points("pointnet", 1024, 3),

@@ -12,7 +12,8 @@ from zoo.geometric.group_convolution import (
     lifting_convolution,
     lifting_filters,
 )
-from zoo.geometric.group_pooling import mean_elements, pool_elements, pool_places
+from zoo.geometric.group_pooling import mean_elements, mean_places, pool_elements, pool_places
+from zoo.geometric.group_resnet import GroupResNet
 from zoo.geometric.groups import P4, P4M, Z2, Element, Group, group_named, move_maps, move_plane, product_table
 from zoo.geometric.largest import largest
 from zoo.geometric.pointnet import PointNet, of_the_set, orthogonality
@@ -33,6 +34,7 @@ __all__ = [
     "Group",
     "GroupCNN",
     "GroupConv",
+    "GroupResNet",
     "LiftingConv",
     "PointNet",
     "SphericalCNN",
@@ -45,6 +47,7 @@ __all__ = [
     "lifting_filters",
     "low_degrees",
     "mean_elements",
+    "mean_places",
     "move_maps",
     "move_plane",
     "of_the_set",

@@ -3,11 +3,13 @@
 Cohen and Welling, 2016, Group Equivariant Convolutional Networks, section 6.3. Lecture row L79.
 """
 
+from collections.abc import Callable
+
 from jaxtyping import Array, Float
 
 from zoo.geometric.group_convolution import check_places, folded
 from zoo.geometric.largest import largest
-from zoo.nn import max_pool
+from zoo.nn import avg_pool, max_pool
 
 
 def pool_elements(
@@ -53,11 +55,30 @@ def pool_places(
     >>> pool_places(jnp.ones((1, 8, 8, 4, 2)), 2).shape
     (1, 4, 4, 4, 2)
     """
+    return _of_windows(max_pool, maps, window, strides)
+
+
+def mean_places(
+    maps: Float[Array, "batch height width *elements channels"], window: int, strides: int | None = None
+) -> Float[Array, "batch rows columns *elements channels"]:
+    """The mean of each window, of every element apart; otherwise as `pool_places`.
+
+    Raises:
+      ValueError: see `pool_places`.
+
+    >>> import jax.numpy as jnp
+    >>> mean_places(jnp.arange(4.0).reshape(1, 2, 2, 1, 1), 2).tolist()
+    [[[[[1.5]]]]]
+    """
+    return _of_windows(avg_pool, maps, window, strides)
+
+
+def _of_windows(pool: Callable[..., Array], maps: Array, window: int, strides: int | None) -> Array:
     check_places(maps.shape[1:3], (window, window), strides or window, 0)
     if maps.ndim == 4:
-        return max_pool(maps, window, strides)
+        return pool(maps, window, strides)
     _check(maps)
-    pooled = max_pool(folded(maps), window, strides)
+    pooled = pool(folded(maps), window, strides)
     return pooled.reshape(*pooled.shape[:3], *maps.shape[3:])
 
 
