@@ -14,6 +14,7 @@ parameters is right in 47.35 %, a p4 network of 102,970 in 90.70 %.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ PUBLISHED_ERRORS = {PLAIN: 5.03, POOLED: 3.21, P4: 2.28}
 """In percent, of rotated MNIST."""
 TUTORIAL = {PLAIN: 47.35, P4: 90.70}
 """Accuracy in percent, learned upright and tested turned."""
+GAPS = {"digits": 20.0, "mnist": TUTORIAL[P4] - TUTORIAL[PLAIN]}
+"""By how many points P4CNN is to be ahead then: on MNIST as in the tutorial."""
 
 
 def arm_of(network: str, learned: str) -> str:
@@ -83,7 +86,8 @@ def recipes_of(options: Turning) -> dict[str, Recipe]:
 def study(options: Turning) -> Study:
     """All arms, each tested on digits of all kinds, and what is said of them."""
     seeds = options.seeds or SEEDS[options.images]
-    return Study("rotations", recipes_of(options), seeds, claims, table, figure, options.seed, measure=measure)
+    said = functools.partial(claims, options.images)
+    return Study("rotations", recipes_of(options), seeds, said, table, figure, options.seed, measure=measure)
 
 
 def run(options: Turning) -> int:
@@ -96,8 +100,8 @@ def measure(path: Path) -> Mapping[str, float]:
     return accuracies(path, upright_and_turned(Workdir(path).read_recipe().data))
 
 
-def claims(results: Results) -> dict[str, bool]:
-    """The tutorial's gap, what is exact, and the paper's order."""
+def claims(images: str, results: Results) -> dict[str, bool]:
+    """What is exact, the tutorial's gap on MNIST, and the paper's order."""
     upright = {network: results[arm_of(network, UPRIGHT)] for network in NETWORKS}
     errors = {network: results[arm_of(network, TURNED)].error("accuracy_any") for network in NETWORKS}
     ours, plain = (100 * upright[network].mean("accuracy_any") for network in (P4, PLAIN))
@@ -105,13 +109,14 @@ def claims(results: Results) -> dict[str, bool]:
         network: abs(result.mean("accuracy_upright") - result.mean("accuracy_quarters"))
         for network, result in upright.items()
     }
-    gap = TUTORIAL[P4] - TUTORIAL[PLAIN]
-    return {
+    found = {
         "learned upright, P4CNN is as good on digits turned by 90 degrees": lost[P4] < 0.001,
         "and the plain network is not": lost[PLAIN] > 0.1,
-        f"learned upright, P4CNN is right in {TUTORIAL[P4]:.2f} % or more of the digits turned by any angle": ours
-        >= TUTORIAL[P4],
-        f"and ahead of the plain network by {gap:.2f} points or more": ours - plain >= gap,
+        f"by any angle, P4CNN is ahead by {GAPS[images]:.2f} points or more": ours - plain >= GAPS[images],
+    }
+    if images == "mnist":
+        found[f"and right in {TUTORIAL[P4]:.2f} % or more"] = ours >= TUTORIAL[P4]
+    return found | {
         "learned turned, the plain network errs most": smaller(max(errors[P4], errors[POOLED]), errors[PLAIN]),
         "and P4CNN least": smaller(errors[P4], min(errors[PLAIN], errors[POOLED])),
     }
