@@ -1,14 +1,19 @@
 """Classification of sets of points: what the network is given, and the loss of its matrix."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics
 
-from train.config import Data, RecipeError
+from train.config import Data, Model, RecipeError
 from train.config.tasks.points import PointClassification as Settings
 from train.data import load
+from train.engine.console import Console
+from train.engine.loop import fit
+from train.recipes import get
 from train.tasks import make_task, restore_task
 from train.tasks.protocol import fitted
 
@@ -52,3 +57,14 @@ def test_examples_without_points_are_refused():
     flat = {**SOURCE.spec, "points": SOURCE.spec["points"]._replace(shape=(3,))}
     with pytest.raises(RecipeError, match=r"points as keypoints \(points, 3\)"):
         task.check(flat, SOURCE.facts)
+
+
+@pytest.mark.slow  # a run: that sets of points are trained on, evaluated and shown; no picture is offered to predict
+def test_a_run_learns_and_reports(tmp_path):
+    small = Model("pointnet", options=("width=0.0625",))
+    recipe = dataclasses.replace(get("points_pointnet"), model=small, epochs=4, eval_every=4)
+    outcome = fit(recipe, tmp_path / "run", console=Console(quiet=True))
+    assert outcome.metrics["accuracy"] > 0.3  # chance is 0.1
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"report.html", "model.safetensors", "confusion.png"} <= left
+    assert "example.png" not in left
