@@ -1,7 +1,7 @@
 """Sets of points that need no download: drawn from scikit-learn's digits, more of them where a pixel is brighter.
 
-Qi et al., 2017, PointNet, appendix F, draws 256 points from each digit of MNIST. All is a function of a seed and the
-split. Lecture row L79.
+Qi et al., 2017, PointNet, take the bright pixels of MNIST's digits as sets, in their appendix. All is a function of a
+seed and the split. Lecture row L79.
 """
 
 from typing import Literal
