@@ -7,7 +7,8 @@ python -m train fit mnist_p4cnn
 python -m train fit spherical_digits                         digits on the sphere; rotations change next to nothing
 python -m train fit points_pointnet                          sets of points in any order
 
-What they reach is in the chapter's README.
+Measured with one seed, of 360 held-out digits: `digits_p4cnn` 97.2 %, `spherical_digits` 96.1 %, `points_pointnet`
+86.7 %. `mnist_p4cnn` was not measured yet.
 """
 
 from train.config import Augment, Data, Model, Optimizer, Recipe, Schedule
