@@ -41,7 +41,12 @@ def test_parameters_are_the_papers_sizes(name, count):
 
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("z2_resnet44", 2.64), ("p4m_resnet44", 2.62), ("z2_resnet26", 7.24), ("p4m_resnet26", 7.17)],
+    [
+        pytest.param("z2_resnet44", 2.64, marks=pytest.mark.slow),  # the same layers as below, and more of them
+        pytest.param("p4m_resnet44", 2.62, marks=pytest.mark.slow),
+        ("z2_resnet26", 7.24),
+        ("p4m_resnet26", 7.17),
+    ],
 )
 def test_residual_networks_have_the_papers_sizes(name, millions):
     """But for biases of convolutions before a normalisation, which would do nothing."""
