@@ -56,6 +56,9 @@ REMATERIALISED = {
     "two_stream_tiny": 8,
     "tsn_tiny": 4,
     "lrcn_tiny": 4,
+    "p4mcnn_tiny": 2,
+    "p4m_resnet_tiny": 3,
+    "spherical_cnn_tiny": 2,
 }
 """How many blocks a network computes again in the backward pass."""
 

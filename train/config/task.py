@@ -48,6 +48,7 @@ KINDS = {
     "flow": _kind("flow", "Flow", "flow", "OpticalFlow"),
     "video_classification": _kind("video", "VideoClassification", "video"),
     "video_regression": _kind("video", "VideoRegression", "video"),
+    "point_classification": _kind("points", "PointClassification", "points"),
     "captioning": _kind("captioning", "Captioning", "captioning"),
     "adversarial": _kind("adversarial", "Adversarial", "adversarial"),
 }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import zoo
+from train.data import Kind
 from train.data.decode import encoded
 from train.engine import hosts
 from train.engine.assemble import Assembly
@@ -36,7 +37,7 @@ def write_results(
         if average is not None:
             zoo.save_weights(average, files.average_weights)
         write_json(files.fingerprint, finite(result))
-        if "image" in example:
+        if shows_pictures(assembly):
             write_bytes(files.example, encoded(example["image"][0]))
 
     hosts.first_does(write_variables)
@@ -44,6 +45,12 @@ def write_results(
         write_report(files, evaluator, state, result, first_kernel(assembly.model, variables, *assembly.inputs))
     console.table(f"{assembly.recipe.name}: {progress.step} steps", _summary(files, progress, console))
     return digest
+
+
+def shows_pictures(assembly: Assembly) -> bool:
+    """Whether the model is given pictures, so that `predict` can read one."""
+    kinds = {name: field.kind for name, field in assembly.test.spec.items()}
+    return all(kinds.get(name) == Kind.IMAGE for name in ("image", *assembly.task.frames))
 
 
 def write_report(

@@ -55,6 +55,19 @@ class Worded(SeededOptions):
 
 
 @dataclasses.dataclass(frozen=True)
+class Turning(SeededOptions):
+    """Options of experiments on digits that are turned."""
+
+    data_set: Literal["digits", "mnist"] | None = None
+    """By default digits at quick scale, which are scikit-learn's, and mnist, as published, at paper scale."""
+
+    @property
+    def images(self) -> str:
+        """The data set's name."""
+        return self.data_set or ("digits" if self.scale == "quick" else "mnist")
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """What the table of experiments says of one."""
 
@@ -163,6 +176,16 @@ EXPERIMENTS = {
     "shortcut": Experiment(
         "digits whose colour goes with the class, on other colours, on grey, and without a digit (lecture row L99)",
         "train.experiments.frontiers.shortcut",
+        SeededOptions,
+    ),
+    "rotations": Experiment(
+        "upright and turned digits with a plain network and on the group p4 (lecture row L79)",
+        "train.experiments.geometric.rotations",
+        Turning,
+    ),
+    "sphere-rotations": Experiment(
+        "digits on the sphere, turned in three dimensions, with a plain and a spherical network (lecture row L79)",
+        "train.experiments.geometric.sphere_rotations",
         SeededOptions,
     ),
     "overview": Experiment(

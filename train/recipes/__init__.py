@@ -20,6 +20,7 @@ _CHAPTERS = (
     "video",
     "sequences",
     "captioning",
+    "equivariant",
     "penn_fudan",
     "camvid",
     "photographs",

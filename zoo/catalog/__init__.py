@@ -16,6 +16,7 @@ from zoo.catalog import (
     captioning,
     convnets,
     detection,
+    equivariant,
     flow,
     flow_pyramids,
     perceptrons,
@@ -61,6 +62,7 @@ CATALOG = _table(
         *sequences.ENTRIES,
         *video.ENTRIES,
         *captioning.ENTRIES,
+        *equivariant.ENTRIES,
     )
 )
 """Every model's row, by name."""

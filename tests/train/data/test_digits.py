@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from train.config import Data, RecipeError
+from train.data import load
 from train.data.sources.digits import digits, enlarge_and_rotate, rotated_digits
 
 
@@ -66,3 +68,16 @@ def test_no_corner_is_cut_off_at_any_angle():
     full = np.full((8, 8), 255, np.uint8)
     mass = [enlarge_and_rotate(full, degrees).sum(dtype=float) for degrees in (0, 20, 45, 70)]
     assert np.ptp(mass) < 0.02 * np.mean(mass)
+
+
+def test_enlarged_digits_are_the_same_and_keep_their_corners_when_they_turn():
+    source, plain = load(Data("digits:20"), "test"), digits("test")
+    assert (source.name, len(source), source.spec["image"].shape) == ("digits:20", 360, (20, 20, 1))
+    np.testing.assert_array_equal(source.arrays()["label"], plain.arrays()["label"])
+    np.testing.assert_array_equal(source[9]["image"][..., 0], enlarge_and_rotate(plain[9]["image"][..., 0], 0, 20))
+    row, column = np.mgrid[:20, :20] - 9.5
+    outside = np.hypot(row, column) > 10
+    assert source.arrays()["image"][:, outside].mean() < 1  # of bytes
+    for text in ("7", "513", "+16", "big"):
+        with pytest.raises(RecipeError, match="pixels a side, 8 to 512, after the colon"):
+            load(Data(f"digits:{text}"), "test")

@@ -22,7 +22,8 @@ from train.data.sources.coco import coco, coco_splits
 from train.data.sources.coloured_digits import coloured_digits
 from train.data.sources.composed import training_count
 from train.data.sources.depth_files import depth_files, depth_files_splits
-from train.data.sources.digits import digits, rotated_digits
+from train.data.sources.digit_points import points
+from train.data.sources.digits import digits, rotated_digits, side_of
 from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
 from train.data.sources.label_maps import label_maps, label_maps_splits
@@ -33,6 +34,7 @@ from train.data.sources.moving_clips import moving_clips
 from train.data.sources.npz import npz, npz_splits
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
+from train.data.sources.spherical_digits import spherical_digits
 from train.data.sources.surfaces import surfaces
 from train.data.sources.tfds import TfdsSource
 from train.data.sources.voc import voc, voc_splits
@@ -65,6 +67,7 @@ def _of_files(asked: Asked) -> tuple[bool, int, int]:
 
 SOURCES: dict[str, Callable[[Asked], Source]] = {
     "digits": lambda asked: digits(asked.split),
+    "digits:SIDE": lambda asked: digits(asked.split, side_of(asked.after)),
     "rotated_digits": lambda asked: rotated_digits(asked.split),
     "coloured_digits:GROUND": lambda asked: coloured_digits(asked.after, asked.split),
     "scenes": lambda asked: scenes(asked.split),
@@ -74,6 +77,9 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "surfaces": lambda asked: surfaces(asked.split),
     "surfaces:COUNT": lambda asked: surfaces(asked.split, training_count(asked.after)),
     "moving_clips:WHAT": lambda asked: moving_clips(asked.after, asked.split),
+    "points": lambda asked: points(asked.split),
+    "spherical_digits": lambda asked: spherical_digits(asked.split),
+    "spherical_digits:HOW": lambda asked: spherical_digits(asked.split, asked.after),
     "lines": lambda asked: lines(asked.split),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),

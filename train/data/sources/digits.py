@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from train.config import RecipeError
 from train.data.fields import Facts
 from train.data.select import stratified_split
 from train.data.source import ArraySource, generator
@@ -16,6 +17,8 @@ from train.data.source import ArraySource, generator
 TEST_SIZE = 360
 ROTATED_SIZE = 16
 """Pixels a side of `rotated_digits`."""
+SIDES = (8, 512)
+"""Fewest and most pixels a side of enlarged digits."""
 _SPLIT_SEED, _ANGLE_SEED = 0, 1
 NAMES = tuple("0123456789")
 
@@ -33,11 +36,34 @@ def rows_of(labels: np.ndarray, split: Literal["train", "test"]) -> np.ndarray:
     return train if split == "train" else test
 
 
-def digits(split: Literal["train", "test"]) -> ArraySource:
-    """1437 training and 360 test digits, (8, 8, 1), with their labels; the split is fixed and stratified."""
+def digits(split: Literal["train", "test"], side: int | None = None) -> ArraySource:
+    """1437 training and 360 test digits with their labels; the split is fixed and stratified.
+
+    Args:
+      split: which.
+      side: None gives the images as they are, (8, 8, 1); a number such images, (side, side, 1), on whose black canvas
+        a digit can turn without losing a corner.
+    """
     images, labels = load_digits()
     rows = rows_of(labels, split)
-    return ArraySource("digits", {"image": images[rows, :, :, None], "label": labels[rows]}, facts=Facts(NAMES))
+    images, name = images[rows], "digits"
+    if side is not None:
+        images, name = np.stack([enlarge_and_rotate(image, 0.0, side) for image in images]), f"digits:{side}"
+    return ArraySource(name, {"image": images[..., None], "label": labels[rows]}, facts=Facts(NAMES))
+
+
+def side_of(text: str) -> int:
+    """What a recipe says after the colon of `digits:16`, in pixels.
+
+    Raises:
+      RecipeError: that is not a number within `SIDES`.
+
+    >>> side_of("16")
+    16
+    """
+    if text.isascii() and text.isdigit() and SIDES[0] <= int(text) <= SIDES[1]:
+        return int(text)
+    raise RecipeError(f"data.source: expected pixels a side, {SIDES[0]} to {SIDES[1]}, after the colon, got {text!r}")
 
 
 def rotated_digits(split: Literal["train", "test"]) -> ArraySource:
