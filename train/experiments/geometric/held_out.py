@@ -9,11 +9,8 @@ import numpy as np
 
 from train import data
 from train.config import Data
-from train.engine.network import make_network
 from train.engine.step import make_predict
-from train.store.checkpoint import Checkpoints
-from train.store.workdir import Workdir
-from train.tasks import restore_task
+from train.experiments.trained_runs import found_in
 
 
 def accuracies(path: Path, tests: Mapping[str, data.Source]) -> dict[str, float]:
@@ -26,11 +23,7 @@ def accuracies(path: Path, tests: Mapping[str, data.Source]) -> dict[str, float]
     Raises:
       WorkdirError, CheckpointError: there is no run in this folder, or none that came to a checkpoint.
     """
-    files = Workdir(path)
-    recipe = files.read_recipe()
-    task = restore_task(recipe.task, files.read_fitted() or {})
-    model = make_network(recipe, task).model
-    _, variables, _ = Checkpoints(files.checkpoints, task.metrics[0], recipe).load_variables(None)
+    recipe, task, model, variables = found_in(path)
     predict, found = make_predict(model, task), {}
     for name, test in tests.items():
         prepare = data.preprocess(recipe.augment, test.spec)
