@@ -18,6 +18,7 @@ from zoo.catalog import (
     detection,
     flow,
     flow_pyramids,
+    graphs,
     perceptrons,
     segmentation,
     sequences,
@@ -61,6 +62,7 @@ CATALOG = _table(
         *sequences.ENTRIES,
         *video.ENTRIES,
         *captioning.ENTRIES,
+        *graphs.ENTRIES,
     )
 )
 """Every model's row, by name."""
