@@ -31,10 +31,11 @@ class Data(Config):
 
     source: str = "digits"
     """digits, rotated_digits, lines, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH, masks:PATH,
-    label_maps:PATH, flow:PATH, depth:PATH, clips:PATH, moving_clips:WHAT, or one of scenes, moving and surfaces, which
-    scenes:COUNT gives COUNT training examples."""
+    label_maps:PATH, flow:PATH, depth:PATH, clips:PATH, moving_clips:WHAT, karate, planetoid:FOLDER/NAME, or one of
+    scenes, moving and surfaces, which scenes:COUNT gives COUNT training examples."""
     data_dir: str | None = None
-    """Where prepared TFDS data sets are; by default TFDS's own folder."""
+    """Where prepared TFDS data sets are, by default TFDS's own folder; and what the PATH of planetoid is relative
+    to."""
     held_out: int = 0
     """Examples of the test where the source does not say which they are; 0: a fifth."""
     limit: int | None = None

@@ -49,6 +49,8 @@ KINDS = {
     "video_classification": _kind("video", "VideoClassification", "video"),
     "video_regression": _kind("video", "VideoRegression", "video"),
     "captioning": _kind("captioning", "Captioning", "captioning"),
+    "node_classification": _kind("graphs", "NodeClassification", "nodes"),
+    "graph_classification": _kind("graphs", "GraphClassification", "graphs"),
 }
 """Every task. A chapter adds a row, a file of settings and a folder of `train.tasks`, and changes nothing else."""
 

@@ -22,7 +22,7 @@ class Options:
     workdir: Path | None = None
     """Where runs, table and figure are written; by default runs/experiment-NAME-SCALE."""
     data_dir: str | None = None
-    """Where prepared TFDS data sets are."""
+    """Where prepared TFDS data sets are, or Planetoid's files."""
     seed: int = 0
     """Decides everything random."""
 
@@ -148,6 +148,11 @@ EXPERIMENTS = {
     "memory": Experiment(
         "delayed recall and adding at growing lags with RNN, LSTM and GRU (lecture rows L73, L75)",
         "train.experiments.sequences.memory",
+        SeededOptions,
+    ),
+    "nodes": Experiment(
+        "what papers are about by GCN, GraphSAGE and GAT, and without citations (lecture row L78)",
+        "train.experiments.geometric.nodes",
         SeededOptions,
     ),
     "overview": Experiment(

@@ -20,6 +20,7 @@ _CHAPTERS = (
     "video",
     "sequences",
     "captioning",
+    "graphs",
     "penn_fudan",
     "camvid",
     "photographs",
