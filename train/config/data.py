@@ -31,8 +31,8 @@ class Data(Config):
 
     source: str = "digits"
     """digits, rotated_digits, lines, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH, masks:PATH,
-    label_maps:PATH, flow:PATH, depth:PATH, clips:PATH, moving_clips:WHAT, karate, planetoid:FOLDER/NAME, or one of
-    scenes, moving and surfaces, which scenes:COUNT gives COUNT training examples."""
+    label_maps:PATH, flow:PATH, depth:PATH, clips:PATH, moving_clips:WHAT, karate, superpixels,
+    planetoid:FOLDER/NAME, or one of scenes, moving and surfaces, which scenes:COUNT gives COUNT training examples."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are, by default TFDS's own folder; and what the PATH of planetoid is relative
     to."""

@@ -11,7 +11,7 @@ graph. A run keeps the checkpoint that is best on the validation nodes, and repo
 import dataclasses
 
 from train.config import Data, Model, Optimizer, Recipe, Schedule
-from train.config.tasks.graphs import NodeClassification
+from train.config.tasks.graphs import GraphClassification, NodeClassification
 
 KARATE = Recipe(
     name="karate_gcn",
@@ -55,4 +55,33 @@ PUBMED_GAT = dataclasses.replace(
     optimizer=Optimizer("adam", learning_rate=1e-2, weight_decay=1e-3),
 )
 
-RECIPES = (KARATE, CORA, _on(CORA, "citeseer"), _on(CORA, "pubmed"), GAT, _on(GAT, "citeseer"), PUBMED_GAT)
+SUPERPIXELS = Recipe(
+    name="superpixels_sage",
+    model=Model("graph_sage"),
+    data=Data(source="superpixels", batch_size=64, eval_batch_size=360),
+    task=GraphClassification(),
+    optimizer=Optimizer("adamw", learning_rate=5e-3, weight_decay=1e-2),
+    schedule=Schedule("one_cycle", warmup=0.2),
+    epochs=30,
+    eval_every=5,
+    log_every=22,
+)
+
+
+def _by(model: str) -> Recipe:
+    """The same recipe for another network."""
+    return dataclasses.replace(SUPERPIXELS, name=f"superpixels_{model}", model=Model(f"graph_{model}"))
+
+
+RECIPES = (
+    KARATE,
+    CORA,
+    _on(CORA, "citeseer"),
+    _on(CORA, "pubmed"),
+    GAT,
+    _on(GAT, "citeseer"),
+    PUBMED_GAT,
+    SUPERPIXELS,
+    _by("gcn"),
+    _by("gat"),
+)

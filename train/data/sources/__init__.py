@@ -34,6 +34,7 @@ from train.data.sources.npz import npz, npz_splits
 from train.data.sources.planetoid import planetoid
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
+from train.data.sources.superpixels import superpixels
 from train.data.sources.surfaces import surfaces
 from train.data.sources.tfds import TfdsSource
 from train.data.sources.voc import voc, voc_splits
@@ -76,6 +77,7 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "moving_clips:WHAT": lambda asked: moving_clips(asked.after, asked.split),
     "lines": lambda asked: lines(asked.split),
     "karate": lambda asked: karate(),
+    "superpixels": lambda asked: superpixels(asked.split),
     "planetoid:PATH": lambda asked: planetoid(asked.after, asked.data_dir),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
