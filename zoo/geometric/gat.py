@@ -34,9 +34,11 @@ def attend(
       values: what each node sends.
       dropped: what becomes of the weights, such as dropout.
     """
-    weights = segment_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), graph.receivers, len(values))
+    weights = segment_softmax(
+        logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), graph.receivers, values.shape[0]
+    )
     weights = dropped(weights.astype(values.dtype))
-    return segment_sum(weights[..., None] * graph.at_senders(values), graph.receivers, len(values))
+    return segment_sum(weights[..., None] * graph.at_senders(values), graph.receivers, values.shape[0])
 
 
 def gat_logits(

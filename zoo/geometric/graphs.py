@@ -170,7 +170,7 @@ def adjacency(graph: Graph) -> Float[Array, "nodes nodes"]:
     >>> adjacency(Graph.of(jnp.ones((2, 1)), jnp.array([[0, 1], [0, 1]]))).tolist()
     [[0.0, 0.0], [2.0, 0.0]]
     """
-    count = len(graph.nodes)
+    count = graph.nodes.shape[0]
     return jnp.zeros((count, count)).at[graph.receivers, graph.senders].add(1.0, mode="drop")
 
 

@@ -52,7 +52,7 @@ def segment_mean(
     >>> segment_mean(jnp.array([1.0, 2.0, 4.0]), jnp.array([0, 2, 0]), 3).tolist()
     [2.5, 0.0, 2.0]
     """
-    sizes = segment_sum(jnp.ones(len(values), values.dtype), segments, count)
+    sizes = segment_sum(jnp.ones(values.shape[0], values.dtype), segments, count)
     return segment_sum(values, segments, count) / jnp.maximum(sizes, 1).reshape(-1, *[1] * (values.ndim - 1))
 
 
@@ -88,4 +88,4 @@ def propagate(
     [[4.0], [0.0], [3.0]]
     """
     sender, receiver = graph.at_senders(graph.nodes), graph.at_receivers(graph.nodes)
-    return reduce(message(sender, receiver), graph.receivers, len(graph.nodes))
+    return reduce(message(sender, receiver), graph.receivers, graph.nodes.shape[0])
