@@ -143,7 +143,13 @@ def _dtype(kind: str, align: object = False, copy: object = False) -> np.dtype:
     return np.dtype(kind, align=bool(align), copy=bool(copy))
 
 
+def _bytes(text: str, _: str) -> bytes:
+    """What Python 3 writes of bytes for Python 2."""
+    return text.encode("latin1")
+
+
 _ALLOWED = {
+    ("_codecs", "encode"): _bytes,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): _dtype,
     ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
