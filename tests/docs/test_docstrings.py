@@ -11,7 +11,9 @@ import pytest
 from tests.docs.public import Public, found, names_of, public_names, tree_of
 
 NAMES = list(public_names())
-OF_CHAPTERS = re.compile(r"zoo\.(perceptrons|convolution|convnets|detection|dense|video|sequences|hyperspheres)\.\w")
+OF_CHAPTERS = re.compile(
+    r"zoo\.(perceptrons|convolution|convnets|detection|dense|video|sequences|geometric|hyperspheres)\.\w"
+)
 JAXTYPING = {"Float", "Int", "Bool", "Num", "Real", "UInt", "UInt8", "Inexact", "Shaped", "Key", "PyTree"}
 ARRAYS = {"Array", "ArrayLike", "ndarray"}
 

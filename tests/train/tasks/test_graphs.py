@@ -15,7 +15,7 @@ from train.config.tasks.classification import Classification
 from train.config.tasks.graphs import GraphClassification, NodeClassification
 from train.data import load
 from train.data.fields import Facts, Field, Kind
-from train.data.graphs import TEST, TRAINING, VALIDATION, graph_spec
+from train.data.graph_fields import TEST, TRAINING, VALIDATION, graph_spec
 from train.recipes import graphs
 from train.tasks import make_task
 from train.tasks.nodes.drawing import placed, projected

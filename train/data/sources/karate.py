@@ -7,7 +7,7 @@ known, the instructor and the president, who led the sides; the others are to be
 import numpy as np
 
 from train.config import DataError
-from train.data.graphs import TEST, TRAINING, both_ways, of_nodes
+from train.data.graph_fields import TEST, TRAINING, both_ways, of_nodes
 from train.data.source import ArraySource
 
 LEADERS = (0, 33)

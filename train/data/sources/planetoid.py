@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from train.config import DataError
-from train.data.graphs import TEST, TRAINING, VALIDATION, both_ways, of_nodes
+from train.data.graph_fields import TEST, TRAINING, VALIDATION, both_ways, of_nodes
 from train.data.source import ArraySource
 
 VALIDATED = 500

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, UInt8
 
 from train.config import DataError
 from train.data.fields import Facts, Field, Kind
-from train.data.graphs import EDGES, NODES, both_ways, graph_spec
+from train.data.graph_fields import EDGES, NODES, both_ways, graph_spec
 from train.data.source import ArraySource, stacked
 from train.data.sources.digits import NAMES, load_digits, rows_of
 

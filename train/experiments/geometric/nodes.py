@@ -23,7 +23,7 @@ from jaxtyping import Array, PyTree
 
 from train.config import DataError, Recipe
 from train.data import gather
-from train.data.graphs import EDGES
+from train.data.graph_fields import EDGES
 from train.engine.assemble import Assembly, assemble, init_key
 from train.engine.console import Console
 from train.engine.optim import decay_mask

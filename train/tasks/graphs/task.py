@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from train.data.fields import Facts, Spec
-from train.data.graphs import EDGES, NODES
+from train.data.graph_fields import EDGES, NODES
 from train.data.sources.superpixels import PICTURE
 from train.tasks.classification.task import Classification
 from train.tasks.nodes.task import check_graphs, graph_inputs

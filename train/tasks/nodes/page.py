@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from train.data.graphs import EDGES, LABELS, NODES, PARTS, TEST, TRAINING, VALIDATION
+from train.data.graph_fields import EDGES, LABELS, NODES, PARTS, TEST, TRAINING, VALIDATION
 from train.report import Results, Run, figures
 from train.report.blocks import section
 from train.report.sections import themed

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 from train.config import LOSS, Metric, RecipeError
 from train.config.tasks.graphs import NodeClassification as Settings
 from train.data.fields import Facts, Kind, Spec
-from train.data.graphs import EDGES, LABELS, NODES, PARTS, TEST, TRAINING, VALIDATION
+from train.data.graph_fields import EDGES, LABELS, NODES, PARTS, TEST, TRAINING, VALIDATION
 from train.data.source import Source
 from train.tasks.protocol import Apply, Aux, Batch, Keys, OneForward, Page, Prediction, Ratio, Totals, mean_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from train.config import Data, DataError
 from train.data import load
-from train.data.graphs import TEST, TRAINING, both_ways
+from train.data.graph_fields import TEST, TRAINING, both_ways
 
 superpixels = importlib.import_module("train.data.sources.superpixels")  # beside a function of that name
 

@@ -10,7 +10,7 @@ from tests.shared import shared
 from tests.train.data import planetoid_files as given
 from train.config import Data, DataError
 from train.data import load, load_both
-from train.data.graphs import TEST, TRAINING, UNUSED, VALIDATION
+from train.data.graph_fields import TEST, TRAINING, UNUSED, VALIDATION
 
 planetoid = importlib.import_module("train.data.sources.planetoid")  # beside a function of that name
 
