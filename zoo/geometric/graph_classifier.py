@@ -39,7 +39,7 @@ class GraphClassifier(Network):
         train: bool = False,
         features: bool = False,
     ) -> Float[Array, "batch outputs"] | Mapping[str, Array]:
-        """Logits (batch, classes), float32; with `features` all named features: those of the network's layers, which are
+        """Logits (batch, classes), float32; with `features` all named features: those of the network's layers, of shape
         (batch, nodes, features), pre_logits and logits.
 
         Nodes that are padding do not count; a graph without a node has a mean of 0.
