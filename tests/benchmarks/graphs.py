@@ -1,4 +1,4 @@
-"""GCN, GraphSAGE, GAT and GATv2 layers beside torch_geometric's, on a graph of Cora's size: forward, and with gradients.
+"""GCN, GraphSAGE, GAT and GATv2 layers beside torch_geometric's, on a graph of Cora's size, forward and with gradients.
 
     python -m tests.benchmarks.graphs                          all layers
     python -m tests.benchmarks.graphs "gat*" --rounds 15

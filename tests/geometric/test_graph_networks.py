@@ -62,13 +62,27 @@ def permuted(arrays, order, edge_order):
 
 @functools.cache
 def evaluated(name):
-    """What one program gives, for the graphs as they are, in another order, one by one, and in bfloat16."""
+    """What one program gives: of the graphs as they are, in another order, one by one, with dropout, in bfloat16 ..."""
     model, arrays, random = zoo.create(name), given(name), np.random.default_rng(2)
     order, edge_order = random.permutation(arrays[0].shape[1]), random.permutation(arrays[1].shape[1])
+    nodes, edges, nodes_valid, edges_valid = arrays
+    broken = (
+        np.where(nodes_valid[..., None], nodes, np.nan),
+        np.where(edges_valid[..., None], edges, 99).astype(np.int32),
+    )
+    count, links = int(nodes_valid[0].sum()), int(edges_valid[0].sum())
+    dropping = model if name in GRAPHS_OF else model.copy(dropout=0.5)
     heads = zoo.describe(name).heads
 
     @jax.jit
-    def program(variables, arrays, others):
+    def program(variables, arrays, others, broken):
+        def total(nodes):
+            outputs = model.apply(variables, nodes, broken[1], nodes_valid, edges_valid)
+            return jnp.sum(jnp.square(outputs)), outputs
+
+        def trained(seed):
+            return dropping.apply(variables, *arrays, train=True, rngs={"dropout": jax.random.key(seed)})
+
         headless = {"params": {key: value for key, value in variables["params"].items() if key not in heads}}
         return {
             "features": model.apply(variables, *arrays, features=True),
@@ -78,9 +92,12 @@ def evaluated(name):
             "mapped": jax.vmap(lambda *one: model.apply(variables, *(x[None] for x in one))[0])(*arrays),
             "bfloat16": zoo.create(name, dtype=jnp.bfloat16).apply(variables, *arrays),
             "remat": zoo.create(name, remat=True).apply(variables, *arrays),
+            "alone": model.apply(variables, arrays[0][:1, :count], arrays[1][:1, :links]),
+            "broken": jax.value_and_grad(total, has_aux=True)(broken[0]),
+            "trained": jax.vmap(trained)(jnp.arange(2)),
         }
 
-    found = program(variables_of(name), arrays, permuted(arrays, order, edge_order))
+    found = program(variables_of(name), arrays, permuted(arrays, order, edge_order), broken)
     return {**found, "order": order}
 
 
@@ -111,18 +128,11 @@ def test_a_batch_is_its_graphs_one_by_one(name):
 
 @of_every_network
 def test_padding_changes_nothing_whatever_it_holds(name):
-    nodes, edges, nodes_valid, edges_valid = given(name)
-    model, variables = zoo.create(name), variables_of(name)
-    count, links = int(nodes_valid[0].sum()), int(edges_valid[0].sum())
-    alone = model.apply(variables, nodes[:1, :count], edges[:1, :links])
-    broken = np.where(nodes_valid[..., None], nodes, np.nan), np.where(edges_valid[..., None], edges, 99)
-
-    def total(nodes):
-        outputs = model.apply(variables, nodes, broken[1].astype(np.int32), nodes_valid, edges_valid)
-        return jnp.sum(jnp.square(outputs)), outputs
-
-    (_, outputs), slopes = jax.value_and_grad(total, has_aux=True)(jnp.asarray(broken[0]))
-    close(outputs[:1, :count] if name in NODES_OF else outputs[:1], alone)
+    _, _, nodes_valid, _ = given(name)
+    found = evaluated(name)
+    (_, outputs), slopes = found["broken"]
+    close(outputs, found["output"])
+    close(outputs[:1, : nodes_valid[0].sum()] if name in NODES_OF else outputs[:1], found["alone"])
     assert not np.any(slopes[~nodes_valid])
     assert np.isfinite(slopes).all()
     if name in NODES_OF:
@@ -174,12 +184,9 @@ def test_the_exported_program_gives_the_same_numbers():
 
 
 @of_every_network
-def test_training_drops_and_needs_a_key(name):
-    model, variables = zoo.create(name, **({} if name in GRAPHS_OF else {"dropout": 0.5})), variables_of(name)
-    outputs = [
-        model.apply(variables, *given(name), train=True, rngs={"dropout": jax.random.key(seed)}) for seed in range(2)
-    ]
-    assert np.abs(outputs[0] - outputs[1]).max() > 0
+def test_training_drops(name):
+    first, second = evaluated(name)["trained"]
+    assert np.abs(first - second).max() > 0
 
 
 @of_every_network
@@ -230,11 +237,10 @@ def test_a_graph_is_the_mean_of_its_real_nodes():
     nodes, edges, nodes_valid, edges_valid = given("graph_gcn_tiny")
     model, variables = zoo.create("graph_gcn_tiny", num_classes=0), variables_of("graph_gcn_tiny")
     network = {"params": variables["params"]["network"]}
-    of_nodes = model.network.apply(network, nodes, edges, nodes_valid, edges_valid)
+    of_nodes = jax.jit(model.network.apply)(network, nodes, edges, nodes_valid, edges_valid)
     means = [each[valid].mean(axis=0) for each, valid in zip(np.asarray(of_nodes), nodes_valid, strict=True)]
-    close(
-        model.apply({"params": {"network": network["params"]}}, nodes, edges, nodes_valid, edges_valid), np.stack(means)
-    )
+    whole = {"params": {"network": network["params"]}}
+    close(jax.jit(model.apply)(whole, nodes, edges, nodes_valid, edges_valid), np.stack(means))
 
 
 @pytest.mark.parametrize(

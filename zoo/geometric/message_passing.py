@@ -52,8 +52,10 @@ def segment_mean(
     >>> segment_mean(jnp.array([1.0, 2.0, 4.0]), jnp.array([0, 2, 0]), 3).tolist()
     [2.5, 0.0, 2.0]
     """
-    sizes = segment_sum(jnp.ones(values.shape[0], values.dtype), segments, count)
-    return segment_sum(values, segments, count) / jnp.maximum(sizes, 1).reshape(-1, *[1] * (values.ndim - 1))
+    sizes = jnp.maximum(
+        segment_sum(jnp.ones(values.shape[0], jnp.float32), segments, count), 1
+    )  # bfloat16 counts to 256
+    return segment_sum(values, segments, count) / sizes.astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
 
 
 def segment_softmax(
