@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from zoo.geometric.dropout import Dropout
 from zoo.geometric.graphs import Graph
 from zoo.geometric.message_passing import segment_softmax, segment_sum
 
@@ -99,8 +100,8 @@ class Attentive(nn.Module):
         graph = graph.with_self_loops()
         graph = graph._replace(nodes=graph.nodes.astype(self.dtype))
         logits, values = self.scored(graph)
-        off = not (train and self.dropout)
-        outputs = attend(graph, logits, values, nn.Dropout(self.dropout, deterministic=off))
+        drop = Dropout(self.dropout)
+        outputs = attend(graph, logits, values, lambda weights: drop(weights, not train))
         nodes = outputs.shape[0]
         outputs = outputs.reshape(nodes, -1) if self.concatenate else jnp.mean(outputs, axis=1)
         return outputs + self.weight("bias", (outputs.shape[-1],), nn.initializers.zeros) if self.use_bias else outputs

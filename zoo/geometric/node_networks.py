@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from zoo.geometric.dropout import Dropout
 from zoo.geometric.gat import GATLayer, GATv2Layer
 from zoo.geometric.gcn import GCNLayer
 from zoo.geometric.graphs import Graph
@@ -84,9 +85,7 @@ class NodeNetwork(Network):
         return nn.relu(values)
 
     def _dropped(self, graph: Graph, train: bool) -> Graph:
-        if not (train and self.dropout):
-            return graph
-        return graph._replace(nodes=nn.Dropout(self.dropout, deterministic=False)(graph.nodes))
+        return graph._replace(nodes=Dropout(self.dropout)(graph.nodes, not train))
 
     def _check(self, nodes: Array) -> None:
         who = type(self).__name__
