@@ -7,6 +7,7 @@ import functools
 import math
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from flax.traverse_util import flatten_dict
 import zoo
 from tests.test_catalog import MODELS
 from zoo.catalog.inputs import batch_of
-from zoo.geometric import EdgeError, GraphClassifier
+from zoo.geometric import EdgeError, GraphClassifier, SparseFeatures
 from zoo.tables import markdown_row
 
 NODES_OF = zoo.list_models("*_tiny", task="node_classification")
@@ -204,6 +205,30 @@ def test_what_a_network_cannot_take_is_refused(name):
     wrong[1, 2] = 0, 6
     with pytest.raises(EdgeError, match=r"got 0 -> 6 at \(1, 2\)"):
         model.apply(variables, nodes, wrong, *masks)
+
+
+@pytest.mark.parametrize("name", NODES_OF)
+def test_sparse_features_give_what_dense_ones_do_and_are_dropped_one_by_one(name):
+    nodes, edges, nodes_valid, edges_valid = given(name)
+    nodes = np.where((np.abs(nodes) > 0.5) & nodes_valid[..., None], nodes, 0)
+    model, variables = zoo.create(name, dropout=0.5), variables_of(name)
+
+    @jax.jit
+    def both(variables):
+        def total(variables, nodes):
+            return jnp.sum(jnp.square(model.apply(variables, nodes, edges, nodes_valid, edges_valid)))
+
+        dropped = model.apply(
+            variables, sparse, edges, nodes_valid, edges_valid, True, rngs={"dropout": jax.random.key(0)}
+        )
+        return *(jax.value_and_grad(total)(variables, each) for each in (nodes, sparse)), dropped
+
+    sparse = SparseFeatures.of(nodes)
+    assert len(sparse.values) == np.count_nonzero(nodes)
+    (value, slopes), (same, same_slopes), dropped = both(variables)
+    close(same, value)
+    close(jax.flatten_util.ravel_pytree(same_slopes)[0], jax.flatten_util.ravel_pytree(slopes)[0])
+    assert np.isfinite(dropped).all()
 
 
 @pytest.mark.parametrize(

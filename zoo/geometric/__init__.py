@@ -11,6 +11,7 @@ from zoo.geometric.graphs import EdgeError, Graph, Padded, adjacency, pad_graphs
 from zoo.geometric.message_passing import propagate, segment_max, segment_mean, segment_softmax, segment_sum
 from zoo.geometric.node_networks import GAT, GCN, GATv2, GraphSAGE, NodeNetwork
 from zoo.geometric.sage import SAGELayer, sage
+from zoo.geometric.sparse import SparseFeatures
 
 __all__ = [
     "GAT",
@@ -26,6 +27,7 @@ __all__ = [
     "NodeNetwork",
     "Padded",
     "SAGELayer",
+    "SparseFeatures",
     "adjacency",
     "attend",
     "gat_logits",

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from zoo.geometric.sparse import SparseFeatures
+
 
 class EdgeError(ValueError):
     """An edge begins or ends at a node that is not there."""
@@ -22,7 +24,7 @@ class Graph(NamedTuple):
     `Graph.of` checks and makes one.
     """
 
-    nodes: Float[Array, "nodes features"]
+    nodes: Float[Array, "nodes features"] | SparseFeatures
     """Features; 0 of nodes that are padding."""
     senders: Int[Array, " edges"]
     """The node that each edge begins at."""
@@ -34,7 +36,7 @@ class Graph(NamedTuple):
     @classmethod
     def of(
         cls,
-        nodes: Float[Array, "*batch nodes features"],
+        nodes: Float[Array, "*batch nodes features"] | SparseFeatures,
         edges: Int[Array, "*batch edges 2"],
         nodes_valid: Bool[Array, "*batch nodes"] | None = None,
         edges_valid: Bool[Array, "*batch edges"] | None = None,
@@ -45,7 +47,7 @@ class Graph(NamedTuple):
         to a node which is not there counts as padding.
 
         Args:
-          nodes: features; of a batch (batch, nodes, features).
+          nodes: features; of a batch (batch, nodes, features). Sparse ones have none at nodes that are padding.
           edges: the node that each begins at and that it ends at, numbered in its own graph. An undirected edge is two.
           nodes_valid: which nodes are real; by default all.
           edges_valid: which edges are real; by default all.
@@ -62,16 +64,19 @@ class Graph(NamedTuple):
         _check_shapes(nodes, edges, nodes_valid, edges_valid)
         count = nodes.shape[-2]
         _check_numbers(edges, edges_valid, count)
-        nodes, edges = jnp.asarray(nodes), jnp.asarray(edges)
+        edges = jnp.asarray(edges)
         inside = ((edges >= 0) & (edges < count)).all(axis=-1)
         inside = inside if edges_valid is None else inside & edges_valid
         nodes_valid = jnp.ones(nodes.shape[:-1], bool) if nodes_valid is None else jnp.asarray(nodes_valid)
-        nodes = jnp.where(nodes_valid[..., None], nodes, 0)  # what padding holds may be no number
         if nodes.ndim == 3:
             edges = edges + count * jnp.arange(nodes.shape[0], dtype=edges.dtype)[:, None, None]
         total = nodes.shape[0] * count if nodes.ndim == 3 else count
         senders, receivers = jnp.where(inside[..., None], edges, total).reshape(-1, 2).T
-        graph = cls(nodes.reshape(-1, nodes.shape[-1]), senders, receivers, nodes_valid.reshape(-1))
+        if isinstance(nodes, SparseFeatures):
+            features = nodes.flat()
+        else:  # what padding holds may be no number
+            features = jnp.where(nodes_valid[..., None], jnp.asarray(nodes), 0).reshape(-1, nodes.shape[-1])
+        graph = cls(features, senders, receivers, nodes_valid.reshape(-1))
         return graph._keeping(graph.at_senders(graph.node_mask) & graph.at_receivers(graph.node_mask))
 
     @property

@@ -16,6 +16,7 @@ from zoo.geometric.gat import GATLayer, GATv2Layer
 from zoo.geometric.gcn import GCNLayer
 from zoo.geometric.graphs import Graph
 from zoo.geometric.sage import SAGELayer
+from zoo.geometric.sparse import SparseFeatures
 from zoo.nn.checks import check_classes
 from zoo.nn.network import Network
 
@@ -36,7 +37,7 @@ class NodeNetwork(Network):
     @nn.compact
     def __call__(
         self,
-        nodes: Float[Array, "batch nodes features"],
+        nodes: Float[Array, "batch nodes features"] | SparseFeatures,
         edges: Int[Array, "batch edges 2"],
         nodes_valid: Bool[Array, "batch nodes"] | None = None,
         edges_valid: Bool[Array, "batch edges"] | None = None,
@@ -85,9 +86,12 @@ class NodeNetwork(Network):
         return nn.relu(values)
 
     def _dropped(self, graph: Graph, train: bool) -> Graph:
-        return graph._replace(nodes=Dropout(self.dropout)(graph.nodes, not train))
+        drop, nodes = Dropout(self.dropout), graph.nodes
+        if isinstance(nodes, SparseFeatures):
+            return graph._replace(nodes=nodes.replace(values=drop(nodes.values, not train)))
+        return graph._replace(nodes=drop(nodes, not train))
 
-    def _check(self, nodes: Array) -> None:
+    def _check(self, nodes: Array | SparseFeatures) -> None:
         who = type(self).__name__
         check_classes(self.num_classes)
         if not self.hidden_sizes or min(self.hidden_sizes) < 1 or not 0 <= self.dropout < 1:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from zoo.geometric.graphs import Graph
 from zoo.geometric.message_passing import propagate, segment_mean
+from zoo.geometric.sparse import SparseFeatures
 
 
 def sage(
@@ -35,13 +36,21 @@ def sage(
     >>> sage(graph, jnp.ones((1, 1)), jnp.full((1, 1), 10.0)).tolist()
     [[26.0], [40.0], [80.0]]
     """
-    means = propagate(graph, lambda sender, receiver: sender, segment_mean)
-    outputs = means @ neighbour_kernel + graph.nodes @ self_kernel
+    inputs, sizes = neighbour_kernel.shape
+    if sizes < inputs or isinstance(graph.nodes, SparseFeatures):  # the mean of products: less travels along the edges
+        means = _means(graph._replace(nodes=graph.nodes @ neighbour_kernel))
+    else:
+        means = _means(graph) @ neighbour_kernel
+    outputs = means + graph.nodes @ self_kernel
     outputs = outputs if bias is None else outputs + bias
     if not normalise:
         return outputs
     squares = jnp.sum(jnp.square(outputs), axis=-1, keepdims=True)
     return outputs * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))  # as torch's normalize, without its gradient at 0
+
+
+def _means(graph: Graph) -> Float[Array, "nodes features"]:
+    return propagate(graph, lambda sender, receiver: sender, segment_mean)
 
 
 class SAGELayer(nn.Module):

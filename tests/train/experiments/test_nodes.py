@@ -115,9 +115,8 @@ def test_without_edges_every_node_is_alone(folder):
     arms = nodes.arms("cora", str(folder))
     assert [arm.sees_edges for arm in arms.values()] == [False, True, True, True]
     source = load(tiny(arms[nodes.GCN]).recipe.data, "train")
-    graph = jax.jit(nodes._graph, static_argnums=0)
-    assert not graph(False, source.arrays())["edges_valid"].any()
-    assert graph(True, source.arrays())["edges_valid"].all()
+    assert not nodes.one_graph(source.arrays(), sees_edges=False)["edges_valid"].any()
+    assert nodes.one_graph(source.arrays())["edges_valid"].all()
 
 
 def results(**accuracy):

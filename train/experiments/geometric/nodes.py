@@ -22,8 +22,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from train.config import DataError, Recipe
-from train.data import gather
-from train.data.graph_fields import EDGES
+from train.data.graph_fields import EDGES, NODES
 from train.engine.assemble import Assembly, assemble, init_key
 from train.engine.console import Console
 from train.engine.optim import decay_mask
@@ -34,6 +33,7 @@ from train.experiments.geometric.stopping import Rule, Run, Validated, above_the
 from train.experiments.study import Result, conclude
 from train.experiments.tables import grid, with_spread
 from train.recipes import graphs
+from zoo.geometric import SparseFeatures
 
 SETS = {"cora": "Cora", "citeseer": "Citeseer", "pubmed": "Pubmed"}
 SEEDS = {"quick": 10, "paper": 100}
@@ -106,7 +106,7 @@ def trained(arm: Arm, seeds: range, console: Console) -> Result:
     The step, the state and the evaluation are the engine's: seed k is what `fit` trains with it, until it stops.
     """
     started, assembly = time.perf_counter(), assemble(arm.recipe)
-    rule, batch = arm.rule, jax.jit(_graph, static_argnums=0)(arm.sees_edges, assembly.train.arrays())
+    rule, batch = arm.rule, one_graph(assembly.train.arrays(), arm.sees_edges)
     advance = jax.jit(lambda state, runs, batch: _advanced(assembly, rule, state, runs, batch))
     make_state = jax.jit(assembly.make_state)
     states = [make_state(None, init_key(seed), jax.random.key(seed)) for seed in seeds]
@@ -124,11 +124,16 @@ def trained(arm: Arm, seeds: range, console: Console) -> Result:
     return Result(metrics, (), parameters, time.perf_counter() - started)
 
 
-def _graph(sees_edges: bool, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The one graph as a batch."""
-    batch = gather(dict(arrays), jnp.zeros(1, jnp.int32))
+def one_graph(arrays: Mapping[str, np.ndarray], sees_edges: bool = True) -> dict[str, Any]:
+    """The one graph as a batch, with the words that it has alone: zeros need not be dropped."""
+    batch = {
+        **arrays,
+        NODES: SparseFeatures.of(arrays[NODES]),
+        "index": np.zeros(1, np.int32),
+        "mask": np.ones(1, bool),
+    }
     valid = f"{EDGES}_valid"
-    return batch if sees_edges else {**batch, valid: jnp.zeros_like(batch[valid])}
+    return batch if sees_edges else {**batch, valid: np.zeros_like(batch[valid])}
 
 
 def _advanced(assembly: Assembly, rule: Rule, state: Any, runs: Run, batch: Any) -> tuple[Any, Run]:
