@@ -103,7 +103,8 @@ def run(options: SeededOptions) -> int:
 def trained(arm: Arm, seeds: range, console: Console) -> Result:
     """What each seed came to; all train at once.
 
-    The step, the state and the evaluation are the engine's: seed k is what `fit` trains with it, until it stops.
+    The step, the state and the evaluation are the engine's: seed k begins and moves as `fit` has it with that seed. But
+    dropout draws other numbers, for it is given the words of a paper alone, without the zeros of those it has not.
     """
     started, assembly = time.perf_counter(), assemble(arm.recipe)
     rule, batch = arm.rule, one_graph(assembly.train.arrays(), arm.sees_edges)
