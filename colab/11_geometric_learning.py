@@ -251,7 +251,7 @@ for cell, title in zip(cells, ("the digit", f"{len(small.nodes)} nodes, {len(sma
 plt.show()
 
 # %%
-epochs = scale.pick(6, 30)
+epochs = scale.pick(20, 100)
 outcome = train.fit(train.recipe("superpixels_sage", epochs=epochs, eval_every=epochs), runs / "superpixels")
 print(f"{100 * outcome.metrics['accuracy']:.1f} % of the held-out graphs are right")
 
