@@ -48,6 +48,7 @@ def test_the_extras_are_there():
         "tpu",
         "video",
         "captions",
+        "graphs",
         "test",
     }
 

@@ -32,6 +32,9 @@ class Optimizer(Config):
     decay_all: bool = False
     """Decay all parameters; by default only matrices and kernels: no biases, norm parameters, layer scales, class
     tokens, position embeddings or tables of relative positions."""
+    decay_only: tuple[str, ...] = ()
+    """Decay these parameters alone, as shell patterns of their paths; the last pattern that fits decides, and ! leaves
+    out: "layer1/*". By default see decay_all. Not for muon."""
     clip_norm: float | None = None
     """Largest global norm of the gradient."""
     accumulate: int = 1
@@ -49,6 +52,7 @@ class Optimizer(Config):
             "b2": 0 <= self.b2 < 1,
             "weight_decay": 0 <= self.weight_decay < math.inf,
             "layer_decay": 0 < self.layer_decay <= 1,
+            "decay_only": not self.decay_only or not (self.decay_all or self.name == "muon"),
             "accumulate": self.accumulate >= 1,
             "ema": self.ema is None or 0 <= self.ema < 1,
             "clip_norm": self.clip_norm is None or self.clip_norm > 0,

@@ -51,6 +51,8 @@ KINDS = {
     "point_classification": _kind("points", "PointClassification", "points"),
     "captioning": _kind("captioning", "Captioning", "captioning"),
     "adversarial": _kind("adversarial", "Adversarial", "adversarial"),
+    "node_classification": _kind("graphs", "NodeClassification", "nodes"),
+    "graph_classification": _kind("graphs", "GraphClassification", "graphs"),
 }
 """Every task. A chapter adds a row, a file of settings and a folder of `train.tasks`, and changes nothing else."""
 

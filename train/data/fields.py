@@ -41,6 +41,8 @@ class Kind(StrEnum):
     TOKENS = "tokens"
     """Integers that number words (length,), or of several sentences (sentences, length); see `train.data.captions`. In
     a mirror image "left" and "right" change places."""
+    EDGES = "edges"
+    """Integers (edges, 2): the node that each edge begins at and that it ends at, numbered as in the field "nodes"."""
     PLAIN = "plain"
     """Whatever is passed on as it is."""
 
@@ -65,7 +67,7 @@ class Field(NamedTuple):
 Spec = Mapping[str, Field]
 """The fields of one example, by name."""
 
-STILL = (Kind.LABEL, Kind.VALUE, Kind.TOKENS, Kind.PLAIN)
+STILL = (Kind.LABEL, Kind.VALUE, Kind.TOKENS, Kind.EDGES, Kind.PLAIN)
 """Kinds that are the same wherever the image goes; but for left and right in words of a mirror image."""
 PIXELS = (Kind.IMAGE, Kind.CLIP)
 """Kinds that a model sees as colours: colour moves and normalisation touch these alone."""

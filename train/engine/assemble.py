@@ -315,6 +315,10 @@ def _check_model(assembly: Assembly) -> None:
         transfer.check_patterns(shapes.params, recipe.freeze)
     except ValueError as error:
         raise RecipeError(f"freeze: {error}") from error
+    try:
+        transfer.check_named(shapes.params, recipe.optimizer.decay_only)
+    except ValueError as error:
+        raise RecipeError(f"optimizer.decay_only: {error}") from error
 
 
 def _form(spec: Spec) -> str:

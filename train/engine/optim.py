@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules, all optax's, put together from a recipe. Lecture rows L11-L13, L18."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from train.config import Optimizer, Schedule
+from train.engine.transfer import frozen_mask
 from zoo.names import unknown
 
 _BLOCK = 2**12  # learning rates that are computed at once
@@ -123,6 +125,8 @@ def make_optimizer(
       UnknownNameError: there is no such optimiser.
     """
     mask = None if config.decay_all else decay_mask
+    if config.decay_only:
+        mask = functools.partial(frozen_mask, patterns=config.decay_only)
     decay, momentum, nesterov = config.weight_decay, config.momentum, config.nesterov
     b1, b2 = config.b1, config.b2
     coupled = optax.add_decayed_weights(decay, mask) if decay else optax.identity()

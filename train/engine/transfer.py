@@ -81,7 +81,7 @@ def is_frozen(path: str, patterns: Sequence[str]) -> bool:
 
 
 def frozen_mask(params: PyTree[Any], patterns: Sequence[str]) -> PyTree[bool]:
-    """True for each parameter that stays as it is."""
+    """True for each parameter that the patterns name, such as those that stay as they are; see `is_frozen`."""
     return jax.tree_util.tree_map_with_path(lambda path, _: is_frozen(_name(path), patterns), params)
 
 
@@ -91,13 +91,23 @@ def check_patterns(params: PyTree[Any], patterns: Sequence[str]) -> None:
     Raises:
       ValueError: one fits no parameter, or together they leave none that moves.
     """
+    paths = check_named(params, patterns)
+    if patterns and all(is_frozen(path, patterns) for path in paths):
+        raise ValueError(f"{' '.join(patterns)} leaves no parameter that moves")
+
+
+def check_named(params: PyTree[Any], patterns: Sequence[str]) -> list[str]:
+    """The paths of all parameters.
+
+    Raises:
+      ValueError: a pattern fits none of them.
+    """
     paths = [_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     for pattern in patterns:
         if not fnmatch.filter(paths, pattern.removeprefix("!")):
             modules = ", ".join(dict.fromkeys(path.partition("/")[0] for path in paths))
             raise ValueError(f"no parameter fits {pattern!r}: they begin with {modules}")
-    if patterns and all(is_frozen(path, patterns) for path in paths):
-        raise ValueError(f"{' '.join(patterns)} leaves no parameter that moves")
+    return paths
 
 
 def only_moving(optimizer: optax.GradientTransformation, patterns: Sequence[str]) -> optax.GradientTransformation:

@@ -22,7 +22,7 @@ class Options:
     workdir: Path | None = None
     """Where runs, table and figure are written; by default runs/experiment-NAME-SCALE."""
     data_dir: str | None = None
-    """Where prepared TFDS data sets are."""
+    """Where prepared TFDS data sets are, or Planetoid's files."""
     seed: int = 0
     """Decides everything random."""
 
@@ -186,6 +186,11 @@ EXPERIMENTS = {
     "sphere-rotations": Experiment(
         "digits on the sphere, turned in three dimensions, with a plain and a spherical network (lecture row L79)",
         "train.experiments.geometric.sphere_rotations",
+        SeededOptions,
+    ),
+    "nodes": Experiment(
+        "what papers are about by GCN, GraphSAGE and GAT, and without citations (lecture row L78)",
+        "train.experiments.geometric.nodes",
         SeededOptions,
     ),
     "overview": Experiment(

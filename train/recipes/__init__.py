@@ -21,6 +21,7 @@ _CHAPTERS = (
     "sequences",
     "captioning",
     "equivariant",
+    "graphs",
     "penn_fudan",
     "camvid",
     "photographs",

@@ -19,6 +19,7 @@ from zoo.catalog import (
     equivariant,
     flow,
     flow_pyramids,
+    graphs,
     perceptrons,
     segmentation,
     sequences,
@@ -63,6 +64,7 @@ CATALOG = _table(
         *video.ENTRIES,
         *captioning.ENTRIES,
         *equivariant.ENTRIES,
+        *graphs.ENTRIES,
     )
 )
 """Every model's row, by name."""

@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 import zoo
 from tests.convnets import families
-from train.config import Optimizer, Schedule
+from train.config import Optimizer, RecipeError, Schedule
 from train.engine.optim import decay_mask, has_moved, make_optimizer, make_schedule
 from zoo.names import UnknownNameError
 
@@ -98,6 +98,20 @@ def test_momentum_zero_is_plain_gradient_descent():
 def test_decay_all_also_decays_biases():
     config = Optimizer("sgd", momentum=0.0, weight_decay=0.1, decay_all=True)
     assert_close(run(config), by_hand(sgd_as_torch(0.0, False, 0.1), decayed=("kernel", "bias")))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "decayed"), [(("*bias",), ("bias",)), (("*", "!*kernel"), ("bias",)), (("*",), ("kernel", "bias"))]
+)
+def test_decay_only_decays_what_its_patterns_name(patterns, decayed):
+    config = Optimizer("sgd", momentum=0.0, weight_decay=0.1, decay_only=patterns)
+    assert_close(run(config), by_hand(sgd_as_torch(0.0, False, 0.1), decayed=decayed))
+
+
+@pytest.mark.parametrize("options", [{"decay_all": True}, {"name": "muon"}])
+def test_decay_only_does_not_go_with_decay_all_or_muon(options):
+    with pytest.raises(RecipeError, match=r"out of range: optimizer\.decay_only"):
+        Optimizer(**{"decay_only": ("*",), **options})
 
 
 def test_adam_adds_decay_to_the_gradient_and_adamw_to_the_step():

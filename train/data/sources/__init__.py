@@ -26,15 +26,18 @@ from train.data.sources.digit_points import points
 from train.data.sources.digits import digits, rotated_digits, side_of
 from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
+from train.data.sources.karate import karate
 from train.data.sources.label_maps import label_maps, label_maps_splits
 from train.data.sources.lines import lines
 from train.data.sources.masks import masks, masks_splits
 from train.data.sources.moving import moving
 from train.data.sources.moving_clips import moving_clips
 from train.data.sources.npz import npz, npz_splits
+from train.data.sources.planetoid import planetoid
 from train.data.sources.rotated import Rotated
 from train.data.sources.scenes import scenes
 from train.data.sources.spherical_digits import spherical_digits
+from train.data.sources.superpixels import superpixels
 from train.data.sources.surfaces import surfaces
 from train.data.sources.tfds import TfdsSource
 from train.data.sources.voc import voc, voc_splits
@@ -81,6 +84,9 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "spherical_digits": lambda asked: spherical_digits(asked.split),
     "spherical_digits:HOW": lambda asked: spherical_digits(asked.split, asked.after),
     "lines": lambda asked: lines(asked.split),
+    "karate": lambda asked: karate(),
+    "superpixels": lambda asked: superpixels(asked.split),
+    "planetoid:PATH": lambda asked: planetoid(asked.after, asked.data_dir),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),
@@ -104,6 +110,7 @@ BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "flow:PATH": lambda asked: flow_splits(asked.after, asked.any_size, asked.held_out),
     "depth:PATH": lambda asked: depth_files_splits(asked.after, asked.any_size, asked.held_out),
     "clips:PATH": lambda asked: clips_splits(asked.after, asked.any_size, asked.held_out),
+    "planetoid:PATH": lambda asked: dict.fromkeys(("train", "test"), planetoid(asked.after, asked.data_dir)),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 

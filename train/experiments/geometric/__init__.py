@@ -1,1 +1,1 @@
-"""Experiments of the chapter `zoo.geometric`: networks that know a symmetry, beside those that do not."""
+"""The experiments of the chapter on geometric deep learning."""

@@ -1,0 +1,149 @@
+"""Graphs and message passing: sums by numpy's loops, the adjacency in closed form, padding, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from zoo.geometric import (
+    EdgeError,
+    Graph,
+    adjacency,
+    graph_convolution,
+    normalised_weights,
+    pad_graphs,
+    propagate,
+    segment_max,
+    segment_mean,
+    segment_softmax,
+    segment_sum,
+)
+
+random = np.random.default_rng(0)
+NODES = random.standard_normal((6, 3)).astype(np.float32)
+EDGES = np.array([(0, 1), (1, 0), (2, 1), (2, 1), (4, 4), (3, 4), (1, 3)], np.int32)
+"""One edge twice, one self loop, and node 5 has none."""
+
+
+def by_loops(reduce):
+    """What each node receives along each of its edges, one edge after the other."""
+    received = [[] for _ in NODES]
+    for sender, receiver in EDGES:
+        received[receiver].append(NODES[sender])
+    return np.array([reduce(each) if each else np.zeros(3) for each in received])
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"),
+    [(segment_sum, lambda each: np.sum(each, axis=0)), (segment_mean, lambda each: np.mean(each, axis=0))],
+)
+def test_nodes_receive_what_loops_over_the_edges_give(reduce, expected):
+    found = propagate(Graph.of(NODES, EDGES), lambda sender, receiver: sender, reduce)
+    np.testing.assert_allclose(found, by_loops(expected), atol=1e-6)
+
+
+def test_the_largest_is_that_of_loops_and_minus_infinity_where_nothing_arrives():
+    found = propagate(Graph.of(NODES, EDGES), lambda sender, receiver: sender, segment_max)
+    has = np.isin(np.arange(6), EDGES[:, 1])
+    np.testing.assert_array_equal(found[has], by_loops(lambda each: np.max(each, axis=0))[has].astype(np.float32))
+    assert np.isneginf(found[~has]).all()
+
+
+def test_messages_see_sender_and_receiver():
+    found = propagate(Graph.of(NODES, EDGES), lambda sender, receiver: sender - receiver)
+    degrees = np.bincount(EDGES[:, 1], minlength=6)[:, None]
+    np.testing.assert_allclose(found, by_loops(lambda each: np.sum(each, axis=0)) - degrees * NODES, atol=1e-6)
+
+
+def test_softmax_of_large_logits_is_scipys_within_each_segment():
+    from scipy.special import softmax
+
+    logits = np.array([[1e4, 0.0], [1e4 + 1, 2.0], [-3e4, 1.0], [5.0, 5.0]], np.float32)
+    segments = jnp.array([1, 1, 0, 3])  # of three: the last value is in none
+    found = segment_softmax(jnp.asarray(logits), segments, 3)
+    np.testing.assert_allclose(found[:2], softmax(logits[:2], axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(found[2:], [[1, 1], [0, 0]])
+    slopes = jax.grad(lambda logits: jnp.sum(segment_softmax(logits, segments, 3) * logits[:, :1]))(jnp.asarray(logits))
+    assert np.isfinite(slopes).all()
+
+
+def test_the_normalised_adjacency_is_the_papers():
+    graph = Graph.of(NODES, EDGES).with_self_loops()
+    own = np.zeros((6, 6))
+    for sender, receiver in EDGES:
+        own[receiver, sender] += sender != receiver
+    with_loops = own + np.eye(6)
+    np.testing.assert_array_equal(adjacency(graph), with_loops)
+    scales = np.diag(with_loops.sum(axis=1) ** -0.5)
+    weights = np.zeros((6, 6))
+    np.add.at(
+        weights,
+        (graph.receivers[graph.edge_mask], graph.senders[graph.edge_mask]),
+        normalised_weights(graph)[graph.edge_mask],
+    )
+    np.testing.assert_allclose(weights, scales @ with_loops @ scales, atol=1e-6)
+    kernel = random.standard_normal((3, 2)).astype(np.float32)
+    found = graph_convolution(Graph.of(NODES, EDGES), kernel)
+    np.testing.assert_allclose(found, scales @ with_loops @ scales @ NODES @ kernel, atol=1e-5)
+
+
+def test_a_batch_is_one_graph_without_edges_between_its_parts():
+    other = random.standard_normal((2, 3)).astype(np.float32)
+    padded = pad_graphs([(NODES, EDGES), (other, np.array([(1, 0)]))])
+    assert (padded.nodes.shape, padded.edges.shape) == ((2, 6, 3), (2, 7, 2))
+    assert padded.nodes_valid.sum(axis=1).tolist() == [6, 2]
+    assert padded.edges_valid.sum(axis=1).tolist() == [7, 1]
+    graph = Graph.of(*map(jnp.asarray, padded))
+    expected = np.zeros((12, 12))
+    expected[:6, :6] = adjacency(Graph.of(NODES, EDGES))
+    expected[6, 7] = 1
+    np.testing.assert_array_equal(adjacency(graph), expected)
+    assert int(graph.edge_mask.sum()) == 8
+
+
+def test_an_edge_at_a_node_that_is_padding_is_padding():
+    valid = jnp.arange(6) < 4
+    graph = Graph.of(NODES, EDGES, valid)
+    np.testing.assert_array_equal(graph.edge_mask, (EDGES < 4).all(axis=1))
+    assert graph.with_self_loops().edge_mask.sum() == graph.edge_mask.sum() + 4
+
+
+@pytest.mark.parametrize("bad", [(6, 0), (0, 6), (-1, 2)])
+def test_an_edge_at_a_node_that_is_not_there_is_refused_and_under_jit_counts_as_padding(bad):
+    edges = np.concatenate([EDGES, [bad]]).astype(np.int32)
+    with pytest.raises(EdgeError, match=rf"expected edges between nodes 0 to 5, got {bad[0]} -> {bad[1]} at 7"):
+        Graph.of(NODES, edges)
+    with pytest.raises(EdgeError, match="graph 1: expected edges between nodes 0 to 5"):
+        pad_graphs([(NODES, EDGES), (NODES, edges)])
+    Graph.of(NODES, edges, edges_valid=np.arange(8) < 7)  # nobody minds what padding says
+    np.testing.assert_array_equal(
+        jax.jit(lambda edges: adjacency(Graph.of(NODES, edges)))(edges), adjacency(Graph.of(NODES, EDGES))
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "arguments"),
+    [
+        (ValueError, r"expected nodes \(nodes, features\) or .*, got shape \(6,\)", (NODES[:, 0], EDGES)),
+        (ValueError, r"expected edges \(edges, 2\) for nodes \(6, 3\), got shape \(2, 7\)", (NODES, EDGES.T)),
+        (ValueError, r"expected edges \(batch, edges, 2\)", (NODES[None], EDGES)),
+        (ValueError, r"expected edges .* got shape \(2, 7, 2\)", (NODES[None], np.stack([EDGES, EDGES]))),
+        (TypeError, "expected nodes with floating-point features, got int32", (NODES.astype(np.int32), EDGES)),
+        (TypeError, "expected edges as numbers of nodes, got float32", (NODES, EDGES.astype(np.float32))),
+        (ValueError, r"expected nodes_valid of shape \(6,\), got \(7,\)", (NODES, EDGES, np.ones(7, bool))),
+        (TypeError, "expected edges_valid of truth values, got int64", (NODES, EDGES, None, np.ones(7, int))),
+    ],
+)
+def test_what_is_no_graph_is_refused(error, message, arguments):
+    with pytest.raises(error, match=message):
+        Graph.of(*arguments)
+
+
+def test_graphs_that_do_not_fit_a_batch_are_refused():
+    with pytest.raises(ValueError, match="expected at least one graph"):
+        pad_graphs([])
+    with pytest.raises(ValueError, match="graph 0: expected at most 5 nodes and 7 edges, got 6 and 7"):
+        pad_graphs([(NODES, EDGES)], most_nodes=5)
+    with pytest.raises(ValueError, match="graph 1: expected 3 features a node as in the first, got 2"):
+        pad_graphs([(NODES, EDGES), (NODES[:, :2], EDGES)])
+    assert pad_graphs([(NODES, EDGES)], 8, 9).edges.shape == (1, 9, 2)
