@@ -303,7 +303,7 @@ assert check_four_forms(solved_four_forms), check_four_forms(solved_four_forms)
 # Here they are at work on a digit: a filter that looks for an edge, in four forms, and the map of each. Below, the same
 # for the digit turned by 90 degrees. Each map has come to another form, and is turned.
 
-# %% tags=["picture"]
+# %%
 edge = np.array([[1.0, 1, 1], [0, 0, 0], [-1, -1, -1]], np.float32)
 digit = load(train.recipe("digits_p4cnn").data, "test")[8]["image"].astype(np.float32) / 255
 turn = geometric.Element(quarter_turns=1)
@@ -350,6 +350,7 @@ def solved_turned_maps(maps):
 
 assert check_turned_maps(solved_turned_maps), check_turned_maps(solved_turned_maps)
 
+# %%
 found = np.moveaxis(maps_of(np.rot90(digit)), -1, 0)
 assert np.allclose(found, solved_turned_maps(np.moveaxis(maps_of(digit), -1, 0)), atol=1e-5)
 
@@ -492,6 +493,6 @@ print("of the critical ones:", np.argmax(see(points, critical)["logits"], axis=-
 #
 # ## What to do next
 #
-# `python -m train experiment rotations` and `python -m train experiment sphere-rotations` do all this with several
+# `python -m train experiment rotations` and `python -m train experiment spherical-rotations` do all this with several
 # seeds, and with networks that also learn from turned digits. `geometric.P4M` adds mirror images. The chapter is
 # `zoo/geometric/README.md`.

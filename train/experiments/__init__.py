@@ -183,7 +183,7 @@ EXPERIMENTS = {
         "train.experiments.geometric.rotations",
         Turning,
     ),
-    "sphere-rotations": Experiment(
+    "spherical-rotations": Experiment(
         "digits on the sphere, turned in three dimensions, with a plain and a spherical network (lecture row L79)",
         "train.experiments.geometric.sphere_rotations",
         SeededOptions,

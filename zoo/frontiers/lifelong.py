@@ -123,6 +123,9 @@ def forward_transfer(accuracies: Matrix, untrained: Float[np.ndarray, " tasks"])
       accuracies: the matrix.
       untrained: of each task, the accuracy of the network before it learned anything.
 
+    Raises:
+      ValueError: not as many of these as tasks, or no square matrix of two tasks or more.
+
     >>> forward_transfer(np.array([[1.0, 0.5], [0.6, 0.8]]), np.array([0.1, 0.1])).__round__(4)
     0.4
     """

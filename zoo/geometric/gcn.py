@@ -45,9 +45,8 @@ def graph_convolution(
       bias: added to every node.
 
     >>> graph = Graph.of(jnp.array([[2.0], [4.0]]), jnp.array([[0, 1], [1, 0]]))
-    >>> graph_convolution(graph, jnp.ones((1, 1))).round(3)
-    Array([[3.],
-           [3.]], dtype=float32)
+    >>> (100 * graph_convolution(graph, jnp.ones((1, 1)))).round().tolist()
+    [[300.0], [300.0]]
     """
     mixed = graph.with_self_loops()._replace(nodes=graph.nodes @ kernel)
     weights = normalised_weights(mixed).astype(kernel.dtype)

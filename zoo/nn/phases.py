@@ -57,7 +57,7 @@ def _tangent(axis: int, weights: Weights, primals: tuple, tangents: tuple) -> tu
 
 def _laid_out(x: Array, axis: int) -> Array:
     """Phases, on the next axis, as places beside each other."""
-    return x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
+    return x.reshape(*x.shape[:axis], x.shape[axis] * x.shape[axis + 1], *x.shape[axis + 2 :])
 
 
 def _shifted(x: Array, axis: int, tap: int, beyond: int) -> Array:

@@ -56,7 +56,7 @@ def test_a_prepared_data_set_whose_description_is_damaged_is_named(tmp_path):
         ("tfds", "nearest: tfds:NAME"),
         ("npz:", "nearest: npz:PATH"),
         ("tfds:", "nearest: tfds:NAME"),
-        ("digits:3", "nearest: digits"),
+        ("karate:3", "nearest: karate"),
         ("cifar10", r"known: clips:PATH, coco:FILE, .*, digits, .*, npz:PATH, .*, scenes, .*\.\.\."),
     ],
 )

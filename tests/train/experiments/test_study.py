@@ -28,7 +28,7 @@ from zoo.names import UnknownNameError
 TRAINED = {
     name: importlib.import_module(experiment.module)
     for name, experiment in EXPERIMENTS.items()
-    if name not in ("overview", "sphere-limits", "gradients", "memory")  # which train nothing by a recipe
+    if name not in ("overview", "sphere-limits", "gradients", "memory", "forgetting", "nodes")  # not runs of recipes
 }
 SEVERAL = [name for name in TRAINED if issubclass(EXPERIMENTS[name].options, SeededOptions)]
 NAN, INF = math.nan, math.inf

@@ -1,7 +1,7 @@
 """Digits on the sphere that are turned in three dimensions: a plain and a spherical network. Lecture row L79.
 
-    python -m train experiment sphere-rotations                  three seeds
-    python -m train experiment sphere-rotations --scale paper    ten seeds, three times as long
+    python -m train experiment spherical-rotations                  three seeds
+    python -m train experiment spherical-rotations --scale paper    ten seeds, three times as long
 
 Each network learns from digits around the north pole (NR) and from digits turned by random rotations (R); it is tested
 on the like, and the one that learned NR on R as well. Cohen, Geiger, Köhler and Welling, 2018, Spherical CNNs, Table 1,
@@ -39,7 +39,7 @@ def recipes_of(options: SeededOptions) -> dict[str, Recipe]:
         for learned, source in SOURCES.items():
             arms[f"{network}, {learned}"] = dataclasses.replace(
                 SPHERICAL,
-                name=f"sphere-rotations-{options.scale}-{network}-{learned}",
+                name=f"spherical-rotations-{options.scale}-{network}-{learned}",
                 model=model,
                 data=dataclasses.replace(SPHERICAL.data, source=source),
                 epochs=epochs,
@@ -50,7 +50,9 @@ def recipes_of(options: SeededOptions) -> dict[str, Recipe]:
 def study(options: SeededOptions) -> Study:
     """All arms, each tested on digits of both kinds, and what is said of them."""
     count = options.count(SEEDS)
-    return Study("sphere-rotations", recipes_of(options), count, claims, table, figure, options.seed, measure=measure)
+    return Study(
+        "spherical-rotations", recipes_of(options), count, claims, table, figure, options.seed, measure=measure
+    )
 
 
 def run(options: SeededOptions) -> int:
