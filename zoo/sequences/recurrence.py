@@ -80,17 +80,12 @@ def recur(
 
 def _from_hidden(hidden: Array, kernel: Array, biases: Sequence[Array | None]) -> Gates:
     """What the last h gives, of each gate."""
-    together = jnp.split(_product(hidden, kernel), len(biases), axis=-1)
-    # A product of all gates is faster on two cores than one for each. On CPU its parts are written out, for XLA
+    # A product of all gates is faster on two cores than one for each. Its parts are written out, for on CPU XLA
     # vectorises no function of a slice.
-    apart = lax.platform_dependent(*together, cpu=_written_out, default=lambda *parts: parts)
+    parts = lax.optimization_barrier(jnp.split(_product(hidden, kernel), len(biases), axis=-1))
     return tuple(
-        part if bias is None else part + bias.astype(part.dtype) for part, bias in zip(apart, biases, strict=True)
+        part if bias is None else part + bias.astype(part.dtype) for part, bias in zip(parts, biases, strict=True)
     )
-
-
-def _written_out(*parts: Array) -> Gates:
-    return lax.optimization_barrier(parts)
 
 
 def _product(hidden: Array, kernel: Array) -> Array:
