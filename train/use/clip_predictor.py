@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 import zoo
-from train.data import Kind, framing_of, preprocess
+from train.data import Kind, framing_of
 from train.data.flowing import FLOWS, FlowCache, default_cache
 from train.data.frame_rules import FRAME, Move
 from train.data.sampled import CLIP
@@ -22,7 +22,7 @@ from train.engine.step import make_predict
 from train.tasks.protocol import Page, Prediction
 from train.tasks.video.task import VideoClassification
 from train.use.open_run import FinishedRun
-from train.use.predictor import Example, Ready
+from train.use.predictor import Example, Ready, ready_of
 from train.use.with_weights import check_normalisation, in_words, normalised, with_weights
 
 TASK = "video_classification"
@@ -103,11 +103,7 @@ class RunClipPredictor(ClipPredictor):
         Raises:
           CheckpointError: the run has no checkpoint, or no moving average.
         """
-        run = self._run
-        step, variables = run.variables(*self._which)
-        predict, prepare = make_predict(run.model(), run.task), preprocess(run.recipe.augment, run.spec)
-        title = f"{run.recipe.model.name} of {run.files.path}, step {step}"
-        return Ready(title, lambda variables, batch: predict(variables, prepare(batch)), variables)
+        return ready_of(self._run, *self._which)
 
     def example(self, frames: Frames) -> Example:
         """See `ClipPredictor`: framed as the held-out data was, else resized to its size; with flow if it has that."""

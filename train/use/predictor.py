@@ -47,6 +47,23 @@ class Ready(NamedTuple):
     variables: PyTree[Array]
 
 
+def ready_of(run: FinishedRun, best: bool = False, ema: bool = False) -> Ready:
+    """A run's model, with what makes the model's inputs of its examples.
+
+    Args:
+      run: which.
+      best: use the best checkpoint instead of the last.
+      ema: use the moving average of the variables.
+
+    Raises:
+      CheckpointError: the run has no checkpoint, or no moving average.
+    """
+    step, variables = run.variables(best, ema)
+    predict, prepare = make_predict(run.model(), run.task), preprocess(run.recipe.augment, run.spec)
+    title = f"{run.recipe.model.name} of {run.files.path}, step {step}"
+    return Ready(title, lambda variables, batch: predict(variables, prepare(batch)), variables)
+
+
 class Predictor(abc.ABC):
     """A model that is ready to predict; all its batches of one size are one compiled program."""
 
@@ -144,11 +161,7 @@ class RunPredictor(Predictor):
         Raises:
           CheckpointError: the run has no checkpoint, or no moving average.
         """
-        run = self._run
-        step, variables = run.variables(*self._which)
-        predict, prepare = make_predict(run.model(), run.task), preprocess(run.recipe.augment, run.spec)
-        title = f"{run.recipe.model.name} of {run.files.path}, step {step}"
-        return Ready(title, lambda variables, batch: predict(variables, prepare(batch)), variables)
+        return ready_of(self._run, *self._which)
 
     def example(self, picture: Image.Image) -> Example:
         """See `Predictor`: framed as the held-out data was; on a canvas it says how large it is there."""

@@ -145,8 +145,8 @@ _he_normal = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 """For ReLU; what comes in is window x elements x channels."""
 
 
-class LiftingConv(nn.Module):
-    """`lifting_convolution` as a layer. Parameters: `kernel`, (side, side, channels, features), and `bias`.
+class Filters(nn.Module):
+    """What both layers have in common. Parameters: `kernel` and `bias`.
 
     The bias is one a feature, whatever the element: one an element would tell them apart.
     """
@@ -164,6 +164,20 @@ class LiftingConv(nn.Module):
     param_dtype: Any = jnp.float32
     kernel_init: Callable[..., Array] = _he_normal
 
+    def _filtered(self, convolve: Callable[..., Array], values: Array) -> Array:
+        """The convolution of images or maps with the layer's filters."""
+        seen = values.shape[3:]
+        _check_channels(self, values, 1 + len(seen))
+        kernel = self.param("kernel", self.kernel_init, (self.side, self.side, *seen, self.features), self.param_dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), self.param_dtype) if self.use_bias else None
+        values, kernel, bias = promote_dtype(values, kernel, bias, dtype=self.dtype)
+        result = convolve(values, kernel, self.group, self.strides, self.padding)
+        return result if bias is None else result + bias
+
+
+class LiftingConv(Filters):
+    """`lifting_convolution` as a layer, with a `kernel` (side, side, channels, features)."""
+
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"]
@@ -173,33 +187,11 @@ class LiftingConv(nn.Module):
         Raises:
           ValueError: see `lifting_convolution`; or the images have other channels than the layer was made for.
         """
-        shape = (self.side, self.side, images.shape[-1], self.features)
-        _check_channels(self, images, 2)
-        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), self.param_dtype) if self.use_bias else None
-        images, kernel, bias = promote_dtype(images, kernel, bias, dtype=self.dtype)
-        result = lifting_convolution(images, kernel, self.group, self.strides, self.padding)
-        return result if bias is None else result + bias
+        return self._filtered(lifting_convolution, images)
 
 
-class GroupConv(nn.Module):
-    """`group_convolution` as a layer. Parameters: `kernel`, (side, side, elements, channels, features), and `bias`.
-
-    The bias is one a feature, whatever the element.
-    """
-
-    features: int
-    """Filters; as many maps for each element of the group."""
-    group: Group
-    side: int = 3
-    """Of the window, in pixels."""
-    strides: int = 1
-    padding: int = 0
-    use_bias: bool = True
-    dtype: Any = None
-    """Compute type; None takes it from input and parameters."""
-    param_dtype: Any = jnp.float32
-    kernel_init: Callable[..., Array] = _he_normal
+class GroupConv(Filters):
+    """`group_convolution` as a layer, with a `kernel` (side, side, elements, channels, features)."""
 
     @nn.compact
     def __call__(
@@ -211,13 +203,7 @@ class GroupConv(nn.Module):
           ValueError: see `group_convolution`; or the maps have other channels than the layer was made for.
         """
         check_maps(maps, self.group)
-        _check_channels(self, maps, 3)
-        shape = (self.side, self.side, *maps.shape[3:], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), self.param_dtype) if self.use_bias else None
-        maps, kernel, bias = promote_dtype(maps, kernel, bias, dtype=self.dtype)
-        result = group_convolution(maps, kernel, self.group, self.strides, self.padding)
-        return result if bias is None else result + bias
+        return self._filtered(group_convolution, maps)
 
 
 def _check_channels(layer: nn.Module, values: Array, axis: int) -> None:

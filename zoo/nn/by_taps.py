@@ -2,7 +2,7 @@
 
 The gradient at a tap is a matrix product, over all places of all images, of the pixels that the tap sees with the
 slopes. XLA has one convolution for it, whose window is as large as the output: slow where the places lie strides apart,
-and 7 to 70 times as slow where the result, which is the kernel, has a side of two. The convolution itself and the
+and 6 to 68 times as slow where the result, which is the kernel, has a side of two. The convolution itself and the
 images' gradient are XLA's own.
 """
 

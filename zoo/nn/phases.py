@@ -44,7 +44,7 @@ def enlarged_by_phases(x: Float[Array, "..."], axis: int, weights: Weights) -> F
 def _tangent(axis: int, weights: Weights, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     """The same sum in operations whose transposes are fast on CPU: slices and one concatenation.
 
-    Transposed as it stands above, it would be a reduction over the phases, of which XLA makes ten times as much work.
+    Transposed as it stands above, it would be a reduction over the phases, which takes XLA ten times as long or more.
     """
     (x,), (d_x,) = primals, tangents
     of_taps = np.array(weights, d_x.dtype).T

@@ -5,7 +5,7 @@ learning, chapter 4. Numbers as of torch's conv_transpose2d. Lecture row L66.
 
 Computed on every platform as one ordinary convolution to stride x stride times the channels, whose places are then
 laid out as squares of stride x stride: on CPU 1.2 to 2.4 times as fast as XLA's own, which fills zeros between the
-places, and 30 to 40 times with gradients. What dilation changes in that is which of the channels goes to which place of
+places, and 32 to 43 times with gradients. What dilation changes in that is which of the channels goes to which place of
 the square.
 """
 
