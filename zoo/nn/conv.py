@@ -18,7 +18,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 from jaxtyping import Array, Float
 
-from zoo.nn import by_taps, few_channels, few_places, frames, grouped, many_images, pointwise, winograd
+from zoo.nn import by_taps, far_taps, few_channels, few_places, frames, grouped, many_images, pointwise, winograd
 from zoo.nn.forms import Form, in_form
 from zoo.nn.geometry import Geometry, is_empty, on_explicit_mesh, plain
 from zoo.nn.window import Padding, bound, explicit_padding, output_sizes, per_axis
@@ -92,7 +92,7 @@ def _form(geometry: Geometry, images: Array, kernel: Array, places: int) -> Form
         return grouped.FORM if grouped.fits(*sizes) and not frames.fits(*sizes) else None
     if math.prod(kernel.shape[:-2]) == 1 and not any(map(any, geometry.padding)):
         return pointwise.FORM
-    for form in (winograd, few_channels, few_places, by_taps, many_images):
+    for form in (winograd, far_taps, few_channels, few_places, by_taps, many_images):
         if form.fits(geometry, images, kernel, places):
             return form.FORM
     return None
