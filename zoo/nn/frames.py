@@ -1,7 +1,8 @@
 """A convolution over time, or depth, and space as the sum of convolutions of frames, on CPU.
 
 A window of 3x3x3 is three windows of 3x3: each sees every frame, and the three results are added a frame apart. Frames
-are images, and have all the forms that images have; of three axes XLA's own takes up to a hundred times as long.
+are images, and have all the forms that images have; of three axes XLA's own takes up to a hundred times as long. Where
+frames have few channels, as clips have colours, those that a window sees are stacked, and convolved once.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from zoo.nn.geometry import Geometry
 
 MULTIPLICATIONS = 2**16
 """With fewer in the whole layer XLA's own form loses little, and compiles faster."""
+
+FEW_CHANNELS = 4
+"""Up to so many input channels frames are stacked: a window then has more to multiply at each place."""
 
 
 def fits(geometry: Geometry, images: Array, kernel: Array, places: int) -> bool:
@@ -35,9 +39,11 @@ def by_frames(
     (step, *strides), (pads, *padding), (gap, *dilation), groups = geometry
     clips = jnp.pad(clips, ((0, 0), pads, (0, 0), (0, 0), (0, 0)))
     times = (clips.shape[1] - gap * (kernel.shape[0] - 1) - 1) // step + 1
+    taps = [clips[:, tap * gap : tap * gap + (times - 1) * step + 1 : step] for tap in range(kernel.shape[0])]
+    if groups == 1 and clips.shape[-1] <= FEW_CHANNELS:
+        taps, kernel = [jnp.concatenate(taps, axis=-1)], jnp.concatenate(kernel, axis=-2)[None]
     total = 0.0
-    for tap, plane in enumerate(kernel):
-        seen = clips[:, tap * gap : tap * gap + (times - 1) * step + 1 : step]
+    for seen, plane in zip(taps, kernel, strict=True):
         frames = seen.reshape(-1, *seen.shape[2:])
         total += convolution(frames, plane, strides, padding, dilation, groups)
     return total.reshape(-1, times, *total.shape[1:])
