@@ -24,7 +24,7 @@ from train.config.tasks.flow import Flow
 
 OPTIONS = (
     "widths=(24,48)",
-    "radius=4",
+    "radius=2",
     "estimator=(64,48,32)",
     "context=(48,48,32)",
     "standardised=True",
@@ -34,14 +34,14 @@ OPTIONS = (
 MOVING = Recipe(
     name="moving_flow",
     model=Model("pwc_tiny", options=OPTIONS),
-    data=Data(source="moving:10500", batch_size=8, eval_batch_size=50),
+    data=Data(source="moving:7500", batch_size=4, eval_batch_size=50),
     augment=Augment(flip=True, mean=(0.3, 0.3, 0.3), std=(0.2, 0.2, 0.2)),
     task=Flow(weights=(2.0, 2.0, 1.0)),
-    optimizer=Optimizer("adamw", learning_rate=2e-3, weight_decay=1e-4),
+    optimizer=Optimizer("adamw", learning_rate=1.5e-3, weight_decay=1e-4),
     schedule=Schedule("one_cycle", warmup=0.15),
     epochs=4,
     eval_every=2,
-    log_every=125,
+    log_every=250,
 )
 
 RECIPES = (MOVING,)
