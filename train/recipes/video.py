@@ -11,6 +11,7 @@ python -m train fit moving_r3d --model.name s3d_tiny --model.options width=0.125
 python -m train fit ucf101_r2plus1d --weights KINETICS400_V1        UCF101, prepared
 python -m train fit ucf101_r2plus1d --data.source clips:UCF-101     or as it is, or your own videos: a folder a class
 python -m train fit ucf101_r2plus1d --data.source clips:UCF-101@LISTS/trainlist01.txt       with its official lists
+python -m train fit ucf101_r2plus1d --data.source clips:KINETICS@LISTS/train.csv            or Kinetics
 python -m train fit ucf101_temporal --data.source clips:UCF-101
 python -m train fit ucf101_two_stream --data.source clips:UCF-101
 python -m train predict runs/moving_r3d clip.mp4                    what is seen, in the video
