@@ -32,9 +32,9 @@ Measured on the 250 test clips with 2 cores of a CPU that others used too:
 `moving_lrcn` does not learn motion: 13.6 % after five of its ten epochs, for the mean over a frame does not say where
 the digit is; with LeNet-5, whose features do, it learns its training clips by heart (12.8 % after 20 epochs). With a
 grid of 4 x 4 cells (`--model.options backbone=cifar_resnet8 grid=4`) and 2000 clips it had learned nothing after 400
-steps (10.0 %; 272 s of processor time), nor had LeNet-5 with 4000 clips after 800 steps; longer runs were not measured.
-Of clips whose class is the digit (`--data.source moving_clips:appearance`) it has 23.6 % right after ten epochs, and one
-frame of `moving_spatial` 29.6 %. Those of UCF101 and Kinetics were not measured.
+steps (10.0 %; 272 s of processor time), nor had LeNet-5 with 4000 clips after 800; longer runs were not measured.
+Of clips whose class is the digit (`--data.source moving_clips:appearance`) it has 23.6 % right after ten, and one frame
+of `moving_spatial` 29.6 %. Those of UCF101 and Kinetics were not measured.
 
 `popularity` is the lecture's teaser (L54), to tell from a trailer how popular a film becomes, with what is at hand: one
 number a clip, here the speed of its digit in pixels a frame. `video_regression` takes any clips with a `target`, such
