@@ -60,31 +60,38 @@ def test_softmax_of_large_logits_is_scipys_within_each_segment():
 
     logits = np.array([[1e4, 0.0], [1e4 + 1, 2.0], [-3e4, 1.0], [5.0, 5.0]], np.float32)
     segments = jnp.array([1, 1, 0, 3])  # of three: the last value is in none
-    found = segment_softmax(jnp.asarray(logits), segments, 3)
+
+    def weighted(logits):
+        found = segment_softmax(logits, segments, 3)
+        return jnp.sum(found * logits[:, :1]), found
+
+    (_, found), slopes = jax.jit(jax.value_and_grad(weighted, has_aux=True))(logits)
     np.testing.assert_allclose(found[:2], softmax(logits[:2], axis=0), rtol=1e-5)
     np.testing.assert_array_equal(found[2:], [[1, 1], [0, 0]])
-    slopes = jax.grad(lambda logits: jnp.sum(segment_softmax(logits, segments, 3) * logits[:, :1]))(jnp.asarray(logits))
     assert np.isfinite(slopes).all()
 
 
 def test_the_normalised_adjacency_is_the_papers():
-    graph = Graph.of(NODES, EDGES).with_self_loops()
+    kernel = random.standard_normal((3, 2)).astype(np.float32)
+
+    @jax.jit
+    def program():  # one to compile, not one an operation
+        graph = Graph.of(NODES, EDGES).with_self_loops()
+        edges = graph.receivers, graph.senders, graph.edge_mask
+        convolved = graph_convolution(Graph.of(NODES, EDGES), kernel)
+        return adjacency(graph), edges, normalised_weights(graph), convolved
+
+    matrix, (receivers, senders, valid), normalised, convolved = map(jax.device_get, program())
     own = np.zeros((6, 6))
     for sender, receiver in EDGES:
         own[receiver, sender] += sender != receiver
     with_loops = own + np.eye(6)
-    np.testing.assert_array_equal(adjacency(graph), with_loops)
+    np.testing.assert_array_equal(matrix, with_loops)
     scales = np.diag(with_loops.sum(axis=1) ** -0.5)
     weights = np.zeros((6, 6))
-    np.add.at(
-        weights,
-        (graph.receivers[graph.edge_mask], graph.senders[graph.edge_mask]),
-        normalised_weights(graph)[graph.edge_mask],
-    )
+    np.add.at(weights, (receivers[valid], senders[valid]), normalised[valid])
     np.testing.assert_allclose(weights, scales @ with_loops @ scales, atol=1e-6)
-    kernel = random.standard_normal((3, 2)).astype(np.float32)
-    found = graph_convolution(Graph.of(NODES, EDGES), kernel)
-    np.testing.assert_allclose(found, scales @ with_loops @ scales @ NODES @ kernel, atol=1e-5)
+    np.testing.assert_allclose(convolved, scales @ with_loops @ scales @ NODES @ kernel, atol=1e-5)
 
 
 def test_a_batch_is_one_graph_without_edges_between_its_parts():
@@ -93,12 +100,18 @@ def test_a_batch_is_one_graph_without_edges_between_its_parts():
     assert (padded.nodes.shape, padded.edges.shape) == ((2, 6, 3), (2, 7, 2))
     assert padded.nodes_valid.sum(axis=1).tolist() == [6, 2]
     assert padded.edges_valid.sum(axis=1).tolist() == [7, 1]
-    graph = Graph.of(*map(jnp.asarray, padded))
+
+    @jax.jit
+    def program():
+        graph = Graph.of(*map(jnp.asarray, padded))
+        return adjacency(graph), adjacency(Graph.of(NODES, EDGES)), graph.edge_mask
+
+    matrix, first, valid = map(np.asarray, program())
     expected = np.zeros((12, 12))
-    expected[:6, :6] = adjacency(Graph.of(NODES, EDGES))
+    expected[:6, :6] = first
     expected[6, 7] = 1
-    np.testing.assert_array_equal(adjacency(graph), expected)
-    assert int(graph.edge_mask.sum()) == 8
+    np.testing.assert_array_equal(matrix, expected)
+    assert valid.sum() == 8
 
 
 def test_an_edge_at_a_node_that_is_padding_is_padding():

@@ -31,9 +31,9 @@ class Data(Config):
 
     source: str = "digits"
     """digits, digits:SIDE (enlarged), rotated_digits, spherical_digits, spherical_digits:rotated, points, superpixels,
-    coloured_digits:GROUND, lines, karate, planetoid:FOLDER/NAME, tfds:NAME, folder:PATH, npz:PATH, coco:FILE, voc:PATH,
-    masks:PATH, label_maps:PATH, flow:PATH, depth:PATH, clips:PATH[@LIST], moving_clips:WHAT, or one of scenes, moving
-    and surfaces, of which scenes:COUNT gives COUNT training examples."""
+    coloured_digits:GROUND, lines, karate, planetoid:FOLDER/NAME, graph:FILE, tu:FOLDER/NAME, tfds:NAME, folder:PATH,
+    npz:PATH, coco:FILE, voc:PATH, masks:PATH, label_maps:PATH, flow:PATH, depth:PATH, clips:PATH[@LIST], or one of
+    scenes, moving, surfaces and moving_clips:WHAT, of which scenes:COUNT gives COUNT training examples."""
     data_dir: str | None = None
     """Where prepared TFDS data sets are, by default TFDS's own folder; and what the PATH of planetoid is relative
     to."""

@@ -4,6 +4,8 @@ python -m train fit karate_gcn                        built in; needs the extra 
 python -m train fit cora_gcn --data.data-dir FOLDER   Planetoid's files ind.cora.x and so on are in the folder
 python -m train fit cora_gat --data.data-dir FOLDER
 python -m train fit superpixels_sage                  built in; digits as graphs, needs the extra too
+python -m train fit cora_gcn --data.source graph:mine.npz               a graph of your own, see the source
+python -m train fit superpixels_gcn --data.source tu:FOLDER/MUTAG       graphs with a class each
 
 The settings are those of Kipf and Welling, 2017, and of Veličković et al., 2018; an epoch is one step, for there is one
 graph. A run keeps the checkpoint that is best on the validation nodes, and reports the last. What they reach is in the

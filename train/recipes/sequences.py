@@ -1,7 +1,9 @@
 """Images read as sequences: digits row by row, and lines of digits column by column. Lecture rows L71-L76.
 
 python -m train fit digits_rows_lstm
-python -m train fit digits_rows_slide_rnn        the slides' own cell
+python -m train fit digits_rows_gru              or rnn
+python -m train fit digits_rows_slide_rnn        the slides' own cell; or slide_lstm
+python -m train fit digits_rows_bilstm           from top to bottom and back
 python -m train fit lines_tags                   which digit each column belongs to
 
 What they reach is in the chapter's README.
@@ -29,6 +31,11 @@ def _of(name: str) -> Recipe:
     return dataclasses.replace(_ROWS, name=f"digits_rows_{name}", model=Model(f"{name}_rows", ("hidden_size=64",)))
 
 
+BIDIRECTIONAL = dataclasses.replace(
+    _ROWS, name="digits_rows_bilstm", model=Model("lstm_rows", options=("hidden_size=64", "bidirectional=True"))
+)
+
+
 LINES = Recipe(
     name="lines_tags",
     model=Model("lstm_columns"),
@@ -41,4 +48,4 @@ LINES = Recipe(
     log_every=31,
 )
 
-RECIPES = (_ROWS, *map(_of, ("gru", "rnn", "slide_rnn", "slide_lstm")), LINES)
+RECIPES = (_ROWS, *map(_of, ("gru", "rnn", "slide_rnn", "slide_lstm")), BIDIRECTIONAL, LINES)

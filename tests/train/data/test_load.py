@@ -57,7 +57,7 @@ def test_a_prepared_data_set_whose_description_is_damaged_is_named(tmp_path):
         ("npz:", "nearest: npz:PATH"),
         ("tfds:", "nearest: tfds:NAME"),
         ("karate:3", "nearest: karate"),
-        ("cifar10", r"known: clips:PATH, coco:FILE, .*, digits, .*, npz:PATH, .*, scenes, .*\.\.\."),
+        ("cifar10", r"known: clips:PATH, coco:FILE, .*, digits, .*, npz:PATH, .*, points, .*\.\.\."),
     ],
 )
 def test_an_unknown_name_brings_the_nearest(name, message):

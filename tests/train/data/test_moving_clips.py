@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from train.config import Data
+from train.config import Data, RecipeError
 from train.data import load
 from train.data.sources import moving_clips as function
 from train.data.sources.digits import load_digits
@@ -127,6 +127,16 @@ def test_splits_are_fixed_and_have_other_digits():
     assert test.arrays()["clip"].mean() == pytest.approx(MEAN, abs=0.01)
     with pytest.raises(UnknownNameError, match=r"moving clips 'motoin'.*motion"):
         load(Data("moving_clips:motoin"), "test")
+
+
+def test_of_more_clips_the_first_are_the_same_and_so_is_the_test(few):
+    some, more = (load(Data(f"moving_clips:motion:{count}"), "train").arrays() for count in (12, 30))
+    for name, array in some.items():
+        np.testing.assert_array_equal(more[name][:12], array)
+    assert len(more["clip"]) == 30
+    assert len(load(Data("moving_clips:motion:30"), "test")) == 60
+    with pytest.raises(RecipeError, match=r"expected how many training examples, .* got 'many'"):
+        load(Data("moving_clips:motion:many"), "train")
 
 
 MEAN = 84.93

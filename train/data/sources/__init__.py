@@ -26,6 +26,7 @@ from train.data.sources.digit_points import points
 from train.data.sources.digits import digits, rotated_digits, side_of
 from train.data.sources.flow import flow, flow_splits
 from train.data.sources.folder import folder, folder_splits
+from train.data.sources.graph_file import graph_file
 from train.data.sources.karate import karate
 from train.data.sources.label_maps import label_maps, label_maps_splits
 from train.data.sources.lines import lines
@@ -40,6 +41,7 @@ from train.data.sources.spherical_digits import spherical_digits
 from train.data.sources.superpixels import superpixels
 from train.data.sources.surfaces import surfaces
 from train.data.sources.tfds import TfdsSource
+from train.data.sources.tu import tu, tu_splits
 from train.data.sources.voc import voc, voc_splits
 from zoo.names import unknown
 
@@ -87,6 +89,8 @@ SOURCES: dict[str, Callable[[Asked], Source]] = {
     "karate": lambda asked: karate(),
     "superpixels": lambda asked: superpixels(asked.split),
     "planetoid:PATH": lambda asked: planetoid(asked.after, asked.data_dir),
+    "graph:FILE": lambda asked: graph_file(asked.after),
+    "tu:PATH": lambda asked: tu(asked.after, asked.split, asked.held_out),
     "tfds:NAME": lambda asked: TfdsSource(asked.after, asked.split, asked.data_dir, asked.any_size),
     "folder:PATH": lambda asked: folder(asked.after, asked.split, asked.any_size, asked.held_out),
     "npz:PATH": lambda asked: npz(asked.after, asked.split, asked.held_out),
@@ -110,12 +114,17 @@ BOTH: dict[str, Callable[[Asked], Mapping[str, Source]]] = {
     "flow:PATH": lambda asked: flow_splits(asked.after, asked.any_size, asked.held_out),
     "depth:PATH": lambda asked: depth_files_splits(asked.after, asked.any_size, asked.held_out),
     "clips:PATH": lambda asked: clips_splits(asked.after, asked.any_size, asked.held_out),
+    "tu:PATH": lambda asked: tu_splits(asked.after, asked.held_out),
+    "graph:FILE": lambda asked: dict.fromkeys(("train", "test"), graph_file(asked.after)),
     "planetoid:PATH": lambda asked: dict.fromkeys(("train", "test"), planetoid(asked.after, asked.data_dir)),
 }
 """Those of `SOURCES` whose splits lie in one place, which is read once for both."""
 
 DIVIDED = frozenset(
-    {"folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH", "flow:PATH", "depth:PATH", "clips:PATH"}
+    {
+        *("folder:PATH", "npz:PATH", "coco:FILE", "masks:PATH", "label_maps:PATH", "flow:PATH", "depth:PATH"),
+        *("clips:PATH", "tu:PATH"),
+    }
 )
 """Those that may bring no test of their own."""
 

@@ -1,7 +1,7 @@
 """Folders of videos: root/CLASS/**/clip.mp4, or folders of frames; root/train/CLASS and root/test/CLASS (or val).
 
 Soomro, Zamir and Shah, 2012, UCF101: videos named v_CLASS_gNN_cMM are parts of one film where NN is the same, and
-are held out together, unless lists say what the test is: see `split_lists.py`.
+are held out together, unless lists say what the test is: see `split_lists.py`, and `kinetics_lists.py`.
 """
 
 import re
@@ -21,6 +21,8 @@ from train.data.select import no_held_out_count
 from train.data.source import Example, Source
 from train.data.sources.folder import SUFFIXES as IMAGES
 from train.data.sources.folder import Labelled, divided, images_in, listed, splits_of_classes
+from train.data.sources.kinetics_lists import SUFFIX as KINETICS
+from train.data.sources.kinetics_lists import Known, kinetics_lists
 from train.data.sources.split_lists import parted, split_lists
 from train.data.video_file import SUFFIXES
 
@@ -111,8 +113,8 @@ def clips_splits(path: str, any_size: bool = False, held_out: int = 0) -> dict[s
 
     A class folder holds video files (`train.data.video_file.SUFFIXES`, and GIFs), folders of frames, and further
     folders of these. Splits are those of `train.data.sources.folder.folder_splits`; videos that are parts of one film
-    by their names, as those of UCF101, are held out together. PATH@LIST has the splits of two lists instead, see
-    `train.data.sources.split_lists`.
+    by their names, as those of UCF101, are held out together. PATH@LIST has the splits of lists instead, see
+    `train.data.sources.split_lists`, and `train.data.sources.kinetics_lists` for Kinetics' csv.
 
     Args:
       path: the folder, or PATH@LIST.
@@ -134,12 +136,21 @@ def clips_splits(path: str, any_size: bool = False, held_out: int = 0) -> dict[s
     if names is None:
         return splits_of_classes(path, name, held_out, _classes, source, _films)
     no_held_out_count(held_out, name)
-    found = split_lists(Path(folder).expanduser(), names)
-    classes: dict[str, list[Path]] = {label: [] for label in sorted({file.parent.name for file in found["train"]})}
-    for file in (*found["train"], *found["test"]):
-        classes[file.parent.name].append(file)
-    whole, is_of_test = source(classes), set(found["test"])
+    known = _known(Path(folder).expanduser(), names)
+    of_class: dict[str, list[Path]] = {label: [] for label in known.classes}
+    for label, file in (*known.clips["train"], *known.clips["test"]):
+        of_class[label].append(file)
+    whole, is_of_test = source(of_class), {file for _, file in known.clips["test"]}
     return divided(whole, np.array([file in is_of_test for file in whole.files]))
+
+
+def _known(root: Path, names: Path) -> Known:
+    """What lists say: Kinetics', or those that name a class folder."""
+    if names.suffix == KINETICS:
+        return kinetics_lists(root, names)
+    found = split_lists(root, names)
+    classes = tuple(sorted({file.parent.name for file in found["train"]}))
+    return Known(classes, {split: [(file.parent.name, file) for file in files] for split, files in found.items()})
 
 
 def _films(files: Sequence[Path]) -> Int[np.ndarray, "rows"] | None:

@@ -1,6 +1,6 @@
 """Clips that need no download: a real digit that moves over a still, textured ground. Lecture rows L49-L54.
 
-`moving_clips:WHAT` says what the class is:
+`moving_clips:WHAT` says what the class is, and `moving_clips:WHAT:4000` how many clips there are for training:
 
 - motion: how it moves, of ten ways (directions, slow and fast, there and back); the digit is any. Beyond the border a
   digit comes back at the other side, and where it begins is uniform: so is where any single frame shows it, whatever
@@ -23,6 +23,7 @@ from jaxtyping import Float, UInt8
 
 from train.data.fields import Facts, Field, Kind
 from train.data.source import Arrays, ArraySource, generator
+from train.data.sources.composed import training_count
 from train.data.sources.digits import NAMES, load_digits, rows_of
 from train.data.sources.moving import Layer, Motion, bright, colour_of, cover_of, enlarged, patch
 from train.data.sources.scenes import textured
@@ -91,19 +92,24 @@ SPEC = {
 UNIT = "pixels a frame"
 
 
-def moving_clips(what: str, split: Literal["train", "test"]) -> ArraySource:
+def moving_clips(asked: str, split: Literal["train", "test"]) -> ArraySource:
     """1000 training and 250 test clips, (16, 32, 32, 3), with their class and the digit's speed.
 
     Args:
-      what: the class is, see above.
+      asked: what the class is, see above; after a colon, how many training clips there are instead. The first 1000 are
+        the same, and so is the test.
       split: which.
 
     Raises:
-      UnknownNameError: there is no such thing.
+      UnknownNameError: there is no such class.
+      RecipeError: that is no number of clips.
     """
+    what, colon, count = asked.partition(":")
     if what not in CLASSES:
         raise unknown("moving clips", what, CLASSES)
-    return ArraySource(f"moving_clips:{what}", _composed(what, split), SPEC, Facts(CLASSES[what], UNIT))
+    training = training_count(count) if colon else COUNTS["train"]
+    clips = _composed(what, split, training if split == "train" else COUNTS[split])
+    return ArraySource(f"moving_clips:{what}", clips, SPEC, Facts(CLASSES[what], UNIT))
 
 
 class Actor(NamedTuple):
@@ -130,13 +136,12 @@ def actor_of(what: str, label: int, random: np.random.Generator) -> Actor:
 
 
 @functools.cache
-def _composed(what: str, split: Literal["train", "test"]) -> Arrays:
+def _composed(what: str, split: Literal["train", "test"], count: int) -> Arrays:
     grey, labels = load_digits()
     rows = rows_of(labels, split)
     framed = np.pad(grey[rows], ((0, 0), (1, 1), (1, 1)))  # strokes at the border fade out
     by_digit = [framed[labels[rows] == digit] for digit in range(len(NAMES))]
     texture = enlarged(textured(generator(*_SEED[split])))
-    count = COUNTS[split]
     arrays = {name: np.zeros((count, *field.shape), field.dtype) for name, field in SPEC.items()}
     for number in range(count):
         # Of one number the draws are the same whatever is asked for, as far as it has them.

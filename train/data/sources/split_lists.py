@@ -7,15 +7,17 @@ import re
 from pathlib import Path
 
 from train.config import DataError
+from train.data.sources.kinetics_lists import SUFFIX as KINETICS
 
 SUFFIX = ".txt"
+_SUFFIXES = (SUFFIX, KINETICS)
 _TEST_NAMES = ("test", "val")
 _NUMBERS = re.compile(r"(\s+\d+)+$")
 """Behind a name: its class as a number, in lists of folders of frames also how many there are."""
 
 
 def parted(path: str) -> tuple[str, Path | None]:
-    """The folder of the videos and the list of training, of PATH or PATH@LIST.
+    """The folder of the videos and the list of training, of PATH or PATH@LIST; that is a .txt, or Kinetics' .csv.
 
     >>> parted("UCF-101@lists/trainlist01.txt")
     ('UCF-101', PosixPath('lists/trainlist01.txt'))
@@ -23,7 +25,7 @@ def parted(path: str) -> tuple[str, Path | None]:
     ('me@home/films', None)
     """
     folder, at, names = path.rpartition("@")
-    return (folder, Path(names).expanduser()) if at and names.endswith(SUFFIX) else (path, None)
+    return (folder, Path(names).expanduser()) if at and names.endswith(_SUFFIXES) else (path, None)
 
 
 def split_lists(root: Path, names: Path) -> dict[str, list[Path]]:
