@@ -28,8 +28,8 @@ DIGITS_GAN = Recipe(
     task=Gan(),
     optimizer=Optimizer("adam", learning_rate=2e-4, b1=0.5, weight_decay=0.0),
     schedule=Schedule("constant"),
-    epochs=300,
-    eval_every=30,
+    epochs=100,
+    eval_every=20,
 )
 
 RECIPES = (DIGITS_ADVERSARIAL, DIGITS_GAN)

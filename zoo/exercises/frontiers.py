@@ -52,8 +52,9 @@ def check_players(function: Callable) -> Verdict:
 
     The generator's is the one that does not saturate: -log D.
 
-    >>> check_players(lambda real, made: (np.log1p(np.exp(-real)).mean(), np.log1p(np.exp(-made)).mean()))
-    Not yet: the discriminator's loss: expected 1.81326, got 0.320038. That is the part of real images alone
+    >>> soft = lambda logits: np.log1p(np.exp(logits)).mean()
+    >>> check_players(lambda real, made: (soft(-real), soft(-made)))  # doctest: +ELLIPSIS
+    Not yet: the discriminator's loss: ... That is the part of real images alone
     """
     return judged(lambda: _players(function))
 
@@ -89,8 +90,8 @@ def _players(function: Callable) -> str:
 def check_penalty(function: Callable) -> Verdict:
     """Checks `penalty(weights, before, importance)`: EWC's, half the sum of importance times squared change.
 
-    >>> check_penalty(lambda weights, before, importance: np.sum((weights - before) ** 2) / 2)
-    Not yet: the penalty: expected 0.9725, got 3.985. Each weight counts by its importance
+    >>> check_penalty(lambda weights, before, importance: np.sum((weights - before) ** 2) / 2)  # doctest: +ELLIPSIS
+    Not yet: the penalty: ... Each weight counts by its importance
     """
     return judged(lambda: _penalty(function))
 
@@ -129,7 +130,7 @@ def check_same_answer(function: Callable) -> Verdict:
 
 def _same_answer(function: Callable) -> str:
     before = np.array([[3.0, 1, 0], [0, 2, 1], [0, 1, 5], [4, 3, 0], [1, 0, 2]])
-    after = np.array([[5.0, 4, 1], [3, 1, 2], [1, 2, 3], [1, 2, 3.5], [0, 1, 4]])
+    after = np.array([[5.0, 4, 1], [3, 1, 2], [1, 2, 3], [6, 2, 6.5], [0, 1, 4]])
     kept = before.argmax(axis=1) == after.argmax(axis=1)
     compare(
         "the share",
