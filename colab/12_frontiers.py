@@ -212,8 +212,8 @@ assert check_players(solved_players), check_players(solved_players)
 
 # %% [markdown]
 # Both are convolutional here, the generator's convolutions transposed (DCGAN, Radford et al., 2016). One step moves
-# both: of each loss the other's weights are constants. After a few minutes the digits are better; see
-# `python -m train fit digits_gan`.
+# both: of each loss the other's weights are constants. `python -m train fit digits_gan` trains three times as long as the
+# `quick` scale here, and its digits are better.
 
 # %%
 epochs = scale.pick(30, 100)
@@ -235,8 +235,8 @@ plt.show()
 
 # %% [markdown]
 # Each row goes in a straight line from one random $z$ to another. How good are they? *Precision* is the share of made
-# images that lie among real ones, *recall* the share of real ones that lie among made ones (Kynkäänniemi et al.,
-# 2019): a generator that always draws the same fine 3 has the first and not the second. Both are of features that a small
+# images that lie among real ones, *recall* the share of real ones that lie among made ones (Kynkäänniemi et al., 2019).
+# A generator that always draws the same fine 3 has the first and not the second. Both are of features that a small
 # classifier has learned.
 
 # %% [markdown]

@@ -63,7 +63,7 @@ def precision_recall(
 
     >>> real = jnp.arange(8.0)[:, None]
     >>> [float(share) for share in precision_recall(real, real[:4] / 2, neighbours=1)]
-    [1.0, 0.25]
+    [1.0, 0.375]
     """
     if neighbours < 1:
         raise ValueError(f"expected at least one neighbour, got {neighbours}")
