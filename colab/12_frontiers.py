@@ -212,8 +212,8 @@ assert check_players(solved_players), check_players(solved_players)
 
 # %% [markdown]
 # Both are convolutional here, the generator's convolutions transposed (DCGAN, Radford et al., 2016). One step moves
-# both: of each loss the other's weights are constants. `python -m train fit digits_gan` trains three times as long as the
-# `quick` scale here, and its digits are better.
+# both: of each loss the other's weights are constants. `python -m train fit digits_gan` trains three times as long as
+# the `quick` scale here, and its digits are better.
 
 # %%
 epochs = scale.pick(30, 100)
