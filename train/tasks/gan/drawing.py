@@ -14,8 +14,8 @@ from train.report.theme import LIGHT, Theme, new_figure
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIDE, GAP, WORDS = 0.6, 0.06, 1.1
-"""Of an image, between images, and of what is said of a row; in inches."""
+SIDE, GAP, LETTER = 0.6, 0.06, 0.07
+"""Of an image, between images, and of a letter of what is said of a row; in inches."""
 
 
 def mosaic(
@@ -24,7 +24,7 @@ def mosaic(
     theme: Theme = LIGHT,
     side: float = SIDE,
 ) -> Figure:
-    """Images of one size in rows of equal length, their pixels as squares.
+    """Images of one size in rows, their pixels as squares.
 
     Args:
       images: row by row; at least one.
@@ -32,8 +32,8 @@ def mosaic(
       theme: colours.
       side: inches of an image.
     """
-    left = WORDS if any(said) else GAP
-    rows, columns, step = len(images), len(images[0]), side + GAP
+    left = GAP + LETTER * max(map(len, said), default=0) + (GAP if any(said) else 0)
+    rows, columns, step = len(images), max(map(len, images)), side + GAP
     width, height = left + columns * step, GAP + rows * step
     figure = new_figure(width, height, theme)
     figure.set_layout_engine("none")

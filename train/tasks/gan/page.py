@@ -104,9 +104,8 @@ class GanPage:
         self, example: Mapping[str, np.ndarray], predicted: HostPrediction
     ) -> UInt8[np.ndarray, "height width 3"]:
         """See `Page`: the image, and under it images from one point of the latents to the next."""
-        path = list(as_bytes(predicted["path"]))
-        given = [example["image"], *[np.zeros_like(example["image"])] * (len(path) - 1)]
-        return pixels(mosaic([given, path], [self.words(predicted), "made"]), dpi=150)
+        rows = [[example["image"]], list(as_bytes(predicted["path"]))]
+        return pixels(mosaic(rows, [self.words(predicted), "made"]), dpi=150)
 
     def _training(self, run: Run) -> Training:
         """The training examples, at most `MOST`, spread over all."""
