@@ -148,6 +148,7 @@ class DCGAN(Network):
     """Channels of the generator's maps, the smallest map first; the discriminator's are the same backwards."""
 
     def setup(self) -> None:
+        """Makes both networks, which compute as the whole does."""
         shared = {name: getattr(self, name) for name in ("remat", "dtype", "param_dtype", "axis_name")}
         self.generator = Generator(self.shape, self.widths, **shared)
         self.discriminator = Discriminator(self.widths[::-1], **shared)
@@ -198,7 +199,9 @@ class DCGAN(Network):
             raise ValueError(f"DCGAN expected images of {_times(self.shape)}, got {_times(images.shape[1:])}")
 
 
-def discriminator_loss(real: Float[Array, "*batch"], fake: Float[Array, "*other"]) -> tuple[Array, Array]:
+def discriminator_loss(
+    real: Float[Array, "*batch"], fake: Float[Array, "*other"]
+) -> tuple[Float[Array, "*batch"], Float[Array, "*other"]]:
     """The losses of the discriminator: cross entropy of "real" for real images, of "made" for those that were made.
 
     Their means added are less the value of the game, equation 1 of Goodfellow et al., 2014: log 4 where both are told
