@@ -51,6 +51,7 @@ KINDS = {
     "point_classification": _kind("points", "PointClassification", "points"),
     "captioning": _kind("captioning", "Captioning", "captioning"),
     "adversarial": _kind("adversarial", "Adversarial", "adversarial"),
+    "gan": _kind("gan", "Gan", "gan"),
     "node_classification": _kind("graphs", "NodeClassification", "nodes"),
     "graph_classification": _kind("graphs", "GraphClassification", "graphs"),
 }

@@ -19,6 +19,7 @@ from zoo.catalog import (
     equivariant,
     flow,
     flow_pyramids,
+    gans,
     graphs,
     perceptrons,
     segmentation,
@@ -65,6 +66,7 @@ CATALOG = _table(
         *captioning.ENTRIES,
         *equivariant.ENTRIES,
         *graphs.ENTRIES,
+        *gans.ENTRIES,
     )
 )
 """Every model's row, by name."""
