@@ -101,6 +101,25 @@ def test_without_slopes_nothing_moves_and_nothing_is_nan():
     np.testing.assert_array_equal(fgsm(wavy, IMAGES, 0.0), IMAGES)
 
 
+@pytest.mark.parametrize("size", [1e-34, 1e-22, 1e-19, 1.0, 1e30])
+def test_a_direction_has_length_one_however_small_or_large_the_slopes_are(size):
+    slopes = np.float32(size) * SLOPES.reshape(4, -1)
+    expected = SLOPES.reshape(4, -1) / lengths(SLOPES, "l2")[:, None]
+    np.testing.assert_allclose(jax.jit(lambda: steepest(slopes, "l2"))(), expected, rtol=1e-4)
+    found = pgd(lambda x: (x * slopes).sum(axis=1), jnp.full(slopes.shape, 0.5), 1.0, 0.25, 2, "l2", bounds=(-9, 9))
+    np.testing.assert_allclose(lengths(np.asarray(found - 0.5).reshape(IMAGES.shape), "l2"), 0.5, rtol=1e-4)
+
+
+def test_no_images_are_attacked_and_integers_are_refused():
+    for norm in ("linf", "l2"):
+        found = pgd(lambda x: x.sum(axis=AXES), IMAGES[:0], 0.1, 0.1, 2, norm, key=jax.random.key(0))
+        assert found.shape == (0, 5, 6, 2)
+    with pytest.raises(TypeError, match="expected floating-point images, got uint8"):
+        pgd(linear, IMAGES.astype(np.uint8), 0.1, 0.1, 2)
+    with pytest.raises(TypeError, match="expected floating-point images, got uint8"):
+        fgsm(linear, IMAGES.astype(np.uint8), 0.1)
+
+
 def test_an_attack_teaches_a_network_nothing():
     def after(weight):
         return pgd(lambda x: jnp.sin(weight * x).sum(axis=AXES), IMAGES, 0.1, 0.05, 2, "l2").sum()
