@@ -152,6 +152,18 @@ def test_nodes_that_are_linked_are_drawn_near_each_other_and_of_large_graphs_tho
     np.testing.assert_allclose(np.abs(projected(logits)), np.abs(expected), atol=1e-3)
 
 
+def test_every_edge_is_drawn_once_whatever_its_direction():
+    from train.report.theme import LIGHT
+    from train.tasks.nodes.drawing import graph_drawing
+
+    nobody, logits = np.zeros(4, bool), np.eye(4, dtype=np.float32)
+    edges = np.array([[1, 0], [0, 2], [2, 0], [3, 2]])
+    (lines,) = graph_drawing(edges, logits, nobody, nobody, tuple("abcd"), LIGHT).axes[0].collections[:1]
+    places = placed(edges, logits)
+    expected = [places[list(pair)] for pair in ((0, 1), (0, 2), (2, 3))]
+    np.testing.assert_allclose(lines.get_segments(), expected)
+
+
 def test_a_run_on_one_graph_learns_is_ranked_by_validation_and_goes_on_to_the_same_bits(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(planetoid, "VALIDATED", 6)
     file = planetoid_files.write(tmp_path)
