@@ -69,6 +69,9 @@ def test_images_stay_in_the_ball_and_in_range(norm, steps):
 def test_one_step_from_the_image_is_fgsm_and_more_steps_find_more():
     one = pgd(wavy, IMAGES, 0.1, 0.1, 1)
     np.testing.assert_allclose(one, fgsm(wavy, IMAGES, 0.1), atol=1e-6)
+    towards = pgd(wavy, IMAGES, 0.1, 0.1, 1, targeted=True)
+    np.testing.assert_allclose(towards, fgsm(wavy, IMAGES, 0.1, targeted=True), atol=1e-6)
+    assert np.all(wavy(towards) < wavy(one))
     many = pgd(wavy, IMAGES, 0.1, 0.02, 20)
     assert np.all(wavy(many) > wavy(one))
     assert np.all(wavy(pgd(wavy, IMAGES, 0.1, 0.02, 20, targeted=True)) < wavy(IMAGES))
