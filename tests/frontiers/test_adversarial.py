@@ -69,6 +69,9 @@ def test_images_stay_in_the_ball_and_in_range(norm, steps):
 def test_one_step_from_the_image_is_fgsm_and_more_steps_find_more():
     one = pgd(wavy, IMAGES, 0.1, 0.1, 1)
     np.testing.assert_allclose(one, fgsm(wavy, IMAGES, 0.1), atol=1e-6)
+    towards = pgd(wavy, IMAGES, 0.1, 0.1, 1, targeted=True)
+    np.testing.assert_allclose(towards, fgsm(wavy, IMAGES, 0.1, targeted=True), atol=1e-6)
+    assert np.all(wavy(towards) < wavy(one))
     many = pgd(wavy, IMAGES, 0.1, 0.02, 20)
     assert np.all(wavy(many) > wavy(one))
     assert np.all(wavy(pgd(wavy, IMAGES, 0.1, 0.02, 20, targeted=True)) < wavy(IMAGES))
@@ -99,6 +102,25 @@ def test_without_slopes_nothing_moves_and_nothing_is_nan():
         np.testing.assert_array_equal(steepest(jnp.zeros((2, 3)), norm), 0)
         np.testing.assert_array_equal(pgd(lambda x: 0 * x.sum(axis=AXES), IMAGES, 0.1, 0.1, 2, norm), IMAGES)
     np.testing.assert_array_equal(fgsm(wavy, IMAGES, 0.0), IMAGES)
+
+
+@pytest.mark.parametrize("size", [1e-34, 1e-22, 1e-19, 1.0, 1e30])
+def test_a_direction_has_length_one_however_small_or_large_the_slopes_are(size):
+    slopes = np.float32(size) * SLOPES.reshape(4, -1)
+    expected = SLOPES.reshape(4, -1) / lengths(SLOPES, "l2")[:, None]
+    np.testing.assert_allclose(jax.jit(lambda: steepest(slopes, "l2"))(), expected, rtol=1e-4)
+    found = pgd(lambda x: (x * slopes).sum(axis=1), jnp.full(slopes.shape, 0.5), 1.0, 0.25, 2, "l2", bounds=(-9, 9))
+    np.testing.assert_allclose(lengths(np.asarray(found - 0.5).reshape(IMAGES.shape), "l2"), 0.5, rtol=1e-4)
+
+
+def test_no_images_are_attacked_and_integers_are_refused():
+    for norm in ("linf", "l2"):
+        found = pgd(lambda x: x.sum(axis=AXES), IMAGES[:0], 0.1, 0.1, 2, norm, key=jax.random.key(0))
+        assert found.shape == (0, 5, 6, 2)
+    with pytest.raises(TypeError, match="expected floating-point images, got uint8"):
+        pgd(linear, IMAGES.astype(np.uint8), 0.1, 0.1, 2)
+    with pytest.raises(TypeError, match="expected floating-point images, got uint8"):
+        fgsm(linear, IMAGES.astype(np.uint8), 0.1)
 
 
 def test_an_attack_teaches_a_network_nothing():

@@ -68,8 +68,10 @@ def test_distillation_is_the_cross_entropy_of_softened_answers_and_teaches_only_
 def test_measures_are_loops_over_the_matrix():
     tasks = len(MATRIX)
     assert average_accuracy(MATRIX) == pytest.approx(sum(MATRIX[-1]) / tasks)
-    lost = [max(MATRIX[i][j] for i in range(j, tasks - 1)) - MATRIX[-1][j] for j in range(tasks - 1)]
+    lost = [max(MATRIX[i][j] for i in range(tasks - 1)) - MATRIX[-1][j] for j in range(tasks - 1)]
     assert forgetting(MATRIX) == pytest.approx(sum(lost) / (tasks - 1))
+    known_before = np.array([[0.5, 0.9, 0.5], [0.5, 0.6, 0.5], [0.5, 0.6, 0.5]])  # the second task, without its images
+    assert forgetting(known_before) == pytest.approx(0.15)
     assert backward_transfer(MATRIX) == pytest.approx(
         sum(MATRIX[-1][j] - MATRIX[j][j] for j in range(tasks - 1)) / (tasks - 1)
     )

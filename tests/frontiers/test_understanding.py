@@ -60,6 +60,17 @@ def test_hidden_pixels_are_filled_and_no_others():
         np.testing.assert_array_equal(image[~mask], images[0][~mask])
 
 
+def test_hidden_pixels_of_other_images_are_refused():
+    images = jnp.ones((2, 3, 4, 1))
+    for hidden in (jnp.ones((3, 3), bool), jnp.ones(4, bool), jnp.ones((2, 3, 4, 1), bool)):
+        with pytest.raises(ValueError, match="which of their pixels are hidden"):
+            occluded(images, hidden)
+    with pytest.raises(ValueError, match=r"expected images \(batch, height, width, channels\)"):
+        occluded(images[0], jnp.ones((3, 4), bool))
+    with pytest.raises(TypeError, match="as truth values, got float32"):
+        occluded(images, jnp.ones((3, 4)))
+
+
 def test_occlusion_finds_the_pixel_that_a_classifier_reads():
     def logits(images):
         return jnp.stack([images[:, 5, 2, 0], 0.5 + 0 * images[:, 0, 0, 0]], axis=-1)

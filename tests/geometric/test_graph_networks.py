@@ -254,6 +254,27 @@ def test_a_classifier_of_graphs_is_made_of_any_network_of_nodes_by_name():
         jax.eval_shape(GraphClassifier(zoo.create("gcn_tiny")).init, jax.random.key(0), nodes, edges)
 
 
+@of_every_network
+def test_graphs_without_nodes_and_batches_without_graphs_have_outputs_of_that_shape(name):
+    model, variables, (nodes, edges, *masks) = zoo.create(name), variables_of(name), given(name)
+    outputs = jax.eval_shape(model.apply, variables, nodes[:0], edges[:0], *(mask[:0] for mask in masks))
+    assert outputs.shape == (0, *evaluated(name)["output"].shape[1:])
+    outputs = jax.eval_shape(model.apply, variables, nodes[:, :0], edges[:, :0])
+    assert outputs.shape == ((SIZE, 0, model.num_classes) if name in NODES_OF else (SIZE, model.num_classes))
+
+
+def test_where_graphsage_normalises_hidden_layers_end_in_values_of_length_one_after_relu():
+    nodes, edges, nodes_valid, edges_valid = given("graphsage_tiny")
+    model, variables = zoo.create("graphsage_tiny", normalise=True), variables_of("graphsage_tiny")
+    plain, found = (
+        each.apply(variables, nodes, edges, nodes_valid, edges_valid, features=True)
+        for each in (model.copy(normalise=False), model)
+    )
+    lengths = np.linalg.norm(plain["layer1"], axis=-1, keepdims=True)  # line 7 of the algorithm comes after line 5
+    close(found["layer1"], plain["layer1"] / np.where(lengths > 0, lengths, 1))
+    assert (np.linalg.norm(found["logits"], axis=-1)[nodes_valid] > 1.1).any()
+
+
 def test_a_graph_is_the_mean_of_its_real_nodes():
     nodes, edges, nodes_valid, edges_valid = given("graph_gcn_tiny")
     model, variables = zoo.create("graph_gcn_tiny", num_classes=0), variables_of("graph_gcn_tiny")

@@ -49,6 +49,18 @@ def test_the_largest_is_that_of_loops_and_minus_infinity_where_nothing_arrives()
     assert np.isneginf(found[~has]).all()
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_sums_of_many_values_in_half_precision_are_near_those_in_float32(dtype):
+    values, segments = random.uniform(0.5, 1, 3000).astype(np.float32), jnp.zeros(3000, int)
+    half = jnp.asarray(values, dtype)
+    assert segment_sum(half, segments, 1).dtype == dtype
+    np.testing.assert_allclose(segment_sum(half, segments, 1).astype(float), [values.sum()], rtol=0.01)
+    np.testing.assert_allclose(segment_mean(half, segments, 1).astype(float), [values.mean()], rtol=0.01)
+    shares = segment_softmax(half, segments, 1).astype(np.float32)
+    np.testing.assert_allclose(shares, np.exp(values) / np.exp(values).sum(), rtol=0.03)
+    assert segment_sum(jnp.array([2**24, 1]), segments[:2], 1).tolist() == [2**24 + 1]  # integers stay exact
+
+
 def test_messages_see_sender_and_receiver():
     found = propagate(Graph.of(NODES, EDGES), lambda sender, receiver: sender - receiver)
     degrees = np.bincount(EDGES[:, 1], minlength=6)[:, None]
@@ -92,6 +104,15 @@ def test_the_normalised_adjacency_is_the_papers():
     np.add.at(weights, (receivers[valid], senders[valid]), normalised[valid])
     np.testing.assert_allclose(weights, scales @ with_loops @ scales, atol=1e-6)
     np.testing.assert_allclose(convolved, scales @ with_loops @ scales @ NODES @ kernel, atol=1e-5)
+
+
+def test_the_normalised_adjacency_has_the_digits_of_the_features():
+    with jax.enable_x64(True):
+        graph = Graph.of(np.float64(NODES), EDGES).with_self_loops()
+        degrees = np.asarray(adjacency(graph)).sum(axis=1)
+        sender, receiver = (np.asarray(each)[graph.edge_mask] for each in (graph.senders, graph.receivers))
+        expected = 1 / np.sqrt(degrees[sender] * degrees[receiver])
+        np.testing.assert_allclose(normalised_weights(graph)[graph.edge_mask], expected, rtol=1e-14)
 
 
 def test_a_batch_is_one_graph_without_edges_between_its_parts():

@@ -178,3 +178,12 @@ def test_windows_that_would_see_a_turned_map_elsewhere_are_refused():
     for pool in (pool_elements, mean_elements):
         with pytest.raises(ValueError, match=r"maps \(batch, height, width, elements, channels\)"):
             pool(images)
+
+
+def test_windows_and_steps_of_no_pixel_are_refused():
+    maps = jnp.ones((1, 4, 4, 4, 2))
+    for window, strides in ((0, None), (2, 0), (-1, None)):
+        with pytest.raises(ValueError, match="expected a window and steps of one pixel or more"):
+            pool_places(maps, window, strides)
+    with pytest.raises(ValueError, match="steps of one pixel or more, got 3 and 0"):
+        lifting_convolution(maps[..., 0], jnp.ones((3, 3, 4, 1)), P4, strides=0)

@@ -98,6 +98,26 @@ def test_a_set_without_points_is_zero_and_has_finite_gradients():
     assert not slopes.any()
 
 
+@pytest.mark.parametrize("train", [False, True])
+def test_padding_that_holds_no_numbers_changes_no_gradient(train):
+    """Of the parameters, too: a layer's are products with what it is given."""
+    model = zoo.create("pointnet_tiny", dropout=0.0, input_transform=False, feature_transform=False)
+    variables, mutable = variables_of("pointnet_tiny"), ["batch_stats"] if train else False
+
+    @jax.jit
+    def slopes(points):
+        def total(params, points):
+            found = model.apply({**variables, "params": params}, points, VALID, train, mutable=mutable)
+            return jnp.square(found[0] if train else found).mean()
+
+        return jax.grad(total, argnums=(0, 1))(variables["params"], points)
+
+    found, expected = slopes(np.where(VALID[..., None], POINTS, np.nan)), slopes(POINTS)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), found, expected)
+    assert np.abs(found[1]).max() > 0
+    assert not np.any(found[1][~VALID])
+
+
 def test_matrices_are_the_identity_before_training():
     model = PointNet(10, width=1 / 16)
     points = np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
@@ -157,3 +177,4 @@ def test_what_does_not_fit_is_refused():
     refused(ValueError, r"points \(batch, points, coordinates\), got shape \(5, 2\)", jnp.zeros((5, 2)))
     refused(TypeError, "floating-point coordinates, got int32", jnp.zeros((1, 5, 2), int))
     refused(ValueError, r"valid \(1, 5\) \(batch, points\), got", jnp.zeros((1, 5, 2)), jnp.ones((1, 4), bool))
+    refused(TypeError, "valid of truth values, got float32", jnp.zeros((1, 5, 2)), jnp.ones((1, 5)))

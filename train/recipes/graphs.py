@@ -7,6 +7,8 @@ python -m train fit superpixels_sage                  built in; digits as graphs
 python -m train fit cora_gcn --data.source graph:mine.npz               a graph of your own, see the source
 python -m train fit superpixels_gcn --data.source tu:FOLDER/MUTAG       graphs with a class each
 
+One graph is one example: of a machine with several devices it takes one, `CUDA_VISIBLE_DEVICES=0 python -m train ...`.
+
 The settings are those of Kipf and Welling, 2017, and of Veličković et al., 2018; an epoch is one step, for there is one
 graph. A run keeps the checkpoint that is best on the validation nodes, and reports the last. What they reach is in the
 chapter's README; what the recipes of Pubmed and of superpixels with GCN and GAT do was not measured.

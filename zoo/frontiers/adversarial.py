@@ -7,6 +7,7 @@ An attack is a function of a loss, `loss(images) -> (batch,)`: whatever a networ
 images. Each example is changed by itself, so a loss must not compare the examples of a batch.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -40,12 +41,13 @@ def fgsm(
 
     Raises:
       ValueError: epsilon is negative, or the bounds are none.
+      TypeError: images of integers.
 
     >>> loss = lambda x: (x * jnp.array([1.0, -2.0, 0.0])).sum(axis=1)
     >>> fgsm(loss, jnp.array([[0.5, 0.5, 0.5]]), 0.25).tolist()
     [[0.75, 0.25, 0.5]]
     """
-    _check(epsilon, bounds)
+    _check(images, epsilon, bounds)
     slopes = jnp.sign(_slopes(loss, images))
     return jnp.clip(images - epsilon * slopes if targeted else images + epsilon * slopes, *bounds)
 
@@ -79,13 +81,14 @@ def pgd(
     Raises:
       UnknownNameError: another norm.
       ValueError: epsilon or the step is negative, there is no step, or the bounds are none.
+      TypeError: images of integers.
 
     >>> loss = lambda x: (x * jnp.array([3.0, 4.0])).sum(axis=1)
     >>> found = pgd(loss, jnp.array([[0.5, 0.5]]), 0.25, 0.25, steps=2, norm="l2")
     >>> (100 * found).round().tolist()
     [[65.0, 70.0]]
     """
-    _check(epsilon, bounds)
+    _check(images, epsilon, bounds)
     _known(norm)
     if _is_negative(step) or steps < 1:
         raise ValueError(f"pgd expected a step from 0 and at least one of them, got {step} and {steps}")
@@ -114,7 +117,12 @@ def steepest(slopes: Images, norm: str) -> Images:
     [[6.0, -8.0]]
     """
     _known(norm)
-    return jnp.sign(slopes) if norm == "linf" else slopes / jnp.maximum(_length(slopes), jnp.finfo(slopes.dtype).tiny)
+    if norm == "linf":
+        return jnp.sign(slopes)
+    # Of a network that is sure slopes are so small that their squares are none: the largest is made 1 first.
+    largest = jnp.abs(slopes).max(axis=_all_but_first(slopes), keepdims=True)
+    scaled = lax.optimization_barrier(slopes / jnp.where(largest > 0, largest, 1))  # or XLA squares first
+    return scaled / jnp.maximum(_length(scaled), 1)
 
 
 def _slopes(loss: Loss, images: Images) -> Images:
@@ -139,15 +147,21 @@ def _drawn(key: Key[Array, ""], images: Images, epsilon: float, norm: str) -> Im
     of_direction, of_length = jax.random.split(key)
     direction = steepest(jax.random.normal(of_direction, images.shape, images.dtype), norm)
     shape = (len(images), *(1,) * (images.ndim - 1))
-    share = jax.random.uniform(of_length, shape, images.dtype) ** (len(images) / images.size)
+    share = jax.random.uniform(of_length, shape, images.dtype) ** (1 / math.prod(images.shape[1:]))
     return epsilon * share * direction
 
 
 def _length(x: Images) -> Float[Array, "batch ..."]:
-    return jnp.sqrt(jnp.square(x).sum(axis=tuple(range(1, x.ndim)), keepdims=True))
+    return jnp.sqrt(jnp.square(x).sum(axis=_all_but_first(x), keepdims=True))
 
 
-def _check(epsilon: float, bounds: tuple[float, float]) -> None:
+def _all_but_first(x: Images) -> tuple[int, ...]:
+    return tuple(range(1, x.ndim))
+
+
+def _check(images: Images, epsilon: float, bounds: tuple[float, float]) -> None:
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise TypeError(f"expected floating-point images, got {images.dtype}")
     if _is_negative(epsilon) or not bounds[0] < bounds[1]:
         raise ValueError(f"expected an epsilon from 0 and bounds in order, got {epsilon} and {bounds}")
 

@@ -97,9 +97,8 @@ def forgetting(accuracies: Matrix) -> float:
     >>> forgetting(np.array([[1.0, 0.5], [0.6, 0.8]])).__round__(4)
     0.4
     """
-    accuracies = _square(accuracies)
-    best = np.array([accuracies[task:-1, task].max() for task in range(len(accuracies) - 1)])
-    return float(np.mean(best - accuracies[-1, :-1]))
+    accuracies = _square(accuracies)[:, :-1]
+    return float(np.mean(accuracies[:-1].max(axis=0) - accuracies[-1]))
 
 
 def backward_transfer(accuracies: Matrix) -> float:

@@ -67,9 +67,20 @@ def occluded(
       hidden: which pixels; of one image, (height, width), the same of all.
       fill: a value, or one a channel.
 
+    Raises:
+      ValueError: the hidden pixels are not of these images.
+      TypeError: what is hidden is not told by truth values.
+
     >>> occluded(jnp.ones((1, 1, 2, 1)), jnp.array([[True, False]]), 0.5).ravel().tolist()
     [0.5, 1.0]
     """
+    if images.ndim != 4 or hidden.ndim not in (2, 3) or hidden.shape[-2:] != images.shape[1:3]:
+        raise ValueError(
+            "expected images (batch, height, width, channels) and which of their pixels are hidden, got shapes "
+            f"{images.shape} and {hidden.shape}"
+        )
+    if hidden.dtype != bool:
+        raise TypeError(f"expected hidden pixels as truth values, got {hidden.dtype}")
     return jnp.where(hidden[..., None], fill, images)
 
 

@@ -102,8 +102,8 @@ class Attentive(nn.Module):
         logits, values = self.scored(graph)
         drop = Dropout(self.dropout)
         outputs = attend(graph, logits, values, lambda weights: drop(weights, not train))
-        nodes = outputs.shape[0]
-        outputs = outputs.reshape(nodes, -1) if self.concatenate else jnp.mean(outputs, axis=1)
+        joined = (outputs.shape[0], self.heads * self.features)
+        outputs = outputs.reshape(joined) if self.concatenate else jnp.mean(outputs, axis=1)
         return outputs + self.weight("bias", (outputs.shape[-1],), nn.initializers.zeros) if self.use_bias else outputs
 
     def scored(self, graph: Graph) -> tuple[Float[Array, "edges heads"], Float[Array, "nodes heads features"]]:

@@ -24,7 +24,7 @@ def normalised_weights(graph: Graph) -> Float[Array, " edges"]:
     >>> normalised_weights(Graph.of(jnp.ones((2, 1)), edges).with_self_loops()).round(3).tolist()
     [0.5, 0.5, 0.5, 0.5]
     """
-    ones = graph.edge_mask.astype(jnp.float32)
+    ones = graph.edge_mask.astype(jnp.promote_types(graph.nodes.dtype, jnp.float32))
     degrees = segment_sum(ones, graph.receivers, graph.nodes.shape[0])
     scales = jnp.where(degrees > 0, jax.lax.rsqrt(jnp.maximum(degrees, 1)), 0)
     return graph.at_senders(scales) * graph.at_receivers(scales)

@@ -124,7 +124,8 @@ def check_places(sizes: tuple[int, ...], window: tuple[int, ...], strides: int, 
       padding: zeros on all sides.
 
     Raises:
-      ValueError: the window is not square, or its last place is not as far from the border as its first.
+      ValueError: the window is not square, its last place is not as far from the border as its first, or it has no side
+        or no step.
 
     >>> check_places((7, 7), (2, 2), 2, 0)
     Traceback (most recent call last):
@@ -133,6 +134,8 @@ def check_places(sizes: tuple[int, ...], window: tuple[int, ...], strides: int, 
     """
     if window[0] != window[1]:
         raise ValueError(f"expected a square window, which can be turned, got {window[0]} x {window[1]}")
+    if window[0] < 1 or strides < 1:
+        raise ValueError(f"expected a window and steps of one pixel or more, got {window[0]} and {strides}")
     for size in sizes:
         if size + 2 * padding >= window[0] and (left := (size + 2 * padding - window[0]) % strides):
             raise ValueError(

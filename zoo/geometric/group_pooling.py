@@ -74,7 +74,8 @@ def mean_places(
 
 
 def _of_windows(pool: Callable[..., Array], maps: Array, window: int, strides: int | None) -> Array:
-    check_places(maps.shape[1:3], (window, window), strides or window, 0)
+    strides = window if strides is None else strides
+    check_places(maps.shape[1:3], (window, window), strides, 0)
     if maps.ndim == 4:
         return pool(maps, window, strides)
     _check(maps)

@@ -21,6 +21,8 @@ def segment_sum(
 ) -> Float[Array, "nodes *features"]:
     """The sum of the values of each segment; of one without values 0. Values of no segment are left out.
 
+    Sums of half precision are taken in float32: in bfloat16 a sum of ones ends at 256.
+
     Args:
       values: one an edge.
       segments: which segment each belongs to, from 0 on; `count` and more is none.
@@ -29,7 +31,9 @@ def segment_sum(
     >>> segment_sum(jnp.array([1.0, 2.0, 4.0, 8.0]), jnp.array([0, 2, 0, 3]), 3).tolist()
     [5.0, 0.0, 2.0]
     """
-    return jnp.zeros((count, *values.shape[1:]), values.dtype).at[segments].add(values, mode="drop")
+    of = values.dtype
+    wide = jnp.promote_types(of, jnp.float32) if jnp.issubdtype(of, jnp.floating) else of
+    return jnp.zeros((count, *values.shape[1:]), wide).at[segments].add(values.astype(wide), mode="drop").astype(of)
 
 
 def segment_max(

@@ -15,7 +15,7 @@ from zoo.geometric.dropout import Dropout
 from zoo.geometric.gat import GATLayer, GATv2Layer
 from zoo.geometric.gcn import GCNLayer
 from zoo.geometric.graphs import Graph
-from zoo.geometric.sage import SAGELayer
+from zoo.geometric.sage import SAGELayer, normalised
 from zoo.geometric.sparse import SparseFeatures
 from zoo.nn.checks import check_classes
 from zoo.nn.network import Network
@@ -59,7 +59,7 @@ class NodeNetwork(Network):
         named: dict[str, Array] = {}
 
         def by_graph(values: Float[Array, "all outputs"]) -> Float[Array, "batch nodes outputs"]:
-            return jnp.where(graph.node_mask[:, None], values, 0).reshape(*nodes.shape[:2], -1)
+            return jnp.where(graph.node_mask[:, None], values, 0).reshape(*nodes.shape[:2], values.shape[-1])
 
         for number, size in enumerate(self.hidden_sizes, 1):
             graph = self._dropped(graph, train)
@@ -137,12 +137,16 @@ class GraphSAGE(NodeNetwork):
     """
 
     normalise: bool = False
-    """Divide what hidden layers compute for a node by its length, as the paper's algorithm does."""
+    """Divide what hidden layers compute for a node, after ReLU, by its length, as the paper's algorithm does."""
+
+    @nn.nowrap
+    def activation(self, values: Float[Array, "nodes outputs"]) -> Float[Array, "nodes outputs"]:
+        """ReLU, and length one where `normalise`, of values of any shape."""
+        return normalised(nn.relu(values)) if self.normalise else nn.relu(values)
 
     def layer(self, graph: Graph, size: int, name: str, train: bool) -> Float[Array, "nodes outputs"]:
         """See `NodeNetwork`: (nodes, features)."""
-        normalise = self.normalise and name != "head"
-        return self.rematerialised(SAGELayer, ())(size, normalise, **self.types, name=name)(graph)
+        return self.rematerialised(SAGELayer, ())(size, **self.types, name=name)(graph)
 
 
 class GAT(NodeNetwork):

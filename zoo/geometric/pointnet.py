@@ -72,12 +72,13 @@ class PointNet(Network):
 
         Raises:
           ValueError: shapes that do not fit.
-          TypeError: coordinates that are integers.
+          TypeError: coordinates that are integers, or `valid` is not of truth values.
         """
         _check(points, valid)
         check_classes(self.num_classes)
         layer, transform = self.rematerialised(PointLayer), self.rematerialised(TransformNet)
-        shared, named, x = {"norm": self.norm_maker(), **self.types}, {}, points
+        shared, named = {"norm": self.norm_maker(), **self.types}, {}
+        x = points if valid is None else jnp.where(valid[..., None], points, 0)  # what padding holds may be no number
         sizes, matrix = (self._sizes(T_NET), self._sizes(HIDDEN)), None
         if self.input_transform:
             x = x @ transform(*sizes, **shared, name="input_transform")(x, train, valid)
@@ -188,3 +189,5 @@ def _check(points: Array, valid: Array | None) -> None:
         raise TypeError(f"PointNet expected floating-point coordinates, got {points.dtype}")
     if valid is not None and valid.shape != points.shape[:2]:
         raise ValueError(f"PointNet expected valid {points.shape[:2]} (batch, points), got shape {valid.shape}")
+    if valid is not None and valid.dtype != bool:
+        raise TypeError(f"PointNet expected valid of truth values, got {valid.dtype}")

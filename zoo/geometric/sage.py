@@ -30,7 +30,8 @@ def sage(
       neighbour_kernel: of the mean.
       self_kernel: of the node's own features.
       bias: added to every node.
-      normalise: divide each node's result by its length, as line 7 of the algorithm has it.
+      normalise: divide each node's result by its length, as SAGEConv does. Line 7 of the algorithm does so after the
+        activation, as `GraphSAGE`.
 
     >>> graph = Graph.of(jnp.array([[2.0], [4.0], [8.0]]), jnp.array([[1, 0], [2, 0]]))
     >>> sage(graph, jnp.ones((1, 1)), jnp.full((1, 1), 10.0)).tolist()
@@ -43,10 +44,17 @@ def sage(
         means = _means(graph) @ neighbour_kernel
     outputs = means + graph.nodes @ self_kernel
     outputs = outputs if bias is None else outputs + bias
-    if not normalise:
-        return outputs
-    squares = jnp.sum(jnp.square(outputs), axis=-1, keepdims=True)
-    return outputs * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))  # as torch's normalize, without its gradient at 0
+    return normalised(outputs) if normalise else outputs
+
+
+def normalised(values: Float[Array, "nodes outputs"]) -> Float[Array, "nodes outputs"]:
+    """The values of each node over their length: zeros stay zeros.
+
+    >>> (10 * normalised(jnp.array([[3.0, 4.0], [0.0, 0.0]]))).round().tolist()
+    [[6.0, 8.0], [0.0, 0.0]]
+    """
+    squares = jnp.sum(jnp.square(values), axis=-1, keepdims=True)
+    return values * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))  # as torch's normalize, without its gradient at 0
 
 
 def _means(graph: Graph) -> Float[Array, "nodes features"]:

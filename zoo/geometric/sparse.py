@@ -59,5 +59,6 @@ class SparseFeatures:
 
     def __matmul__(self, kernel: Float[Array, "features outputs"]) -> Float[Array, "nodes outputs"]:
         terms = self.values[:, None] * kernel[self.columns]
-        empty = jnp.zeros((self.shape[0], kernel.shape[-1]), terms.dtype)
-        return empty.at[self.rows].add(terms, indices_are_sorted=True)
+        wide = jnp.promote_types(terms.dtype, jnp.float32)  # as dense products are summed
+        empty = jnp.zeros((self.shape[0], kernel.shape[-1]), wide)
+        return empty.at[self.rows].add(terms.astype(wide), indices_are_sorted=True).astype(terms.dtype)

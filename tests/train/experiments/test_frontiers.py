@@ -71,6 +71,59 @@ def test_every_method_has_a_matrix_and_measures():
         assert measures["accuracy"] == pytest.approx(matrix[-1].mean())
 
 
+@pytest.fixture
+def given(monkeypatch):
+    """What `of_one` gives to each task's learning, which here adds one to all parameters."""
+    calls = []
+
+    def learned(model, plan, params, importance, batches, groups):
+        first = [float(jax.tree.leaves(tree)[0].ravel()[0]) for tree in (params, importance)]
+        calls.append((*first, batches, groups))
+        return jax.tree.map(lambda leaf: leaf + 1, params)
+
+    monkeypatch.setattr(forgetting, "learn", learned)
+    monkeypatch.setattr(forgetting, "fisher_of", lambda model, params, *_: jax.tree.map(jnp.ones_like, params))
+    monkeypatch.setattr(forgetting, "accuracy", lambda *_: 0.5)
+
+    def of(series, method):
+        calls.clear()
+        forgetting.of_one(series, method, PLAN, 0)
+        return [list(each) for each in zip(*calls, strict=True)]
+
+    return of
+
+
+def test_each_method_learns_from_what_is_its_own(given):
+    params, importance, batches, groups = given("split", forgetting.NAIVE)
+    begins = params[0]
+    np.testing.assert_allclose(params, begins + np.arange(5), atol=1e-5)  # each task goes on where the last ended
+    assert importance == [0] * 5
+    assert not np.any(groups)
+    assert [sorted(set(each["classes"].ravel())) for each in batches] == [[2 * k, 2 * k + 1] for k in range(5)]
+    params, importance, _, _ = given("split", forgetting.EWC)
+    assert importance == [PLAN.strength * number for number in range(5)]  # those of all tasks before add up
+    params, _, batches, _ = given("split", forgetting.JOINT)
+    assert params == [begins] * 5
+    assert [len(each["classes"]) for each in batches] == [PLAN.steps * number for number in range(1, 6)]
+    assert set(batches[-1]["classes"].ravel()) == set(range(10))
+    _, _, batches, _ = given("split", forgetting.REPLAY)
+    assert set(batches[-1]["classes"][:, 16:].ravel()) <= set(range(8))
+    assert batches[-1]["classes"][:, :16].min() == 8
+    _, _, _, groups = given("split", forgetting.LWF)
+    assert [of.sum(axis=1).tolist() for of in groups[:3]] == [[0] * 5, [2, 0, 0, 0, 0], [2, 2, 0, 0, 0]]
+    _, _, _, groups = given("classes", forgetting.LWF)
+    assert [of.sum(axis=1).tolist() for of in groups[1:3]] == [[2, 0, 0, 0, 0], [4, 0, 0, 0, 0]]
+
+
+def test_an_answer_is_the_likeliest_of_the_classes_that_are_allowed(monkeypatch):
+    logits = np.zeros((4, 10), np.float32)
+    logits[:, 9], logits[:2, 0], logits[2:, 1] = 5, 1, 1
+    monkeypatch.setattr(forgetting, "_applied", lambda *_: logits)
+    task = forgetting.Task(logits, np.zeros(4, int), logits, np.zeros(4, int), (0, 1), (0, 1))
+    assert forgetting.accuracy(None, None, task) == 0.5
+    assert forgetting.accuracy(None, None, task._replace(allowed=tuple(range(10)))) == 0
+
+
 def scores():
     accuracy = {"naive": 0.4, "replay": 0.8, "EWC": 0.6, "LwF": 0.5, "joint": 0.9}
     return {

@@ -82,6 +82,14 @@ def test_a_rule_stops_when_the_authors_loop_does_and_takes_the_same_epoch(rule, 
     assert 5 < found.stopped.sum() < len(expected)
 
 
+def test_a_loss_and_an_accuracy_as_good_as_ever_count():
+    rule = no_better_for(2)
+    run = begun(rule)
+    for epoch in range(3):
+        run = watched(rule, run, Validated(*map(jax.numpy.array, (epoch, 1.0, 0.0, 0.5))), jax.numpy.array(0.0))
+    assert (int(run.taken), bool(run.stopped)) == (3, False)
+
+
 MODEL = Model("gcn_tiny", options=("dropout=0.0",))  # which draws other numbers of sparse features than of dense ones
 NEVER = Rule(0, lambda memory, seen: Decision(memory, jax.numpy.array(True), jax.numpy.array(False)))
 """Every epoch counts, and none is the last."""

@@ -91,6 +91,24 @@ def test_scores_tell_changed_images_from_those_as_they_are(task, batch):
     assert scores["accuracy"] == pytest.approx(right.mean())
 
 
+def test_the_step_is_as_long_and_evaluation_takes_as_many_as_the_settings_say(task, batch):
+    short = dataclasses.replace(task, step=0.01, eval_steps=5)
+
+    @jax.jit
+    def program():
+        places = [short.attacked(linear, PARAMS, batch, KEYS, steps)["image"] for steps in (1, 2)]
+        attacked = short.attacked(linear, PARAMS, batch, KEYS, 5)
+        expected = short.task.evaluate(linear, PARAMS, attacked, KEYS)
+        return places, short.evaluate(linear, PARAMS, batch, KEYS)["robust"], expected
+
+    (one, two), found, expected = jax.device_get(program())
+    assert np.abs(two - one).max() * STD[0] == pytest.approx(0.01, rel=1e-3)
+    assert short.task.scores(found) == pytest.approx(short.task.scores(expected), rel=1e-5)
+    fewer = dataclasses.replace(short, eval_steps=1)
+    totals = jax.device_get(jax.jit(lambda: fewer.evaluate(linear, PARAMS, batch, KEYS))())
+    assert fewer.scores(totals)["robust_loss"] < short.task.scores(found)["loss"]
+
+
 def test_a_stored_task_is_the_same_and_other_tasks_are_refused(examples, task):
     settings = Settings(epsilon=0.08, steps=4, eval_steps=3)
     again = restore_task(settings, json.loads(json.dumps(fitted(task))))  # as the run's card has it

@@ -152,6 +152,46 @@ def test_nodes_that_are_linked_are_drawn_near_each_other_and_of_large_graphs_tho
     np.testing.assert_allclose(np.abs(projected(logits)), np.abs(expected), atol=1e-3)
 
 
+def test_a_page_counts_outputs_that_are_not_finite_as_wrong_and_shows_what_is_known(monkeypatch):
+    broken, whole = LOGITS.copy(), {**BATCH, "mask": np.ones(2, bool)}
+    broken[0, 4] = np.nan  # a test node
+    pages = [NodePage(NAMES), NodePage(NAMES)]
+    for page, mask in zip(pages, np.eye(2, dtype=bool), strict=True):
+        page.add(*real({**whole, "mask": mask}, broken))
+    pages[1].merge(pages[0])
+    drawn, drawing = [], importlib.import_module("train.tasks.nodes.page").graph_drawing
+    monkeypatch.setattr("train.tasks.nodes.page.graph_drawing", lambda *given: drawn.append(given) or drawing(*given))
+    results = pages[1].results(None)
+    tested = (PARTS == TEST) & VALID & (LABELS >= 0)
+    right = tested & (LOGITS.argmax(axis=-1) == LABELS)
+    right[0, 4] = False
+    assert results.detail.startswith(f"{(tested & ~right).sum()} wrong of {tested.sum()} nodes")
+    assert results.notes == ["Nodes whose outputs are not finite, counted as wrong: 1."]
+    edges, _, wrong, given, *_ = drawn[0]
+    np.testing.assert_array_equal(edges, BATCH["edges"][0])
+    np.testing.assert_array_equal(given, (PARTS[0] == TRAINING)[:11])
+    assert not wrong[5]  # nobody knows its class
+    others = np.arange(11) != 4
+    expected = (LABELS[0] >= 0) & (LOGITS[0].argmax(axis=1) != LABELS[0])
+    np.testing.assert_array_equal(wrong[others], expected[:11][others])
+
+
+def test_every_edge_is_drawn_once_whatever_its_direction():
+    from train.report.theme import LIGHT
+    from train.tasks.nodes.drawing import graph_drawing
+
+    nobody, first, logits = np.zeros(4, bool), np.arange(4) == 0, np.eye(4, dtype=np.float32)
+    edges = np.array([[1, 0], [0, 2], [2, 0], [3, 2]])
+    lines, others, learned = graph_drawing(edges, logits, nobody, first, tuple("abcd"), LIGHT).axes[0].collections
+    places = placed(edges, logits)
+    expected = [places[list(pair)] for pair in ((0, 1), (0, 2), (2, 3))]
+    np.testing.assert_allclose(lines.get_segments(), expected)
+    np.testing.assert_allclose(others.get_offsets(), places[1:])
+    np.testing.assert_allclose(learned.get_offsets(), places[:1])
+    assert len(learned.get_paths()[0].vertices) == 5  # a square, and the others are round
+    assert len(others.get_paths()[0].vertices) > 5
+
+
 def test_a_run_on_one_graph_learns_is_ranked_by_validation_and_goes_on_to_the_same_bits(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(planetoid, "VALIDATED", 6)
     file = planetoid_files.write(tmp_path)

@@ -94,7 +94,7 @@ def graph_drawing(
     figure = new_figure(6.4, 5.6, theme)
     axes = figure.add_subplot()
     axes.set_axis_off()
-    once = edges[edges[:, 0] < edges[:, 1]] if len(edges) else edges.reshape(0, 2)
+    once = np.unique(np.sort(edges.reshape(-1, 2), axis=1), axis=0)
     lines = LineCollection(positions[once], colors=theme.muted, linewidths=0.8 if few else 0.2, alpha=0.6, zorder=1)
     axes.add_collection(lines)
     colours, size = np.array([class_colour(label) for label in range(len(names))]), 130 if few else 9
