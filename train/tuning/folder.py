@@ -54,19 +54,41 @@ class SweepFolder:
         """The folder of a trial's run."""
         return self.path / name
 
-    def claim(self, card: dict[str, Any]) -> None:
+    def claim(self, card: dict[str, Any]) -> bool:
         """Makes the folder this sweep's, or finds that it is; under its lock.
+
+        Returns:
+          whether it is new.
 
         Raises:
           SweepError: it holds another sweep, and in what that differs, or files of something else.
         """
         if not self.card.exists():
-            if self._content():
-                raise SweepError(f"{self.path} is not empty and holds no sweep; choose another workdir")
+            self.refuse_others()
             write_json(self.card, card)
-        elif changes := self._changes(card):
+            return True
+        if changes := self._changes(card):
             listed = "\n  ".join(changes)
             raise SweepError(f"{self.path} holds another sweep; choose another workdir. It differs in\n  {listed}")
+        return False
+
+    def refuse_others(self) -> None:
+        """Refuses a folder of something else.
+
+        Raises:
+          SweepError: it is a file, or not empty and holds no sweep.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise SweepError(f"{self.path} is a file: expected a folder, or none")
+        if self.path.exists() and not self.card.exists() and self._content():
+            raise SweepError(f"{self.path} is not empty and holds no sweep; choose another workdir")
+
+    def withdraw(self) -> None:
+        """Takes back a new folder of a sweep that cannot begin."""
+        for file in (self.card, self.database, self._lock):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody has put something there
+            self.path.rmdir()
 
     def is_of(self, card: dict[str, Any]) -> bool:
         """Whether it can be this sweep's: it is there already, or nothing is.
@@ -141,8 +163,8 @@ class SweepFolder:
         return [f"{name}: {then.get(name, 'nothing')!r} -> {now.get(name, 'nothing')!r}" for name in names]
 
 
-def claimed(card: dict[str, Any], path: Path | None, root: Path, name: str) -> SweepFolder:
-    """The folder of a sweep, made where there is none.
+def claimed(card: dict[str, Any], path: Path | None, root: Path, name: str) -> tuple[SweepFolder, bool]:
+    """The folder of a sweep, made where there is none, and whether it is new.
 
     Args:
       card: what the sweep is.
@@ -155,14 +177,11 @@ def claimed(card: dict[str, Any], path: Path | None, root: Path, name: str) -> S
     """
     if path is not None:
         folder = SweepFolder(path)
-        if path.exists() and not path.is_dir():
-            raise SweepError(f"{path} is a file: expected a folder, or none")
+        folder.refuse_others()  # before a lock is left there
         with folder.locked():
-            folder.claim(card)
-        return folder
+            return folder, folder.claim(card)
     with SweepFolder(root).locked():  # of several processes that start at the same time
         paths = (root / (name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
         folder = next(found for found in map(SweepFolder, paths) if found.is_of(card))
         folder.path.mkdir(exist_ok=True)
-        folder.claim(card)
-        return folder
+        return folder, folder.claim(card)

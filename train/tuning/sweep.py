@@ -28,7 +28,7 @@ from train.store.workdir import Workdir
 from train.tuning.commands import fit_command
 from train.tuning.folder import SweepError, claimed
 from train.tuning.search import Search, with_values
-from train.tuning.trials import DIVERGED, FINISHED, REFUSED, RUNNING, WAITING, Plan, Record, Trials
+from train.tuning.trials import FINISHED, RUNNING, WAITING, Plan, Record, Trials, check_installed
 from zoo.names import UnknownNameError, unknown
 
 SHOWN = 5
@@ -128,7 +128,8 @@ class Course:
         self.metric = metric_of(sweep.recipe, self._check(), sweep.metric)
         console.learn([self.metric])
         card = sweep.card(self.metric)
-        self.folder = claimed(card, path, Path("sweeps"), f"{sweep.recipe.name}{suffix}")
+        check_installed()
+        self.folder, is_new = claimed(card, path, Path("sweeps"), f"{sweep.recipe.name}{suffix}")
         plan = Plan(
             self.folder.path.name,
             sweep.searches,
@@ -139,7 +140,12 @@ class Course:
             sweep.pruner == "median",
         )
         with self.folder.locked():
-            self.trials = Trials(sweep.storage, plan, self.folder)
+            try:
+                self.trials = Trials(sweep.storage, plan, self.folder, card)
+            except SweepError:
+                if is_new:
+                    self.folder.withdraw()
+                raise
         self.say(f"sweep in {self.folder.path}")
 
     def close(self) -> None:
@@ -169,6 +175,7 @@ class Course:
           RunError: its folder or its checkpoints cannot be used.
         """
         files, started = Workdir(self.folder.trial(trial.user_attrs["folder"])), time.perf_counter()
+        interrupted = False
         try:
             recipe = self.recipe(trial.params)
             watch = _Pruning(trial, self.metric.name, files)
@@ -184,12 +191,13 @@ class Course:
                 self.trials.give_back(trial.number)
             raise
         else:
+            interrupted = outcome.interrupted
             result = outcome.metrics.get(self.metric.name, math.nan)
             self.trials.prune(trial, result) if watch.is_pruned else self.trials.finish(trial, result)
         (record,) = (record for record in self.trials.records() if record.number == trial.number)
         self.say(f"trial {record.number}: {self._line(record)}  {time.perf_counter() - started:.1f} s")
         self._tidy()
-        if record.state not in (DIVERGED, REFUSED) and outcome.interrupted:
+        if interrupted:
             raise Stopped(outcome.exit_code)
 
     def conclude(self) -> int:

@@ -6,6 +6,7 @@ which draw it is and on the results before it: a sweep that was killed and goes 
 """
 
 import contextlib
+import json
 import math
 import typing
 import warnings
@@ -70,12 +71,15 @@ class Trials:
       storage: the database, such as sqlite:///FILE; None: a file in the sweep's folder.
       plan: what they have in common.
       folder: of the sweep.
+      card: what has to be the same for the sweep to go on; another one of its name may be in the database.
 
     Raises:
-      SweepError: Optuna is not installed, or the database cannot be opened.
+      SweepError: Optuna is not installed, or the database cannot be opened, or holds another sweep of this name.
     """
 
-    def __init__(self, storage: str | None, plan: Plan, folder: SweepFolder) -> None:
+    def __init__(
+        self, storage: str | None, plan: Plan, folder: SweepFolder, card: Mapping[str, Any] | None = None
+    ) -> None:
         optuna = _optuna()
         self._plan, self._folder = plan, folder
         pruner = optuna.pruners.MedianPruner(plan.startup, n_warmup_steps=plan.unpruned + 1)
@@ -93,6 +97,11 @@ class Trials:
         except Exception as error:  # the database's own
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise SweepError(f"storage {storage or folder.database}: {said}") from error
+        own = json.loads(json.dumps(card))
+        if self.study.user_attrs.get("card", own) != own:
+            self.close()
+            raise SweepError(f"storage {storage}: it holds another sweep {plan.name}; choose a workdir of another name")
+        self.study.set_user_attr("card", own)
 
     def close(self) -> None:
         """Lets go of the database."""
@@ -196,6 +205,15 @@ class Trials:
                     self.give_back(trial.number)
                     if worker:
                         self._folder.sweep_away(worker)
+
+
+def check_installed() -> None:
+    """Refuses a sweep where Optuna is not installed.
+
+    Raises:
+      SweepError: it is not.
+    """
+    _optuna()
 
 
 def _optuna() -> Any:

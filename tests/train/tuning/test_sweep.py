@@ -231,6 +231,19 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(options, error, me
     with pytest.raises((error, RecipeError)) as caught:
         run(swept(recipe, **options), tmp_path / "sweep", QUIET)
     assert message in str(caught.value)
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_two_sweeps_of_one_name_in_one_database_are_kept_apart(recipe, tmp_path, monkeypatch):
+    Engine(lambda rate, number: rate, monkeypatch)
+    storage = f"sqlite:///{tmp_path}/all.db"
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    run(swept(recipe, trials=1, storage=storage), tmp_path / "a" / "sweep", QUIET)
+    with pytest.raises(SweepError, match="holds another sweep sweep"):
+        run(swept(dataclasses.replace(recipe, epochs=9), trials=1, storage=storage), tmp_path / "b" / "sweep", QUIET)
+    assert not (tmp_path / "b" / "sweep").exists()
+    assert not (tmp_path / "a" / "sweep" / "sweep.db").exists()
 
 
 def test_another_metric_ranks_in_its_own_direction(recipe, tmp_path, monkeypatch):
@@ -252,6 +265,7 @@ def test_a_folder_of_another_sweep_or_of_something_else_is_refused(recipe, tmp_p
         run(swept(recipe, ("optimizer.learning_rate=0..1",)), tmp_path / "sweep", QUIET)
     with pytest.raises(SweepError, match="not empty and holds no sweep"):
         run(swept(recipe), tmp_path, QUIET)
+    assert not (tmp_path / ".lock").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(SweepError, match="is a file"):
         run(swept(recipe), tmp_path / "file", QUIET)
