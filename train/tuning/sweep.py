@@ -26,8 +26,8 @@ from train.store import journal
 from train.store.files import write_bytes
 from train.store.workdir import Workdir
 from train.tuning.commands import fit_command
-from train.tuning.folder import SweepError, claimed
 from train.tuning.search import Search, with_values
+from train.tuning.sweep_folder import SweepError, claimed
 from train.tuning.trials import FINISHED, RUNNING, WAITING, Plan, Record, Trials, check_installed
 from zoo.names import UnknownNameError, unknown
 

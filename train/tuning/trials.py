@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from train.tuning.folder import SweepError, SweepFolder
 from train.tuning.search import Choices, Range, Search, Values
+from train.tuning.sweep_folder import SweepError, SweepFolder
 
 if typing.TYPE_CHECKING:
     import optuna

@@ -21,9 +21,9 @@ from train.recipes import get
 from train.store.journal import Journal
 from train.store.workdir import Workdir, WorkdirError
 from train.tuning import sweep as module
-from train.tuning.folder import SweepError
 from train.tuning.search import parse, with_values
 from train.tuning.sweep import Course, Sweep, run
+from train.tuning.sweep_folder import SweepError
 from train.tuning.trials import DIVERGED, FINISHED, INTERRUPTED, PRUNED, REFUSED
 from zoo.names import UnknownNameError
 

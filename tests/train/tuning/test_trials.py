@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from train.tuning import trials as module
-from train.tuning.folder import SweepError, SweepFolder
 from train.tuning.search import Choices, Range
+from train.tuning.sweep_folder import SweepError, SweepFolder
 from train.tuning.trials import (
     DIVERGED,
     FINISHED,
