@@ -128,7 +128,8 @@ def history(records: Sequence[Record], metric: Metric, theme: Theme = LIGHT) -> 
     finished = [record for record in records if record.state == FINISHED]
     best = (np.maximum if metric.higher_is_better else np.minimum).accumulate([r.result for r in finished])
     if finished:
-        axes.step([r.number for r in finished], best, where="post", color=theme.blue, lw=1.4, label="best so far")
+        numbers = [*(r.number for r in finished), max(r.number for r in records)]
+        axes.step(numbers, [*best, best[-1]], where="post", color=theme.blue, lw=1.4, label="best so far")
     _dots(axes, records, lambda record: record.number, metric, theme)
     axes.xaxis.get_major_locator().set_params(integer=True)
     labels(axes, theme, "trial", title_of(metric))
