@@ -64,6 +64,7 @@ def test_rates_become_trials_and_more_may_join_them(recipe, tmp_path, monkeypatc
     assert (path / "losses.png").exists()
 
 
+@pytest.mark.slow  # compiles what it trains, and draws a page
 def test_the_command_line_trains_rates_at_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     length = ["--steps", "4", "--data.limit", "128", "--model.options", "hidden=(4,)"]

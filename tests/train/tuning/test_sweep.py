@@ -177,6 +177,7 @@ def test_an_error_of_the_disk_ends_the_sweep_and_the_trial_is_not_lost(recipe, t
     assert [record.state for record in records_of(sweep, tmp_path)] == [INTERRUPTED, *[FINISHED] * 3]
 
 
+@pytest.mark.slow  # two sweeps that compile what they train
 def test_an_interrupt_saves_the_trial_and_the_same_command_goes_on_to_the_same_bits(recipe, tmp_path, monkeypatch):
     sweep = swept(recipe, trials=1)
     assert run(sweep, tmp_path / "whole", QUIET) == 0

@@ -71,6 +71,7 @@ def test_draws_lie_in_their_spaces_and_depend_on_the_seed_alone(opened):
     assert not np.allclose(quantiles, [(values["width"] - 1) / 8 for values in one[:4]], atol=0.1)  # not one number
 
 
+@pytest.mark.slow  # thirty trials, each fitted to those before
 def test_the_sampler_finds_better_values_than_chance(opened):
     found = min(map(error, drawn(opened(), 30)))
     random = np.random.default_rng(0)
@@ -177,6 +178,7 @@ def test_what_diverged_or_was_refused_counts_and_is_not_the_best(opened):
     assert trials.best().number == 6
 
 
+@pytest.mark.slow  # forty trials, each fitted to those before
 def test_the_sampler_keeps_away_from_where_trials_diverged(opened):
     trials = opened(startup=4)
     rates = []
@@ -186,6 +188,7 @@ def test_the_sampler_keeps_away_from_where_trials_diverged(opened):
     assert np.mean(np.array(rates[4:]) > 0.01) < 0.35  # by chance half of them
 
 
+@pytest.mark.slow  # twenty-five trials, and a forest of them
 def test_importances_are_the_shares_of_the_variance(opened):
     trials = opened(startup=25)
     assert trials.importances() == {}
