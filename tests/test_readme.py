@@ -47,8 +47,13 @@ def test_commands_of_the_readme_exist_and_take_their_options(monkeypatch):
     fitted = []
     ended = Outcome(0, {}, None)
     monkeypatch.setattr("train.engine.loop.fit", lambda recipe, path: fitted.append(recipe.name) or ended)
+    monkeypatch.setattr("train.tuning.sweep.run", lambda sweep, path: fitted.append(sweep.base.name) or 0)
+    monkeypatch.setattr("train.tuning.at_once.run_at_once", lambda base, *_: fitted.append(base.name) or 0)
     for command, *arguments in filter(None, _commands("train")):
         assert command in COMMANDS
+        if command == "sweep":
+            assert cli.main([command, *arguments]) == 0
+            assert fitted.pop() == arguments[0]
         if command == "fit" and arguments[0] != "RECIPE":
             assert cli.main([command, *arguments]) == 0
             assert fitted.pop() == arguments[0]

@@ -12,6 +12,7 @@ from train.cli.arguments import Arguments, UsageError
 from train.cli.checking import check_data
 from train.cli.listing import list_recipes, prepare
 from train.cli.processes import Processes, join_processes
+from train.cli.sweeping import sweep
 from train.cli.training import DEFAULT_RECIPE, experiment, fit, rerun, resume
 from train.cli.using import evaluate, explain, predict
 from zoo.huge_pages import OPTION
@@ -19,6 +20,7 @@ from zoo.terminal import visible, write_out_unknown_characters
 
 COMMANDS: dict[str, tuple[Callable[[Arguments], int], str, str]] = {
     "fit": (fit, "[RECIPE] [--FIELD VALUE ...]", "train a recipe"),
+    "sweep": (sweep, "RECIPE --search FIELD=SPACE", "search hyperparameters of a recipe"),
     "resume": (resume, "WORKDIR", "go on with an interrupted run"),
     "evaluate": (evaluate, "WORKDIR|--weights ...", "measure a run, or weights, on a test split"),
     "predict": (predict, "WORKDIR|--weights ... IMAGE|FOLDER|VIDEO ...", "predict images and videos"),

@@ -35,7 +35,7 @@ def fit(arguments: Arguments) -> int:
         """The run's folder; by default the first free one of runs/NAME, runs/NAME-2, ..."""
         processes: Annotated[Processes, tyro.conf.arg(name="")] = Processes()
 
-    recipe, rest = _with_task(_with_model(recipe, rest), rest)
+    recipe, rest = with_task(with_model(recipe, rest), rest)
     about = f"Trains {recipe.model.name} on {recipe.data.source}. Other recipes: python -m train list."
     chosen = parse(Fit, rest, f"fit {name}", description=about, default=Fit(recipe))
     join_processes(chosen.processes)
@@ -49,7 +49,7 @@ def fit(arguments: Arguments) -> int:
     return run(chosen.recipe, workdir).exit_code
 
 
-def _with_model(recipe: Any, arguments: Arguments) -> Any:
+def with_model(recipe: Any, arguments: Arguments) -> Any:
     """The recipe without the options of its model, where `--model.name` names another one, which may not have them."""
     pairs = itertools.pairwise([*arguments, ""])
     named = [word.partition("=")[2] or after for word, after in pairs if word.partition("=")[0] == "--model.name"]
@@ -58,7 +58,7 @@ def _with_model(recipe: Any, arguments: Arguments) -> Any:
     return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, options=()))
 
 
-def _with_task(recipe: Any, arguments: Arguments) -> tuple[Any, Arguments]:
+def with_task(recipe: Any, arguments: Arguments) -> tuple[Any, Arguments]:
     """The recipe with the task that `--task.kind` names, whose settings the other arguments then set."""
     from train.config import settings_of
 

@@ -10,8 +10,9 @@ import dataclasses
 import math
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from train.config import Recipe
 from train.engine import exact, hosts
@@ -29,7 +30,25 @@ from train.store.checkpoint import CheckpointError, Checkpoints
 from train.store.journal import Journal, NoJournal
 from train.store.workdir import Workdir, WorkdirError, resume_command
 
-__all__ = ["NonFiniteError", "Outcome", "fit"]
+__all__ = ["Evaluation", "NonFiniteError", "Outcome", "fit"]
+
+
+class Evaluation(NamedTuple):
+    """What a run tells, who watches it, at each evaluation."""
+
+    number: int
+    """Which it is of the run's, from 1: of two runs whose batches differ, those of one number go together."""
+    step: int
+    """Training steps done."""
+    metrics: dict[str, float]
+    """On the held-out split; what is not finite stays so."""
+    is_last: bool
+    """Whether the run ends with it."""
+
+
+Watch = Callable[[Evaluation], bool]
+"""Is told of each evaluation, and asks the run to stop by returning True: it is then saved, as after a signal, and
+`resume` goes on. One that is asked at its last evaluation writes its results only then."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,16 +61,21 @@ class Outcome:
     fingerprint: str | None
     """Of the final variables; None when a signal stopped the run before its end."""
     exit_code: int = 0
+    interrupted: bool = False
+    """Whether a signal stopped it."""
 
 
-def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | None = None) -> Outcome:
-    """Runs a recipe, from the start or from its last checkpoint, to its end or to a signal.
+def fit(
+    recipe: Recipe, path: Path, *, resume: bool = False, console: Console | None = None, watch: Watch | None = None
+) -> Outcome:
+    """Runs a recipe, from the start or from its last checkpoint, to its end, to a signal or until `watch` says so.
 
     Args:
       recipe: what to run; to resume, the recipe that is in the folder.
       path: the run's folder; of several processes all see the same.
       resume: go on with the run that is there, bit for bit as if it had never stopped.
       console: where progress is shown.
+      watch: told of each evaluation, in the first process alone; when it returns True, the run stops.
 
     Raises:
       WorkdirError: the folder holds something that this run must not touch, or is in use; or the data is not
@@ -68,7 +92,7 @@ def fit(recipe: Recipe, path: Path, *, resume: bool = False, console: Console | 
         files.check(recipe)
     with Interrupt() as interrupt, hosts.together("start each of them again"), hosts.first_holds(files.locked()):
         assembly = _reopened(recipe, files) if resume else _begun(recipe, files)
-        return _Run(assembly, files, console, interrupt).go(resume)
+        return _Run(assembly, files, console, interrupt, watch).go(resume)
 
 
 def _begun(recipe: Recipe, files: Workdir) -> Assembly:
@@ -119,9 +143,12 @@ class _Run:
     meter: Meter
     journal: Journal | NoJournal
 
-    def __init__(self, assembly: Assembly, files: Workdir, console: Console, interrupt: Interrupt) -> None:
+    def __init__(
+        self, assembly: Assembly, files: Workdir, console: Console, interrupt: Interrupt, watch: Watch | None
+    ) -> None:
         self.assembly, self.recipe, self.task, self.files = assembly, assembly.recipe, assembly.task, files
-        self.console, self.interrupt = console, interrupt
+        self.console, self.interrupt, self.watch = console, interrupt, watch
+        self.is_asked_to_stop = False
         self.best = assembly.task.metrics[0]
         self.checkpoints = Checkpoints(files.checkpoints, self.best, self.recipe, seals=hosts.is_first())
         self.evaluator = Evaluator(assembly)
@@ -154,7 +181,7 @@ class _Run:
                 try:
                     with self.console.progress(total, step):
                         state = self._train(state)
-                    return self._finish(state) if self._is_done() else self._leave(state)
+                    return self._finish(state) if self._is_done() and not self.is_asked_to_stop else self._leave(state)
                 except NonFiniteError as error:
                     raise NonFiniteError(f"{error}; {self._last_good()}") from None
 
@@ -188,7 +215,7 @@ class _Run:
             self._evaluate(state)
             self.checkpoints.amend(self.progress.step, *self._to_save())
         first = True
-        while not (self._is_interrupted() or self._is_done()):
+        while not (self.is_asked_to_stop or self._is_interrupted() or self._is_done()):
             try:
                 with self.console.timed("compiling the training step") if first else contextlib.nullcontext():
                     state = self._dispatch(state)
@@ -278,6 +305,11 @@ class _Run:
         self.journal.write("eval", step, {"epoch": epoch, **summary, f"best_{best.name}": self.progress.best})
         shown = self.console.describe(summary)
         self.console.say(f"epoch {epoch:.4g}  step {step}  {shown}{'  *' if better else ''}")
+        if self.watch is not None:
+            number = math.ceil(step / self._evaluation_interval)
+            told = Evaluation(number, step, dict(summary), self._is_done())
+            asked = hosts.first_does(lambda: bool(self.watch(told)))
+            self.is_asked_to_stop = bool(hosts.from_first(int(bool(asked))))
 
     def _keep_seen(self, step: int, seen: dict[str, Any]) -> None:
         self.files.check_identity(self.folder)
@@ -322,12 +354,13 @@ class _Run:
         return f"last good checkpoint: step {saved[-1]} in {where}" if saved else f"no checkpoint yet in {where}"
 
     def _leave(self, state: TrainState) -> Outcome:
-        """After a signal: everything is saved, and the person knows how to go on."""
+        """After a signal, or when asked to stop: everything is saved, and the person knows how to go on."""
         self._settle(state)
-        step = self.progress.step
-        reason = self.interrupt.signal.name if self.interrupt else "a signal to another process"
+        step, interrupted = self.progress.step, bool(self.interrupt) or not self.is_asked_to_stop
+        reason = "a signal to another process" if interrupted else "asked to stop"
+        reason = self.interrupt.signal.name if self.interrupt else reason
         self.console.say(f"{reason}: saved step {step}; {self._go_on()}")
-        return Outcome(step, self.progress.metrics, None, self.interrupt.exit_code)
+        return Outcome(step, self.progress.metrics, None, self.interrupt.exit_code, interrupted)
 
     def _finish(self, state: TrainState) -> Outcome:
         """At the end: everything that is to be kept is written."""

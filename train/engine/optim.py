@@ -226,8 +226,43 @@ def accumulated(moves: optax.GradientTransformation, steps: int) -> optax.Gradie
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+class Scaled(NamedTuple):
+    """The state of a transformation whose updates are scaled."""
+
+    factor: Float[Array, ""]
+    """1, until `with_factor` says otherwise."""
+    inner: optax.OptState
+
+
+def scaled(moves: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """A transformation whose updates are multiplied by a number in its state.
+
+    Every optimiser of `make_optimizer` is linear in the learning rate, which it multiplies by last of all, or, with
+    momentum behind it, from the first step on: made for a rate of 1, and scaled by 0.1, it moves as one of 0.1. As the
+    number is an array, one program trains with many.
+    """
+    moves = optax.with_extra_args_support(moves)
+
+    def init(params: PyTree[Array]) -> Scaled:
+        return Scaled(jnp.ones((), jnp.float32), moves.init(params))
+
+    def update(
+        grads: PyTree[Array], state: Scaled, params: PyTree[Array] | None = None, **extra: Any
+    ) -> tuple[PyTree[Array], Scaled]:
+        updates, inner = moves.update(grads, state.inner, params, **extra)
+        return optax.tree.scale(state.factor, updates), Scaled(state.factor, inner)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def with_factor(opt_state: Scaled, factor: float) -> Scaled:
+    """The state with another factor."""
+    return opt_state._replace(factor=jnp.full_like(opt_state.factor, factor))
+
+
 def has_moved(opt_state: optax.OptState) -> Bool[Array, ""] | bool:
     """Whether the step that left this state moved the parameters; with `accumulate` few do."""
+    opt_state = opt_state.inner if isinstance(opt_state, Scaled) else opt_state
     return opt_state.gathered == 0 if isinstance(opt_state, Accumulated) else True
 
 

@@ -13,13 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from train.config import Recipe, RecipeError
-from train.data import MemoryPipeline
 from train.engine import exact, hosts
-from train.engine.assemble import Assembly, assemble
 from train.engine.console import Console
 from train.engine.loop import fit
 from train.engine.meter import NonFiniteError
-from train.engine.side_by_side import pays, train_together
+from train.engine.side_by_side import together, train_together
 from train.engine.trained import Trained, of_lines
 from train.store import journal
 from train.store.files import measured
@@ -58,25 +56,11 @@ def train_seeds(
         raise RecipeError(f"recipe {recipe.name}: expected at least one seed, got none")
     exact.ask(recipe.exact)
     console = console or Console(quiet=not hosts.is_first())
-    if not apart and len(seeds) > 1 and (together := _together(recipe, len(seeds))) is not None:
-        yield from zip(seeds, train_together(*together, seeds, path, console), strict=True)
+    if not apart and len(seeds) > 1 and (parts := together(recipe, len(seeds))) is not None:
+        yield from zip(seeds, train_together(*parts, seeds, path, console), strict=True)
         return
     for seed in seeds:
         yield seed, train_alone(dataclasses.replace(recipe, seed=seed), path / f"seed-{seed}", console)
-
-
-def _together(recipe: Recipe, count: int) -> tuple[Assembly, MemoryPipeline] | None:
-    """The parts of a run, if so many seeds of it can train side by side and gain by it."""
-    if recipe.placement != "jit" or recipe.early_stop or hosts.count() > 1:
-        return None
-    assembly = assemble(recipe)
-    if not pays(assembly, count) or assembly.task.judge() is not None:
-        return None
-    pipeline = assembly.make_pipeline()
-    if isinstance(pipeline, MemoryPipeline):
-        return assembly, pipeline
-    pipeline.close()
-    return None
 
 
 def train_alone(recipe: Recipe, path: Path, console: Console | None = None) -> Trained:

@@ -1,9 +1,10 @@
-"""Seeds side by side: the states of all are one state with a leading axis, trained and evaluated by one program.
+"""Seeds, or learning rates, side by side: the states of all are one state with a leading axis, trained and evaluated by
+one program.
 
 `SideBySide` is the placement that maps the update and the evaluation over that axis; feed and evaluator are those of a
 run. Networks of dense layers gain by it everywhere, small ones of other layers on accelerators.
 
-Nothing is saved before the end: after an interruption these seeds start anew. Whether they fit in memory is judged by
+Nothing is saved before the end: after an interruption they start anew. Whether they fit in memory is judged by
 their states alone; activations, which are there once a seed too, are not counted.
 """
 
@@ -21,11 +22,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 import zoo
+from train.config import Recipe
 from train.data import MemoryPipeline
-from train.engine.assemble import Assembly
+from train.engine import hosts
+from train.engine.assemble import Assembly, assemble
 from train.engine.console import Console
 from train.engine.evaluator import Evaluator
 from train.engine.feed import MemoryFeed, choose_steps_per_dispatch
+from train.engine.optim import with_factor
 from train.engine.placement import Augment, Fetch, MeshPlacement, Step
 from train.engine.state import TrainState
 from train.engine.step import Sums, Update
@@ -52,6 +56,20 @@ def pays(assembly: Assembly, count: int) -> bool:
     return fits and (dense or (small and jax.default_backend() != "cpu"))
 
 
+def together(recipe: Recipe, count: int) -> tuple[Assembly, MemoryPipeline] | None:
+    """The parts of a run, if so many of it can train side by side and gain by it."""
+    if recipe.placement != "jit" or recipe.early_stop or hosts.count() > 1:
+        return None
+    assembly = assemble(recipe)
+    if not pays(assembly, count) or assembly.task.judge() is not None:
+        return None
+    pipeline = assembly.make_pipeline()
+    if isinstance(pipeline, MemoryPipeline):
+        return assembly, pipeline
+    pipeline.close()
+    return None
+
+
 class SideBySide(MeshPlacement):
     """A leading axis of seeds on every array of the state, and on the rows of a batch."""
 
@@ -75,26 +93,45 @@ class _Orders:
 
 
 def train_together(
-    assembly: Assembly, pipeline: MemoryPipeline, seeds: Sequence[int], path: Path, console: Console
+    assembly: Assembly,
+    pipeline: MemoryPipeline,
+    seeds: Sequence[int],
+    path: Path,
+    console: Console,
+    factors: Sequence[float] = (),
+    names: Sequence[str] = (),
 ) -> list[Trained]:
+    """Trains several runs in one program.
+
+    Args:
+      assembly, pipeline: from `together`.
+      seeds: one a run.
+      path: the folder of the variables, NAME.safetensors and NAME_ema.safetensors.
+      console: where progress is shown.
+      factors: of their learning rates, of an assembly whose optimiser is `scaled`; one a run.
+      names: one a run; by default seed-K.
+    """
     started, recipe = time.perf_counter(), assembly.recipe
+    names_of_files = names or [f"seed-{seed}" for seed in seeds]
     assembly = dataclasses.replace(assembly, placement=SideBySide())
     console.learn(assembly.task.metrics)
-    console.say(f"{recipe.name}: seeds {', '.join(map(str, seeds))} side by side")
-    state, lines, diverged = _trained_state(assembly, _Orders(pipeline, seeds), seeds, console)
+    console.say(f"{recipe.name}: {', '.join(names_of_files)} side by side")
+    initial = _initial(assembly, seeds, factors)
+    state, lines, diverged = _trained_state(assembly, _Orders(pipeline, seeds), initial, len(seeds), console)
     if recipe.on_nan == "stop":
         last = assembly.total_steps
         diverged |= {i: f"step {last}: not finite" for i in np.flatnonzero(~_finite(state)) if i not in diverged}
     summary = Evaluator(assembly, functools.partial(_scores, assembly.task)).summary(state)
     for suffix, variables in (("", state.variables()), ("_ema", state.ema)):
         if variables is not None:
-            _save(jax.device_get(variables), [path / f"seed-{seed}{suffix}.safetensors" for seed in seeds])
-    names = [metric.name for metric in assembly.task.metrics]
+            _save(jax.device_get(variables), [path / f"{name}{suffix}.safetensors" for name in names_of_files])
+    metric_names = [metric.name for metric in assembly.task.metrics]
     parameters = sum(leaf.size for leaf in jax.tree.leaves(assembly.state_shapes.params))
     seconds, ema = (time.perf_counter() - started) / len(seeds), recipe.optimizer.ema is not None
+    per_epoch = assembly.steps_per_epoch
     each = [{name: float(values[i]) for name, values in summary.items()} for i in range(len(seeds))]
     return [
-        of_lines(metrics, lines[i], names, assembly.steps_per_epoch, parameters, seconds, diverged.get(i, ""), ema)
+        of_lines(metrics, lines[i], metric_names, per_epoch, parameters, seconds, diverged.get(i, ""), ema)
         for i, metrics in enumerate(each)
     ]
 
@@ -106,18 +143,17 @@ def _save(variables: PyTree[np.ndarray], paths: Sequence[Path]) -> None:
 
 
 def _trained_state(
-    assembly: Assembly, orders: _Orders, seeds: Sequence[int], console: Console
+    assembly: Assembly, orders: _Orders, state: TrainState, runs: int, console: Console
 ) -> tuple[TrainState, list[list[Line]], dict[int, str]]:
-    """The last state, each seed's lines, and what diverged, by its place among the seeds."""
+    """The last state, each run's lines, and what diverged, by its place among the runs."""
     recipe, placement, total = assembly.recipe, assembly.placement, assembly.total_steps
     most = choose_steps_per_dispatch(recipe.steps_per_dispatch, placement, assembly.state_shapes.params)
     feed = MemoryFeed(orders, placement, assembly.make_augment(), assembly.make_update(), most)
-    state = _initial(assembly, seeds)
-    lines: list[list[Line]] = [[] for _ in seeds]
+    lines: list[list[Line]] = [[] for _ in range(runs)]
     diverged: dict[int, str] = {}
     step, logged, waiting = 0, 0, []
     with console.progress(total, 0):
-        while step < total and len(diverged) < len(seeds):
+        while step < total and len(diverged) < runs:
             end = min(step - step % assembly.steps_per_epoch + assembly.steps_per_epoch, total)
             count = min(most, end - step)
             state, sums, _ = feed.advance(state, step, count)
@@ -147,13 +183,15 @@ def _line(task: Task, steps: Sums, seed: int) -> dict[str, float] | None:
     return {**task.scores(total.totals), "loss": total.loss.mean()}
 
 
-def _initial(assembly: Assembly, seeds: Sequence[int]) -> TrainState:
+def _initial(assembly: Assembly, seeds: Sequence[int], factors: Sequence[float]) -> TrainState:
     """The states before the first step, as one; drawn one by one, for the generator that draws them has no `vmap`."""
     make_state = jax.jit(assembly.make_state)
     states = []
     for seed in seeds:
         own = dataclasses.replace(assembly, recipe=dataclasses.replace(assembly.recipe, seed=seed))
         states.append(make_state(own.weights, own.init_key, jax.random.key(seed)))
+    for i, factor in enumerate(factors):
+        states[i] = states[i].replace(opt_state=with_factor(states[i].opt_state, factor))
     return assembly.placement.initialise(lambda *each: jax.tree.map(lambda *leaves: jnp.stack(leaves), *each), *states)
 
 

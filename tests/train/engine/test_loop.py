@@ -159,3 +159,31 @@ def test_a_folder_says_whose_it_is_before_the_data_are_read(data, tmp_path, monk
         run(recipe(data), path)
     assert found == [recipe(data), "recipe.json"]
     assert not path.exists()
+
+
+def test_who_watches_a_run_is_told_of_each_evaluation_and_changes_no_bits(whole, data, tmp_path):
+    path, outcome = whole
+    told = []
+    watched = run(recipe(data), tmp_path / "run", watch=lambda evaluation: told.append(evaluation) is not None)
+    assert (watched.fingerprint, watched.interrupted) == (outcome.fingerprint, False)
+    assert [(each.number, each.step, each.is_last) for each in told] == [(1, 8, False), (2, 16, False), (3, 24, True)]
+    for each, line in zip(told, lines(path, "eval"), strict=True):
+        assert each.metrics == {name: line[name] for name in each.metrics}
+    assert told[-1].metrics == outcome.metrics
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_run_that_is_asked_to_stop_is_saved_and_goes_on_to_the_same_bits(number, whole, data, tmp_path):
+    stopped = run(recipe(data), tmp_path / "run", watch=lambda evaluation: evaluation.number == number)
+    assert (stopped.step, stopped.fingerprint, stopped.exit_code, stopped.interrupted) == (8 * number, None, 0, False)
+    assert saved(tmp_path / "run").steps()[-1] == 8 * number
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert run(recipe(data), tmp_path / "run", resume=True).fingerprint == whole[1].fingerprint
+    assert lines(tmp_path / "run", "eval") == lines(whole[0], "eval")
+
+
+def test_who_watches_knows_an_early_stop_for_the_last_evaluation(data, tmp_path):
+    told = []
+    still = recipe(data, optimizer=Optimizer("sgd", learning_rate=0.0), epochs=9, early_stop=2)
+    run(still, tmp_path / "run", watch=lambda evaluation: told.append(evaluation.is_last) is not None)
+    assert told == [False, False, True]

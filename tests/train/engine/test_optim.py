@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 import zoo
 from tests.convnets import families
 from train.config import Optimizer, RecipeError, Schedule
-from train.engine.optim import decay_mask, has_moved, make_optimizer, make_schedule
+from train.engine.optim import decay_mask, has_moved, make_optimizer, make_schedule, scaled, with_factor
 from zoo.names import UnknownNameError
 
 NAMES = ("sgd", "adam", "adamw", "lars", "lamb", "muon")
@@ -300,3 +300,19 @@ def test_names_that_do_not_exist_are_answered_with_the_nearest():
     object.__setattr__(config, "name", "adamx")
     with pytest.raises(UnknownNameError, match="no optimizer 'adamx'; nearest: adam"):
         make_optimizer(config, changing_rate)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_scaling_what_an_optimizer_says_is_another_learning_rate(name, accumulate):
+    config = Optimizer(name, momentum=0.9, weight_decay=0.1, clip_norm=1.0, accumulate=accumulate)
+    expected = run(config, lambda count: 0.03 * changing_rate(count))
+    optimizer = scaled(make_optimizer(config, changing_rate))
+    params, state = PARAMS, with_factor(optimizer.init(PARAMS), 0.03)
+    moved = []
+    for grad in GRADS:
+        updates, state = jax.jit(optimizer.update)(grad, state, params)
+        params = optax.apply_updates(params, updates)
+        moved.append(bool(has_moved(state)))
+    assert moved == ([True] * 3 if accumulate == 1 else [False, True, False])
+    assert_close(jax.device_get(params), expected)
