@@ -1,7 +1,7 @@
 """Sweeps: a recipe trained with many hyperparameters, chosen by Optuna, and a page about them. Lecture row L18.
 
 - `search.py`: which fields are searched, and where; read it first;
-- `store.py`: Optuna's side of it, trials in a database that several processes share;
+- `trials.py`: Optuna's side of it, trials in a database that several processes share;
 - `sweep_folder.py`: a sweep's folder, and which processes are at work in it;
 - `sweep.py`: the course of a sweep, from trial to trial;
 - `at_once.py`: learning rates that train side by side, as the trials of a sweep;
