@@ -22,8 +22,10 @@ from train.report import Run
 from train.store import journal
 from train.store.workdir import Workdir
 from train.tasks import fitted, make_task, restore_task
+from train.tasks.gan.drawing import mosaic
+from train.tasks.gan.embedding import evenly
 from train.tasks.gan.page import normal
-from train.tasks.gan.task import STEPS, evenly
+from train.tasks.gan.task import STEPS
 from train.tasks.protocol import Keys
 from train.use.predict import predict_images
 
@@ -265,6 +267,18 @@ def test_the_page_compares_with_training_images_and_shows_what_was_made_over_the
     assert "cannot be read" in unread.notes[0]
     assert len(seen) == 2
     assert not np.allclose(seen[0][1]["sample"], seen[1][1]["sample"])
+
+
+def test_pixels_are_drawn_as_squares_whatever_the_images_sides():
+    wide = np.arange(6 * 12 * 3, dtype=np.uint8).reshape(6, 12, 3)
+    figure = mosaic([[wide, wide], [wide]], ("one", "two"))
+    axes = figure.axes[0]
+    across, down = (np.ptp(limits) for limits in (axes.get_xlim(), axes.get_ylim()))
+    assert figure.get_figwidth() / figure.get_figheight() == pytest.approx(across / down)
+    boxes = [image.get_extent() for image in axes.images]
+    for left, right, bottom, top in boxes:
+        assert (right - left) == pytest.approx(2 * abs(bottom - top))
+    assert boxes[2][3] > boxes[0][2]  # the second row is below the first
 
 
 def test_an_image_file_is_judged_and_drawn_over_what_is_made(finished, tmp_path):

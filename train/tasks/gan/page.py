@@ -20,7 +20,7 @@ from train.report.sections import themed
 from train.report.theme import pixels
 from train.report.words import grouped, percent
 from train.tasks.gan.drawing import as_bytes, mosaic
-from train.tasks.gan.embedding import as_pixels
+from train.tasks.gan.embedding import MOST, as_pixels, evenly
 from train.tasks.gan.judge import NearnessJudge
 from train.tasks.protocol import HostBatch, HostPrediction
 from zoo.frontiers.fidelity import nearest
@@ -31,8 +31,6 @@ PATHS, NEIGHBOURS = 8, 16
 """Ways that are shown, and images beside their nearest."""
 FRAMES = 8
 """Most evaluations that are shown, spread over the run."""
-MOST = 5000
-"""Training examples that are read."""
 
 
 class Training(NamedTuple):
@@ -110,8 +108,7 @@ class GanPage:
     def _training(self, run: Run) -> Training:
         """The training examples, at most `MOST`, spread over all."""
         source = load(from_dict(dict(run.card["recipe"])).data, "train")
-        rows = np.linspace(0, len(source) - 1, min(len(source), MOST)).round().astype(int)
-        found = source.read(rows)
+        found = source.read(evenly(len(source), MOST))
         return Training(found["image"], found["label"], self.judge.features(found["image"]))
 
     def _nearness(self, training: Training) -> str:
