@@ -9,6 +9,8 @@ import tyro
 from train.cli.arguments import Arguments, UsageError, parse
 from train.cli.training import with_model, with_task
 
+_OF_SEARCH = ("trials", "pruner", "startup", "unpruned", "storage")
+"""Options that mean nothing where all trials are given."""
 _MANY = ("--search", "--at-once")
 """Options that may come several times, each with several words."""
 
@@ -64,6 +66,9 @@ def sweep(arguments: Arguments) -> int:
     if chosen.at_once:
         from train.tuning.at_once import rates_of, run_at_once
 
+        plain = Sweep(recipe)
+        if given := [name for name in _OF_SEARCH if getattr(chosen, name) != getattr(plain, name)]:
+            raise UsageError(f"sweep: --{given[0]} is of --search: with --at-once every rate is a trial, in its folder")
         rates = rates_of(chosen.at_once, chosen.recipe)
         return run_at_once(base, chosen.recipe, rates, chosen.workdir, chosen.metric)
     searches = spaces.parse(chosen.search, chosen.recipe)
@@ -80,7 +85,7 @@ def _gathered(arguments: Arguments) -> list[str]:
         if name in _MANY:
             option = name
             words.setdefault(name, []).extend([value] if equals else [])
-        elif option is not None and not word.startswith("--"):
+        elif option is not None and not word.startswith("-"):
             words[option].append(word)
         else:
             option = None

@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +44,7 @@ RECORDS = (
 def found(records=RECORDS, searches=SEARCHES, metric=ACCURACY, importances=None):
     best = next((r for r in records if r.state == FINISHED and r.result == 0.95), None)
     command = "python -m train fit digits" if best else ""
-    return Found("digits", Path("sweeps/digits"), searches, metric, records, best, importances or {}, command)
+    return Found("digits", searches, metric, records, best, importances or {}, command)
 
 
 @pytest.fixture(scope="module")
