@@ -85,7 +85,7 @@ def _gathered(arguments: Arguments) -> list[str]:
         if name in _MANY:
             option = name
             words.setdefault(name, []).extend([value] if equals else [])
-        elif option is not None and not word.startswith("-"):
+        elif option is not None and not word.startswith("--"):
             words[option].append(word)
         else:
             option = None

@@ -28,7 +28,7 @@ from train.store.workdir import Workdir
 from train.tuning.commands import fit_command
 from train.tuning.search import Search, with_values
 from train.tuning.sweep_folder import SweepError, claimed
-from train.tuning.trials import FINISHED, RUNNING, WAITING, Plan, Record, Trials, check_installed, hidden
+from train.tuning.trials import FINISHED, INTERRUPTED, RUNNING, WAITING, Plan, Record, Trials, check_installed, hidden
 from zoo.names import UnknownNameError, unknown
 
 SHOWN = 5
@@ -224,7 +224,8 @@ class Course:
         }
         said = ", ".join(f"{count} {state}" for state, count in counts.items())
         rows += [("trials", said), ("report", str(self.folder.report)), ("best run", str(self._path(best)))]
-        self.console.table(f"{self.sweep.recipe.name}: best of {len(records)} trials", rows)
+        ended = sum(record.state != INTERRUPTED for record in records)  # others went on with those
+        self.console.table(f"{self.sweep.recipe.name}: best of {ended} trials", rows)
         self.say(self.command(best))
         return 0
 

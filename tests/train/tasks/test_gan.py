@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 
 import jax
 import jax.numpy as jnp
@@ -213,6 +214,9 @@ def test_a_stored_task_is_the_same_and_what_does_not_fit_is_refused(data, exampl
             assemble(dataclasses.replace(recipe, model=Model(name)))
     with pytest.raises(RecipeError, match="sides that are multiples of 16"):
         assemble(dataclasses.replace(recipe, model=Model("dcgan")))
+    several = {**examples.spec, "label": examples.spec["label"]._replace(shape=(3,))}
+    with pytest.raises(RecipeError, match="label: expected one label an example"):
+        make_task(settings, types.SimpleNamespace(name="some", facts=examples.facts, spec=several), NORMALISING)
     with pytest.raises(RecipeError, match="expected images of"):
         task.check({**examples.spec, "image": examples.spec["image"]._replace(shape=(16, 16, 1))}, examples.facts)
 

@@ -163,7 +163,7 @@ def test_a_sweep_of_which_no_trial_came_to_its_end_says_so(recipe, tmp_path, mon
     assert "no trial came to its end" in (tmp_path / "report.html").read_text()
 
 
-def test_an_error_of_the_disk_ends_the_sweep_and_the_trial_is_not_lost(recipe, tmp_path, monkeypatch):
+def test_an_error_of_the_disk_ends_the_sweep_and_the_trial_is_not_lost(recipe, tmp_path, monkeypatch, capsys):
     Engine(lambda rate, number: 1 - rate, monkeypatch)
     sweep = swept(recipe, trials=3)
 
@@ -174,8 +174,9 @@ def test_an_error_of_the_disk_ends_the_sweep_and_the_trial_is_not_lost(recipe, t
         patch.setattr(module, "fit", full)
         with pytest.raises(WorkdirError):
             run(sweep, tmp_path, QUIET)
-    assert run(sweep, tmp_path, QUIET) == 0
+    assert run(sweep, tmp_path) == 0
     assert [record.state for record in records_of(sweep, tmp_path)] == [INTERRUPTED, *[FINISHED] * 3]
+    assert "best of 3 trials" in capsys.readouterr().out
 
 
 @pytest.mark.slow  # two sweeps that compile what they train
