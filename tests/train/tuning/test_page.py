@@ -109,6 +109,13 @@ def test_dots_stand_at_their_values_and_the_best_is_orange():
     assert list(names.lines[1].get_xdata()) == [0, 1, 2]
 
 
+def test_a_trial_that_another_went_on_with_is_not_drawn_twice():
+    records = (record(0, INTERRUPTED, 0.3), record(1, PRUNED, 0.3), record(2, FINISHED, 0.9))
+    rings, finished, _ = drawing.slices(records, SEARCHES[:1], ACCURACY).axes[0].lines
+    assert (list(rings.get_ydata()), list(finished.get_ydata())) == ([0.3], [0.9])
+    assert len(drawing.courses(records, ACCURACY).axes[0].lines) == 3  # a broken line, its cross, and a whole one
+
+
 def test_the_best_so_far_follows_the_direction_of_the_metric():
     for metric, expected in ((ACCURACY, [0.9, 0.95, 0.95, 0.95]), (LOSS, [0.9, 0.9, 0.9, 0.9])):
         line = drawing.history(RECORDS, metric).axes[0].lines[0]
