@@ -253,6 +253,11 @@ def test_the_page_compares_with_training_images_and_shows_what_was_made_over_the
     page, seen = task.page(), files.read_seen()
     test = load(files.read_recipe().data, "test").read(range(20))
     made = np.random.default_rng(0).uniform(size=(20, STEPS, 8, 8, 1)).astype(np.float32)
+    few = task.page()
+    few.add(
+        {"image": test["image"][:3], "index": np.arange(3)},
+        {"sample": made[:3, 0], "path": made[:3], "real": np.full(3, 0.5)},
+    )
     for rows in (slice(0, 8), slice(8, 20)):
         batch = {"image": test["image"][rows], "index": np.arange(20)[rows]}
         part = task.page()
@@ -263,10 +268,12 @@ def test_the_page_compares_with_training_images_and_shows_what_was_made_over_the
         patch.setattr("train.report.sections.png", lambda _: b"picture")
         found = page.results(run)
         unread = page.results(dataclasses.replace(run, card={}))
+        unmeasured = few.results(run)
     html = "".join(found.sections)
     for words in ("How near to real images", "Made", "From one to another", "Made or learned by heart", "Over the run"):
         assert f"<h2>{words}</h2>" in html
     assert found.notes == []
+    assert unmeasured.notes == ["3 images are too few to measure (more than 3), or not all are finite."]
     assert len(unread.sections) == len(found.sections) - 3
     assert "cannot be read" in unread.notes[0]
     assert len(seen) == 2

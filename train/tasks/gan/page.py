@@ -4,6 +4,7 @@ The page reads the run's training examples again: what was made is compared with
 ones. Where they cannot be read, the page says so.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -73,6 +74,9 @@ class GanPage:
             training = self._training(run)
         except (RunError, DataError, KeyError, TypeError, ValueError) as error:
             notes = [f"The training examples cannot be read: nothing is compared with them ({error})."]
+        if math.isnan(scores["frechet"]):
+            few = f"{count} images are too few to measure (more than {self.judge.neighbours}), or not all are finite."
+            notes.append(few)
         kept = self.some.examples(by_row=True)
         samples, picture = self._samples(kept)
         sections = [samples, self._paths(kept)]
