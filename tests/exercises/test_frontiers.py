@@ -36,6 +36,10 @@ def test_right_answers_are_right():
         assert check(answer), check(answer)
 
 
+def naive(logits):
+    return -np.log(expit(logits) + 1e-30).mean()
+
+
 def with_parts(change):
     return lambda real, made: change(*players(real, made))
 
@@ -52,7 +56,8 @@ def with_parts(change):
         (check_players, with_parts(lambda d, g: (d / 2, g)), "the paper adds them"),
         (check_players, with_parts(lambda d, g: (d, -g)), "a loss is made small"),
         (check_players, lambda r, m: (players(r, m)[0], jnp.mean(frontiers.minimax_loss(m))), "saturates"),
-        (check_players, lambda r, m: (players(r, m)[0], -np.log(expit(m) + 1e-30).mean()), "log D is no number"),
+        (check_players, lambda r, m: (players(r, m)[0], naive(m)), "log D is no number"),
+        (check_players, lambda r, m: (naive(r) + naive(-m), players(r, m)[1]), "discriminator's loss of logits of"),
         (check_penalty, lambda w, b, i: np.sum(i * (w - b) ** 2), "second derivative"),
         (check_penalty, lambda w, b, i: np.mean(i * (w - b) ** 2) / 2, "not the mean"),
         (check_penalty, lambda w, b, i: np.sum(i * np.abs(w - b)) / 2, "is squared"),

@@ -9,6 +9,8 @@ import tyro
 from train.cli.arguments import Arguments, UsageError, parse
 from train.cli.training import with_model, with_task
 
+_OF_SEARCH = ("trials", "pruner", "startup", "unpruned", "storage")
+"""Options that mean nothing where all trials are given."""
 _MANY = ("--search", "--at-once")
 """Options that may come several times, each with several words."""
 
@@ -64,6 +66,9 @@ def sweep(arguments: Arguments) -> int:
     if chosen.at_once:
         from train.tuning.at_once import rates_of, run_at_once
 
+        plain = Sweep(recipe)
+        if given := [name for name in _OF_SEARCH if getattr(chosen, name) != getattr(plain, name)]:
+            raise UsageError(f"sweep: --{given[0]} is of --search: with --at-once every rate is a trial, in its folder")
         rates = rates_of(chosen.at_once, chosen.recipe)
         return run_at_once(base, chosen.recipe, rates, chosen.workdir, chosen.metric)
     searches = spaces.parse(chosen.search, chosen.recipe)

@@ -79,7 +79,8 @@ def run_at_once(
     search = Range(FIELD, min(rates), max(rates), log=True)
     console = console or Console(lasting=True)
     sweep = AtOnce(base, recipe, (search,), metric=metric)
-    with contextlib.closing(Course(sweep, path, console, "-at-once")) as course:
+    course = Course(sweep, path, console, "-at-once")
+    with contextlib.closing(course), course.trials.in_words():
         there = [record.values[FIELD] for record in course.trials.records()]
         missing = [rate for rate in rates if rate not in there]
         course.widen((*there, *rates))

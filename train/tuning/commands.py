@@ -38,5 +38,7 @@ def _option(field: str, value: Any) -> list[str]:
     path, dot, last = field.replace("_", "-").rpartition(".")
     if isinstance(value, bool):
         return [f"--{path}{dot}{'' if value else 'no-'}{last}"]
+    if isinstance(value, str) and value.startswith("-"):  # else it would be taken for an option
+        return [f"--{path}{dot}{last}={value}"]
     values = value if isinstance(value, tuple) else (value,)
     return [f"--{path}{dot}{last}", *(each if isinstance(each, str) else repr(each) for each in values)]

@@ -13,7 +13,7 @@ from train.report.curves import title_of
 from train.report.theme import LIGHT, Theme, heading, labels, legend, new_figure, rgb, style
 from train.report.words import shorten
 from train.tuning.search import Choices, Search
-from train.tuning.trials import FINISHED, Record
+from train.tuning.trials import FINISHED, INTERRUPTED, Record
 
 if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,7 @@ def courses(records: Sequence[Record], metric: Metric, theme: Theme = LIGHT) -> 
     style(axes, theme)
     heading(axes, "By evaluation", theme)
     finished = sorted((r for r in records if r.state == FINISHED), key=lambda found: _goodness(found, metric))
-    others = [record for record in records if record.state != FINISHED]
+    others = [record for record in records if record.state not in (FINISHED, INTERRUPTED)]
     for record in (*others, *finished):
         known = [(number, value) for number, value in record.course.items() if math.isfinite(value)]
         if not known:
@@ -140,7 +140,8 @@ def history(records: Sequence[Record], metric: Metric, theme: Theme = LIGHT) -> 
 def _dots(axes: Axes, records: Sequence[Record], place: typing.Callable, metric: Metric, theme: Theme) -> None:
     """A dot a finished trial, the best in orange, and a ring a trial that ended early."""
     finished = [record for record in records if record.state == FINISHED]
-    early = [r for r in records if r.state != FINISHED and math.isfinite(r.result) and r.values]
+    others = [r for r in records if r.state not in (FINISHED, INTERRUPTED)]  # with those another trial went on
+    early = [r for r in others if math.isfinite(r.result) and r.values]
     best = max(finished, key=lambda found: _goodness(found, metric), default=None)
     dots = {"ls": "none", "marker": "o", "markersize": 4.5}
     axes.plot([place(r) for r in early], [r.result for r in early], color=theme.muted, markerfacecolor="none", **dots)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from train.config import Metric, shown
@@ -22,7 +21,6 @@ class Found(NamedTuple):
 
     name: str
     """Of the recipe."""
-    path: Path
     searches: tuple[Search, ...]
     metric: Metric
     records: Sequence[Record]
@@ -50,7 +48,7 @@ def render(found: Found) -> dict[str, bytes]:
 def _headline(found: Found) -> str:
     fields = ", ".join(search.field for search in found.searches)
     if found.best is None:
-        return blocks.headline(f"Sweep {found.path.name}", fields, "none", "no trial came to its end", "")
+        return blocks.headline(f"Sweep of {found.name}", fields, "none", "no trial came to its end", "")
     ended = sum(record.state != INTERRUPTED for record in found.records)
     detail = f"trial {found.best.number} of {ended}, on the held-out examples that chose it"
     result = shown(found.metric, found.best.result)

@@ -89,11 +89,12 @@ def parse(texts: Sequence[str], recipe: Recipe) -> tuple[Search, ...]:
     if twice := [field for field in fields if fields.count(field) > 1]:
         raise RecipeError(f"{twice[0]}: searched twice")
     for search, text in zip(searches, texts, strict=True):
-        for value in search.extremes:
-            try:
-                with_values(recipe, searches, {search.field: value})
-            except (RecipeError, UnknownNameError) as error:
-                raise RecipeError(f"{text}: {error}") from None
+        try:
+            recipes = {with_values(recipe, searches, {search.field: value}) for value in search.extremes}
+        except (RecipeError, UnknownNameError) as error:
+            raise RecipeError(f"{text}: {error}") from None
+        if len(recipes) < len(search.extremes):
+            raise RecipeError(f"{search.field}: expected choices that differ, got {text!r}")
     return searches
 
 
@@ -145,8 +146,8 @@ def _search(text: str, recipe: Recipe) -> Search:
     if len(texts) < 2:
         ranges = " LOW..HIGH, log:LOW..HIGH or" if numeric else ""
         raise RecipeError(f"{field}: expected{ranges} two choices or more, X,Y, got {space!r}")
-    if len(set(texts)) < len(texts) or "" in texts:
-        raise RecipeError(f"{field}: expected choices that differ, got {space!r}")
+    if "" in texts:
+        raise RecipeError(f"{field}: expected choices between commas, got {space!r}")
     return Choices(field, texts)
 
 

@@ -28,7 +28,7 @@ from train.store.workdir import Workdir
 from train.tuning.commands import fit_command
 from train.tuning.search import Search, with_values
 from train.tuning.sweep_folder import SweepError, claimed
-from train.tuning.trials import FINISHED, RUNNING, WAITING, Plan, Record, Trials, check_installed
+from train.tuning.trials import FINISHED, INTERRUPTED, RUNNING, WAITING, Plan, Record, Trials, check_installed, hidden
 from zoo.names import UnknownNameError, unknown
 
 SHOWN = 5
@@ -72,7 +72,7 @@ class Sweep:
             "pruner": self.pruner,
             "startup": self.startup,
             "unpruned": self.unpruned,
-            "storage": _hidden(self.storage),
+            "storage": hidden(self.storage),
         }
 
 
@@ -92,7 +92,8 @@ def run(sweep: Sweep, path: Path | None = None, console: Console | None = None) 
       SweepError: the folder is of another sweep, or Optuna or its database are not there.
       RunError: a trial's run cannot go on.
     """
-    with contextlib.closing(Course(sweep, path, console or Console(lasting=True))) as course:
+    course = Course(sweep, path, console or Console(lasting=True))
+    with contextlib.closing(course), course.trials.in_words():
         try:
             with course.folder.at_work() as worker:
                 while (trial := course.trials.ask(worker, sweep.trials)) is not None:
@@ -131,7 +132,7 @@ class Course:
         check_installed()
         self.folder, is_new = claimed(card, path, Path("sweeps"), f"{sweep.recipe.name}{suffix}")
         plan = Plan(
-            self.folder.path.name,
+            "sweep" if sweep.storage is None else self.folder.path.absolute().name,  # that of a folder may change
             sweep.searches,
             self.metric.higher_is_better,
             sweep.recipe.seed,
@@ -223,7 +224,8 @@ class Course:
         }
         said = ", ".join(f"{count} {state}" for state, count in counts.items())
         rows += [("trials", said), ("report", str(self.folder.report)), ("best run", str(self._path(best)))]
-        self.console.table(f"{self.sweep.recipe.name}: best of {len(records)} trials", rows)
+        ended = sum(record.state != INTERRUPTED for record in records)  # others went on with those
+        self.console.table(f"{self.sweep.recipe.name}: best of {ended} trials", rows)
         self.say(self.command(best))
         return 0
 
@@ -269,7 +271,6 @@ class Course:
 
         found = page.Found(
             self.sweep.recipe.name,
-            self.folder.path,
             self.sweep.searches,
             self.metric,
             records,
@@ -307,6 +308,8 @@ class _Pruning:
             self._tell(number, line.get(metric, math.nan))
 
     def __call__(self, evaluation: Evaluation) -> bool:
+        if self._metric not in evaluation.metrics:
+            raise RecipeError(f"it has no metric {self._metric}")
         self._tell(evaluation.number, evaluation.metrics[self._metric])
         self.is_pruned = not evaluation.is_last and self._trial.should_prune()
         self.has_asked = evaluation.is_last or self.is_pruned
@@ -316,15 +319,3 @@ class _Pruning:
         if number not in self._told:
             self._told.add(number)
             self._trial.report(value, number)
-
-
-def _hidden(storage: str | None) -> str | None:
-    """The address of a database without its password."""
-    if storage is None:
-        return None
-    from sqlalchemy.engine import make_url
-
-    try:
-        return make_url(storage).render_as_string(hide_password=True)
-    except Exception as error:  # sqlalchemy's own
-        raise SweepError(f"storage {storage}: {str(error).partition(chr(10))[0]}") from error

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,15 @@ class SweepFolder:
             yield
         finally:
             os.close(file)
+
+    def token(self) -> str:
+        """What no other folder has, wherever this one is moved; kept in the file of its lock. Under that lock."""
+        with self._lock.open("a+", encoding="utf-8") as file:
+            file.seek(0)
+            if not (text := file.read()):
+                text = uuid.uuid4().hex
+                file.write(text)
+        return text
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[str]:

@@ -74,7 +74,8 @@ class Trials:
       card: what has to be the same for the sweep to go on; another one of its name may be in the database.
 
     Raises:
-      SweepError: Optuna is not installed, or the database cannot be opened, or holds another sweep of this name.
+      SweepError: Optuna is not installed, or the database cannot be opened, or holds another sweep of this name, or
+        this one in another folder.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Trials:
         self._plan, self._folder = plan, folder
         pruner = optuna.pruners.MedianPruner(plan.startup, n_warmup_steps=plan.unpruned + 1)
         url = storage or _sqlite(folder.database)
+        self._said = hidden(storage) or folder.database
         try:
             self._storage = optuna.storages.RDBStorage(url, engine_kwargs=_patient(url))
             self.study = optuna.create_study(
@@ -95,18 +97,33 @@ class Trials:
                 load_if_exists=True,
             )
         except Exception as error:  # the database's own
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise SweepError(f"storage {storage or folder.database}: {said}") from error
-        own = json.loads(json.dumps(card))
-        if self.study.user_attrs.get("card", own) != own:
-            self.close()
-            raise SweepError(f"storage {storage}: it holds another sweep {plan.name}; choose a workdir of another name")
-        self.study.set_user_attr("card", own)
+            raise SweepError(f"storage {self._said}: {_first_line(error)}") from error
+        own = {"card": json.loads(json.dumps(card)), "folder": folder.token()}
+        for name, value in own.items():
+            if self.study.user_attrs.get(name, value) != value:
+                self.close()
+                which = f"another sweep {plan.name}" if name == "card" else f"a sweep {plan.name} of another folder"
+                raise SweepError(f"storage {self._said}: it holds {which}; choose a workdir of another name")
+            self.study.set_user_attr(name, value)
 
     def close(self) -> None:
         """Lets go of the database."""
         self._storage.remove_session()
         self._storage.engine.dispose()
+
+    @contextlib.contextmanager
+    def in_words(self) -> Iterator[None]:
+        """Says in a line what is wrong with the database.
+
+        Raises:
+          SweepError: it cannot be read or written any more.
+        """
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (SQLAlchemyError, _optuna().exceptions.StorageInternalError) as error:
+            raise SweepError(f"storage {self._said}: {_first_line(error.__cause__ or error)}") from error
 
     def ask(self, worker: str, most: int) -> "optuna.trial.Trial | None":
         """The next trial, now of this process, if fewer than `most` were taken; those of dead processes come first."""
@@ -232,6 +249,29 @@ def _optuna() -> Any:
 
 def _state(name: str) -> "optuna.trial.TrialState":
     return _optuna().trial.TrialState[name]
+
+
+def hidden(storage: str | None) -> str | None:
+    """The address of a database without its password.
+
+    Raises:
+      SweepError: it is none.
+
+    >>> hidden("postgresql://me:secret@host/db")
+    'postgresql://me:***@host/db'
+    """
+    if storage is None:
+        return None
+    from sqlalchemy.engine import make_url
+
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except Exception as error:  # sqlalchemy's own
+        raise SweepError(f"storage {storage}: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _sqlite(file: Path) -> str:

@@ -6,7 +6,7 @@ of which this is the other meaning: the adversary is a network here, in `zoo.fro
 
 Images go from -1 to 1, which is what tanh gives. Windows have 4 x 4 taps, which the stride of 2 divides, so that every
 place of a larger map gets as many of them; those of the paper's figure have 5 x 5. Parameters are drawn as there:
-kernels from N(0, 0.02), scales of normalisations from N(1, 0.02).
+kernels from N(0, 0.02), scales of normalisations, as in its authors' code, from N(1, 0.02).
 """
 
 from collections.abc import Mapping
@@ -204,8 +204,8 @@ def discriminator_loss(
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*other"]]:
     """The losses of the discriminator: cross entropy of "real" for real images, of "made" for those that were made.
 
-    Their means added are less the value of the game, equation 1 of Goodfellow et al., 2014: log 4 where both are told
-    apart by chance.
+    The sum of their means is minus the value of the game, equation 1 of Goodfellow et al., 2014: log 4 where both are
+    told apart by chance.
 
     Args:
       real: logits of real images.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +23,10 @@ from train.report import Run
 from train.store import journal
 from train.store.workdir import Workdir
 from train.tasks import fitted, make_task, restore_task
+from train.tasks.gan.drawing import mosaic
+from train.tasks.gan.embedding import evenly
 from train.tasks.gan.page import normal
-from train.tasks.gan.task import STEPS, evenly
+from train.tasks.gan.task import STEPS
 from train.tasks.protocol import Keys
 from train.use.predict import predict_images
 
@@ -211,6 +214,9 @@ def test_a_stored_task_is_the_same_and_what_does_not_fit_is_refused(data, exampl
             assemble(dataclasses.replace(recipe, model=Model(name)))
     with pytest.raises(RecipeError, match="sides that are multiples of 16"):
         assemble(dataclasses.replace(recipe, model=Model("dcgan")))
+    several = {**examples.spec, "label": examples.spec["label"]._replace(shape=(3,))}
+    with pytest.raises(RecipeError, match="label: expected one label an example"):
+        make_task(settings, types.SimpleNamespace(name="some", facts=examples.facts, spec=several), NORMALISING)
     with pytest.raises(RecipeError, match="expected images of"):
         task.check({**examples.spec, "image": examples.spec["image"]._replace(shape=(16, 16, 1))}, examples.facts)
 
@@ -247,6 +253,11 @@ def test_the_page_compares_with_training_images_and_shows_what_was_made_over_the
     page, seen = task.page(), files.read_seen()
     test = load(files.read_recipe().data, "test").read(range(20))
     made = np.random.default_rng(0).uniform(size=(20, STEPS, 8, 8, 1)).astype(np.float32)
+    few = task.page()
+    few.add(
+        {"image": test["image"][:3], "index": np.arange(3)},
+        {"sample": made[:3, 0], "path": made[:3], "real": np.full(3, 0.5)},
+    )
     for rows in (slice(0, 8), slice(8, 20)):
         batch = {"image": test["image"][rows], "index": np.arange(20)[rows]}
         part = task.page()
@@ -257,14 +268,28 @@ def test_the_page_compares_with_training_images_and_shows_what_was_made_over_the
         patch.setattr("train.report.sections.png", lambda _: b"picture")
         found = page.results(run)
         unread = page.results(dataclasses.replace(run, card={}))
+        unmeasured = few.results(run)
     html = "".join(found.sections)
     for words in ("How near to real images", "Made", "From one to another", "Made or learned by heart", "Over the run"):
         assert f"<h2>{words}</h2>" in html
     assert found.notes == []
+    assert unmeasured.notes == ["3 images are too few to measure (more than 3), or not all are finite."]
     assert len(unread.sections) == len(found.sections) - 3
     assert "cannot be read" in unread.notes[0]
     assert len(seen) == 2
     assert not np.allclose(seen[0][1]["sample"], seen[1][1]["sample"])
+
+
+def test_pixels_are_drawn_as_squares_whatever_the_images_sides():
+    wide = np.arange(6 * 12 * 3, dtype=np.uint8).reshape(6, 12, 3)
+    figure = mosaic([[wide, wide], [wide]], ("one", "two"))
+    axes = figure.axes[0]
+    across, down = (np.ptp(limits) for limits in (axes.get_xlim(), axes.get_ylim()))
+    assert figure.get_figwidth() / figure.get_figheight() == pytest.approx(across / down)
+    boxes = [image.get_extent() for image in axes.images]
+    for left, right, bottom, top in boxes:
+        assert (right - left) == pytest.approx(2 * abs(bottom - top))
+    assert boxes[2][3] > boxes[0][2]  # the second row is below the first
 
 
 def test_an_image_file_is_judged_and_drawn_over_what_is_made(finished, tmp_path):

@@ -27,6 +27,7 @@ BASE = get("digits")
         {"model": Model("lenet5")},
         {"task": SphereClassification(dims=5), "model": Model("cifar_resnet8")},
         {"data": Data("npz:a b.npz", classes=("1", "the 2"), rotate=(-45.0, 45.0), batch_size=16)},
+        {"data": Data("npz:it's $HOME.npz", data_dir="-d", classes=("-1", "a=b"), rotate=(-1e-05, 45.0))},
         {"augment": Augment(), "schedule": Schedule("step", milestones=(0.25, 0.5, 0.75)), "seed": 3},
     ],
 )

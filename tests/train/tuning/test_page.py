@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +44,7 @@ RECORDS = (
 def found(records=RECORDS, searches=SEARCHES, metric=ACCURACY, importances=None):
     best = next((r for r in records if r.state == FINISHED and r.result == 0.95), None)
     command = "python -m train fit digits" if best else ""
-    return Found("digits", Path("sweeps/digits"), searches, metric, records, best, importances or {}, command)
+    return Found("digits", searches, metric, records, best, importances or {}, command)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +107,13 @@ def test_dots_stand_at_their_values_and_the_best_is_orange():
     names = figure.axes[2]
     assert [label.get_text() for label in names.get_xticklabels()] == ["sgd", "adamw", "lamb"]
     assert list(names.lines[1].get_xdata()) == [0, 1, 2]
+
+
+def test_a_trial_that_another_went_on_with_is_not_drawn_twice():
+    records = (record(0, INTERRUPTED, 0.3), record(1, PRUNED, 0.3), record(2, FINISHED, 0.9))
+    rings, finished, _ = drawing.slices(records, SEARCHES[:1], ACCURACY).axes[0].lines
+    assert (list(rings.get_ydata()), list(finished.get_ydata())) == ([0.3], [0.9])
+    assert len(drawing.courses(records, ACCURACY).axes[0].lines) == 3  # a broken line, its cross, and a whole one
 
 
 def test_the_best_so_far_follows_the_direction_of_the_metric():

@@ -59,6 +59,8 @@ def test_a_space_is_of_its_fields_type(text, expected):
         ("optimizer.name=sgd,adma", RecipeError, "optimizer.name: expected Literal"),
         ("optimizer.name=1..2", RecipeError, "optimizer.name: expected two choices or more, X,Y, got '1..2'"),
         ("optimizer.name=sgd,sgd", RecipeError, "choices that differ"),
+        ("optimizer.learning_rate=0.1,0.10", RecipeError, "choices that differ"),
+        ("optimizer.name=sgd,,adam", RecipeError, "choices between commas"),
         ("optimizer.nesterov=yes,no", RecipeError, "optimizer.nesterov: expected true or false"),
         ("name=a,b", RecipeError, "name: cannot be searched"),
         ("task.kind=classification,regression", RecipeError, "task.kind: cannot be searched"),

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def test_a_sweep_of_which_no_trial_came_to_its_end_says_so(recipe, tmp_path, mon
     assert "no trial came to its end" in (tmp_path / "report.html").read_text()
 
 
-def test_an_error_of_the_disk_ends_the_sweep_and_the_trial_is_not_lost(recipe, tmp_path, monkeypatch):
+def test_an_error_of_the_disk_ends_the_sweep_and_the_trial_is_not_lost(recipe, tmp_path, monkeypatch, capsys):
     Engine(lambda rate, number: 1 - rate, monkeypatch)
     sweep = swept(recipe, trials=3)
 
@@ -173,8 +174,9 @@ def test_an_error_of_the_disk_ends_the_sweep_and_the_trial_is_not_lost(recipe, t
         patch.setattr(module, "fit", full)
         with pytest.raises(WorkdirError):
             run(sweep, tmp_path, QUIET)
-    assert run(sweep, tmp_path, QUIET) == 0
+    assert run(sweep, tmp_path) == 0
     assert [record.state for record in records_of(sweep, tmp_path)] == [INTERRUPTED, *[FINISHED] * 3]
+    assert "best of 3 trials" in capsys.readouterr().out
 
 
 @pytest.mark.slow  # two sweeps that compile what they train
@@ -247,6 +249,64 @@ def test_two_sweeps_of_one_name_in_one_database_are_kept_apart(recipe, tmp_path,
     assert not (tmp_path / "a" / "sweep" / "sweep.db").exists()
 
 
+def test_a_sweep_goes_on_wherever_its_folder_is_moved(recipe, tmp_path, monkeypatch):
+    Engine(lambda rate, number: 1 - rate, monkeypatch)
+    run(swept(recipe, trials=2), tmp_path / "before", QUIET)
+    (tmp_path / "before").rename(tmp_path / "after")
+    run(swept(recipe, trials=3), tmp_path / "after", QUIET)
+    assert len(records_of(swept(recipe), tmp_path / "after")) == 3
+    monkeypatch.chdir(tmp_path / "after")
+    assert len(records_of(swept(recipe), Path())) == 3
+
+
+def test_a_folder_of_the_same_name_does_not_take_the_trials_of_another(recipe, tmp_path, monkeypatch):
+    Engine(lambda rate, number: rate, monkeypatch)
+    sweep = swept(recipe, trials=1, storage=f"sqlite:///{tmp_path}/all.db")
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    run(sweep, tmp_path / "a" / "sweep", QUIET)
+    with pytest.raises(SweepError, match="holds a sweep sweep of another folder"):
+        run(sweep, tmp_path / "b" / "sweep", QUIET)
+    assert not (tmp_path / "b" / "sweep").exists()
+    assert run(sweep, tmp_path / "a" / "sweep", QUIET) == 0
+
+
+def test_a_trial_that_lacks_the_metric_is_refused_and_the_others_go_on(recipe, tmp_path, monkeypatch):
+    class WithAverage(Engine):
+        def fit(self, recipe, path, *, watch=None, **options):
+            def told(evaluation):
+                if recipe.optimizer.ema is not None:
+                    evaluation.metrics["ema_accuracy"] = 0.5
+                return watch(evaluation)
+
+            return super().fit(recipe, path, watch=None if watch is None else told, **options)
+
+    WithAverage(lambda rate, number: 0.25, monkeypatch)
+    averaged = dataclasses.replace(recipe, optimizer=Optimizer("adam", ema=0.9))
+    sweep = swept(averaged, ("optimizer.ema=none,0.9",), trials=6, metric="ema_accuracy")
+    assert run(sweep, tmp_path, QUIET) == 0
+    records = records_of(sweep, tmp_path)
+    for record in records:
+        expected = REFUSED if record.values["optimizer.ema"] == "none" else FINISHED
+        assert record.state == expected
+    assert {record.note for record in records} == {"", "it has no metric ema_accuracy"}
+
+
+def test_a_database_that_fails_on_the_way_is_said_in_a_line_without_its_password(recipe, tmp_path, monkeypatch):
+    def lost(rate, number):
+        with contextlib.closing(sqlite3.connect(tmp_path / "sweep" / "sweep.db")) as database:
+            database.executescript("drop table trial_intermediate_values")
+        return rate
+
+    Engine(lost, monkeypatch)
+    with pytest.raises(SweepError, match=r"storage .*sweep\.db: .*no such table"):
+        run(swept(recipe, trials=1), tmp_path / "sweep", QUIET)
+    with pytest.raises(SweepError) as caught:
+        run(swept(recipe, storage="postgresql+no://me:secret@host/db"), tmp_path / "other", QUIET)
+    assert "me:***@host" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 def test_another_metric_ranks_in_its_own_direction(recipe, tmp_path, monkeypatch):
     Engine(lambda rate, number: 0.5, monkeypatch, loss=lambda rate: rate)
     sweep = swept(recipe, trials=5, metric="loss")
@@ -307,6 +367,7 @@ def test_the_command_line_sweeps_a_recipe_with_options_that_stay(data, tmp_path,
         (["digits_mlp", "--search", "epohcs=1..2"], "nearest: epochs"),
         (["digits_mlp", "--search", "epochs=1..2", "--trials", "many"], "Error parsing --trials"),
         (["digits_mlp", "--search", "epochs=1..2", "--at-once", "optimizer.learning_rate=1,2"], "expected --search"),
+        (["digits_mlp", "--at-once", "optimizer.learning_rate=1,2", "--trials", "3"], "--trials is of --search"),
         (["digits_mlp", "--at-once", "epochs=1,2"], "--at-once: expected optimizer.learning_rate=X,Y"),
         (["digits_mlp", "--at-once", "optimizer.learning_rate=1,1"], "--at-once: expected optimizer.learning_rate=X,Y"),
     ],

@@ -30,23 +30,25 @@ def mosaic(
       images: row by row; at least one.
       said: plain text at the left of each row; by default nothing.
       theme: colours.
-      side: inches of an image.
+      side: inches of an image's width.
     """
     left = GAP + LETTER * max(map(len, said), default=0) + (GAP if any(said) else 0)
-    rows, columns, step = len(images), max(map(len, images)), side + GAP
-    width, height = left + columns * step, GAP + rows * step
+    rows, columns = len(images), max(map(len, images))
+    high, wide = images[0][0].shape[:2]
+    tall = side * high / wide
+    width, height = left + columns * (side + GAP), GAP + rows * (tall + GAP)
     figure = new_figure(width, height, theme)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left corner
     axes.set_axis_off()
     for row, line in enumerate(images):
-        top = GAP + row * step
+        top = GAP + row * (tall + GAP)
         if any(said):
-            axes.text(GAP, top + side / 2, said[row], fontsize=8, color=theme.ink, va="center", parse_math=False)
+            axes.text(GAP, top + tall / 2, said[row], fontsize=8, color=theme.ink, va="center", parse_math=False)
         for column, image in enumerate(line):
-            x = left + column * step
+            x = left + column * (side + GAP)
             shades = {"cmap": "gray", "vmin": 0, "vmax": 255} if viewable(image).ndim == 2 else {}
-            axes.imshow(viewable(image), extent=(x, x + side, top + side, top), interpolation="nearest", **shades)
+            axes.imshow(viewable(image), extent=(x, x + side, top + tall, top), interpolation="nearest", **shades)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     return figure
 

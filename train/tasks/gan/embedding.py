@@ -16,6 +16,8 @@ WIDTH = 32
 BATCH, UPDATES = 64, 1500
 DIGITS = 6
 """That weights are kept to: they are written into the run's card."""
+MOST = 5000
+"""Training examples that are read, to fit it and to compare with."""
 
 
 def fit_embedding(
@@ -47,6 +49,15 @@ def embed(
 ) -> Float[np.ndarray, "n features"]:
     """The features of images, as rows of pixels from 0 to 1."""
     return np.maximum(pixels @ np.asarray(kernel, np.float32) + np.asarray(bias, np.float32), 0)
+
+
+def evenly(count: int, most: int) -> Int[np.ndarray, " some"]:
+    """At most so many rows, spread over all.
+
+    >>> evenly(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def as_pixels(images: np.ndarray) -> Float[np.ndarray, "n inputs"]:

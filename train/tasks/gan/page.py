@@ -4,6 +4,7 @@ The page reads the run's training examples again: what was made is compared with
 ones. Where they cannot be read, the page says so.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from train.report.sections import themed
 from train.report.theme import pixels
 from train.report.words import grouped, percent
 from train.tasks.gan.drawing import as_bytes, mosaic
-from train.tasks.gan.embedding import as_pixels
+from train.tasks.gan.embedding import MOST, as_pixels, evenly
 from train.tasks.gan.judge import NearnessJudge
 from train.tasks.protocol import HostBatch, HostPrediction
 from zoo.frontiers.fidelity import nearest
@@ -31,8 +32,6 @@ PATHS, NEIGHBOURS = 8, 16
 """Ways that are shown, and images beside their nearest."""
 FRAMES = 8
 """Most evaluations that are shown, spread over the run."""
-MOST = 5000
-"""Training examples that are read."""
 
 
 class Training(NamedTuple):
@@ -75,6 +74,9 @@ class GanPage:
             training = self._training(run)
         except (RunError, DataError, KeyError, TypeError, ValueError) as error:
             notes = [f"The training examples cannot be read: nothing is compared with them ({error})."]
+        if math.isnan(scores["frechet"]):
+            few = f"{count} images are too few to measure (more than {self.judge.neighbours}), or not all are finite."
+            notes.append(few)
         kept = self.some.examples(by_row=True)
         samples, picture = self._samples(kept)
         sections = [samples, self._paths(kept)]
@@ -110,8 +112,7 @@ class GanPage:
     def _training(self, run: Run) -> Training:
         """The training examples, at most `MOST`, spread over all."""
         source = load(from_dict(dict(run.card["recipe"])).data, "train")
-        rows = np.linspace(0, len(source) - 1, min(len(source), MOST)).round().astype(int)
-        found = source.read(rows)
+        found = source.read(evenly(len(source), MOST))
         return Training(found["image"], found["label"], self.judge.features(found["image"]))
 
     def _nearness(self, training: Training) -> str:

@@ -23,8 +23,8 @@ from train.config import LOSS, Metric, RecipeError
 from train.config.tasks.gan import Gan as Settings
 from train.data.fields import Facts, Kind, Spec, describe
 from train.data.source import Source
-from train.tasks.fitting import Rows, class_names
-from train.tasks.gan.embedding import fit_embedding
+from train.tasks.fitting import Rows, class_names, one_an_example
+from train.tasks.gan.embedding import MOST, evenly, fit_embedding
 from train.tasks.gan.judge import NEARNESS, NearnessJudge
 from train.tasks.protocol import (
     Apply,
@@ -54,8 +54,6 @@ STEPS = 8
 """Images from one point of the latents to the next."""
 FOLLOWED = 16
 """Points whose images are kept after each evaluation."""
-MOST = 5000
-"""Training examples that the embedding is fitted to."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +89,10 @@ class Gan:
         """See `Task`: the features by which images are compared.
 
         Raises:
-          RecipeError: the examples have no labels, or images of several sizes.
+          RecipeError: the examples have no labels, or several each, or images of several sizes.
         """
         names = class_names(settings, source)
+        one_an_example(source.spec, "label", Kind.LABEL)
         image = source.spec.get("image")
         if image is None or image.kind != Kind.IMAGE or None in image.shape:
             raise RecipeError(f"{settings.kind} needs images of one size; {source.name} has {describe(source.spec)}")
@@ -215,15 +214,6 @@ class Gan:
             "generator": jnp.sum(LOSSES[self.loss_of](of_both), where=mask),
             "told": jnp.sum(right, where=mask),
         }
-
-
-def evenly(count: int, most: int) -> Int[np.ndarray, " some"]:
-    """At most so many rows, spread over all.
-
-    >>> evenly(10, 4).tolist()
-    [0, 3, 6, 9]
-    """
-    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def _uniform(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
