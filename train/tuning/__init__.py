@@ -2,6 +2,7 @@
 
 - `search.py`: which fields are searched, and where; read it first;
 - `trials.py`: Optuna's side of it, trials in a database that several processes share;
+- `sampler.py`: what a trial draws;
 - `sweep_folder.py`: a sweep's folder, and which processes are at work in it;
 - `sweep.py`: the course of a sweep, from trial to trial;
 - `at_once.py`: learning rates that train side by side, as the trials of a sweep;

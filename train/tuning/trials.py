@@ -1,19 +1,17 @@
 """The trials of a sweep: Optuna's, in a database that several processes share and that outlives them. Lecture row L18.
 
-Akiba et al., 2019, Optuna; the sampler is TPE (Bergstra et al., 2011, Algorithms for Hyper-Parameter Optimization), and
-what is worse than the median of the others at the same evaluation is pruned. What a trial draws depends on the seed, on
-which draw it is and on the results before it: a sweep that was killed and goes on draws what it would have drawn.
+Akiba et al., 2019, Optuna. What is worse than the median of the others at the same evaluation is pruned.
 """
 
 import contextlib
 import json
 import math
 import typing
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from train.tuning.sampler import sampler
 from train.tuning.search import Choices, Range, Search, Values
 from train.tuning.sweep_folder import SweepError, SweepFolder
 
@@ -90,7 +88,7 @@ class Trials:
             self._storage = optuna.storages.RDBStorage(url, engine_kwargs=_patient(url))
             self.study = optuna.create_study(
                 storage=self._storage,
-                sampler=_sampler(plan.seed, plan.startup),
+                sampler=sampler(plan.seed, plan.startup),
                 pruner=pruner if plan.prunes else optuna.pruners.NopPruner(),
                 study_name=plan.name,
                 direction="maximize" if plan.higher_is_better else "minimize",
@@ -308,58 +306,3 @@ def _record(trial: "optuna.trial.FrozenTrial") -> Record:
     seconds = attributes.get("seconds", math.nan if trial.duration is None else trial.duration.total_seconds())
     folder, note, losses = attributes.get("folder", ""), attributes.get(state, ""), attributes.get("losses", ())
     return Record(trial.number, state, trial.params, result, course, folder, seconds, note, losses)
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Of options that earlier versions of Optuna call experimental."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _sampler(seed: int, startup: int) -> "optuna.samplers.BaseSampler":
-    """TPE over all fields together, whose draws depend on which draw it is, in whatever process."""
-    samplers = _optuna().samplers
-
-    class Drawn(samplers.BaseSampler):
-        def __init__(self) -> None:
-            self._number, self._tpe = -1, None
-
-        def _of(self, study: Any, number: int) -> Any:
-            if self._number != number:
-                fresh = [t for t in study.get_trials(deepcopy=False) if t.number < number and _was_drawn(t)]
-                own = _seed_of(seed, len(fresh))
-                with _without_warnings():
-                    self._tpe = samplers.TPESampler(
-                        n_startup_trials=startup,
-                        seed=own,
-                        multivariate=True,
-                        constant_liar=True,  # those of other processes that are not finished keep it away from theirs
-                        warn_independent_sampling=False,
-                    )
-                self._number = number
-            return self._tpe
-
-        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-            return self._of(study, trial.number).infer_relative_search_space(study, trial)
-
-        def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-            return self._of(study, trial.number).sample_relative(study, trial, search_space)
-
-        def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
-            return self._of(study, trial.number).sample_independent(study, trial, param_name, param_distribution)
-
-    return Drawn()
-
-
-def _was_drawn(trial: "optuna.trial.FrozenTrial") -> bool:
-    """Whether a trial drew values of its own; one that goes on with another's did not."""
-    return "again" not in trial.user_attrs and bool(trial.params)
-
-
-def _seed_of(seed: int, draw: int) -> int:
-    """Another one for each draw."""
-    import numpy as np
-
-    return int(np.random.SeedSequence([seed, draw]).generate_state(1)[0])

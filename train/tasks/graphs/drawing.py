@@ -21,7 +21,7 @@ def small_drawing(
         return np.asarray(picture)
     places = BORDER + (SIDE - 1 - 2 * BORDER) * placed(edges, nodes)
     pen, radius = ImageDraw.Draw(picture), 4 if len(nodes) <= 60 else 2
-    for sender, receiver in edges[edges[:, 0] < edges[:, 1]]:
+    for sender, receiver in edges:
         pen.line((*places[sender], *places[receiver]), _LINE)
     for (x, y), feature in zip(places, nodes.argmax(axis=1), strict=True):
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), class_colour(int(feature)))

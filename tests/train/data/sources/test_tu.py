@@ -168,6 +168,13 @@ def test_a_drawing_has_a_dot_a_node_and_lines_between_them():
     assert (small_drawing(np.zeros((0, 3)), edges[:0]) == 255).all()
 
 
+def test_an_edge_from_a_later_node_to_an_earlier_one_is_drawn():
+    nodes = np.eye(2, dtype=np.float32)
+    one_way, none = (small_drawing(nodes, np.array(edges, np.int32).reshape(-1, 2)) for edges in ([[1, 0]], []))
+    assert (one_way == 150).all(axis=2).any()
+    assert not (none == 150).all(axis=2).any()
+
+
 def test_the_page_draws_graphs_that_have_no_picture(tmp_path):
     source = load(Data(f"tu:{written(tmp_path)}"), "test")
     task = make_task(graphs.SUPERPIXELS.task, source, None)
