@@ -86,7 +86,7 @@ class SweepFolder:
 
     def withdraw(self) -> None:
         """Takes back a new folder of a sweep that cannot begin."""
-        for file in (self.card, self.database, self._lock):
+        for file in (self.card, self.database, self.lock):
             file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody has put something there
             self.path.rmdir()
@@ -105,7 +105,7 @@ class SweepFolder:
     def locked(self) -> Iterator[None]:
         """Keeps other processes waiting that want the same."""
         self.path.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+        file = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -115,7 +115,7 @@ class SweepFolder:
 
     def token(self) -> str:
         """What no other folder has, wherever this one is moved; kept in the file of its lock. Under that lock."""
-        with self._lock.open("a+", encoding="utf-8") as file:
+        with self.lock.open("a+", encoding="utf-8") as file:
             file.seek(0)
             if not (text := file.read()):
                 text = uuid.uuid4().hex
@@ -155,12 +155,13 @@ class SweepFolder:
         (self.workers / worker).unlink(missing_ok=True)
 
     @property
-    def _lock(self) -> Path:
+    def lock(self) -> Path:
+        """The file that `locked` locks; there as soon as a process has begun to claim the folder."""
         return self.path / ".lock"
 
     def _content(self) -> list[Path]:
         """What is in the folder, but for its lock."""
-        return [entry for entry in self.path.iterdir() if entry != self._lock]
+        return [entry for entry in self.path.iterdir() if entry != self.lock]
 
     def _changes(self, card: dict[str, Any]) -> list[str]:
         """In what a sweep differs from the one that is here, as lines."""
@@ -187,7 +188,11 @@ def claimed(card: dict[str, Any], path: Path | None, root: Path, name: str) -> t
     """
     if path is not None:
         folder = SweepFolder(path)
-        folder.refuse_others()  # before a lock is left there
+        try:
+            folder.refuse_others()  # before a lock is left there
+        except SweepError:
+            if not folder.lock.exists():  # else another process may be about to leave its card; see `claim`
+                raise
         with folder.locked():
             return folder, folder.claim(card)
     with SweepFolder(root).locked():  # of several processes that start at the same time
