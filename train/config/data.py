@@ -39,6 +39,9 @@ class Data(Config):
     to."""
     held_out: int = 0
     """Examples of the test where the source does not say which they are; 0: a fifth."""
+    validation: float = 0.0
+    """The share of the training examples that no step sees, and that are evaluated in place of the test: to choose
+    between recipes. 0: the test is evaluated."""
     limit: int | None = None
     """Train on this many examples only, drawn evenly from the classes; on all where there are no more."""
     classes: tuple[str, ...] = ()
@@ -105,6 +108,7 @@ class Data(Config):
             "eval_batch_size": self.eval_batch_size >= 1,
             "workers": self.workers >= 0,
             "held_out": self.held_out >= 0,
+            "validation": 0 <= self.validation < 1,
             "limit": self.limit is None or self.limit >= 1,
             "classes": len(self.classes) != 1,
             "per_class": not self.per_class

@@ -148,6 +148,34 @@ def balanced_subset(source: Source, limit: int, seed: int = 0) -> Source:
     return Subset(source, np.sort(rows))
 
 
+_STRATIFIED = 100_000
+"""Up to so many examples the classes of all are looked at before some are set aside."""
+
+
+def set_aside(source: Source, share: float, split: Literal["train", "test"]) -> Source:
+    """The training examples of a source without the share that is set aside, or these, which stand for the test.
+
+    Each class gives its share; of more than 100,000 examples, and of those without classes, chance alone decides.
+    Which they are depends on the source and the share.
+
+    Raises:
+      DataError: one of the two would have no examples.
+    """
+    count = len(source)
+    aside = round(share * count)
+    if not 0 < aside < count:
+        raise DataError(
+            f"data.validation: expected a share that sets aside 1 to {count - 1} of the {count} examples to learn from "
+            f"in {source.name}, got {share}"
+        )
+    if has_classes(source) and count <= _STRATIFIED:
+        kept, rows = stratified_split(labels_of(source), aside)
+    else:
+        order = generator(0).permutation(count)
+        kept, rows = np.sort(order[aside:]), np.sort(order[:aside])
+    return Subset(source, kept if split == "train" else rows)
+
+
 TEST_FRACTION = 0.2
 """Held out where nobody says how many."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import zoo
+from train.config import Recipe
 from train.data import Kind
 from train.data.decode import encoded
 from train.engine import hosts
@@ -43,7 +44,7 @@ def write_results(
     hosts.first_does(write_variables)
     with console.timed("writing the report"):
         write_report(files, evaluator, state, result, first_kernel(assembly.model, variables, *assembly.inputs))
-    console.table(f"{assembly.recipe.name}: {progress.step} steps", _summary(files, progress, console))
+    console.table(f"{assembly.recipe.name}: {progress.step} steps", _summary(files, assembly.recipe, progress, console))
     return digest
 
 
@@ -81,8 +82,11 @@ def write_report(
     hosts.first_does(write)
 
 
-def _summary(files: Workdir, progress: Progress, console: Console) -> list[tuple[str, str]]:
-    rows = [("test", console.describe(progress.metrics)), ("time", f"{progress.seconds:.0f} s")]
+def _summary(files: Workdir, recipe: Recipe, progress: Progress, console: Console) -> list[tuple[str, str]]:
+    rows = [
+        ("validation" if recipe.data.validation else "test", console.describe(progress.metrics)),
+        ("time", f"{progress.seconds:.0f} s"),
+    ]
     if progress.skipped:
         rows.append(("skipped", f"{progress.skipped} updates that were not finite"))
     rows += [("report", str(files.report)), ("weights", str(files.weights))]

@@ -230,8 +230,10 @@ class Course:
         return 0
 
     def command(self, record: Record) -> str:
-        """What to type to train a trial's recipe."""
-        return fit_command(self.sweep.base, self.recipe(record.values))
+        """What to type to train a trial's recipe, on all there is to learn from where a part was set aside."""
+        base, recipe = self.sweep.base, self.recipe(record.values)
+        data = dataclasses.replace(recipe.data, validation=base.data.validation)
+        return fit_command(base, dataclasses.replace(recipe, data=data))
 
     def _check(self) -> Sequence[Metric]:
         """Puts together what is searched of the model, and the recipe as it is; the metrics of its task."""

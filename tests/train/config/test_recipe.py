@@ -84,6 +84,7 @@ BAD_VALUES = {
     "data.proposals": -1,
     "data.rare_below": 0,
     "data.held_out": -1,
+    "data.validation": 1.0,
     "data.frames": -1,
     "data.stride": 0,
     "data.rate": -1.0,

@@ -11,7 +11,7 @@ from tests.train.data.sources.test_coco import write as write_coco
 from tests.train.data.sources.test_masks import write as write_masks
 from train.config import Data
 from train.data import ArraySource, DataError, Facts, Field, Kind, in_memory, load, load_both
-from train.data.select import OfClasses, balanced_subset, imbalanced_subset, stratified_split
+from train.data.select import OfClasses, balanced_subset, imbalanced_subset, set_aside, stratified_split
 from zoo.names import UnknownNameError
 
 LABELS = np.repeat(np.arange(4, dtype=np.int32), 25)
@@ -59,6 +59,39 @@ def test_balanced_subset_of_a_regression_source_is_drawn_at_random():
     targets = balanced_subset(source, 10).arrays()["target"]
     assert len(np.unique(targets)) == 10
     assert targets.max() > 20
+
+
+def test_what_is_set_aside_is_a_share_of_each_class_of_what_there_is_to_learn_from():
+    config = Data("digits", validation=0.25)
+    whole = load(Data("digits"), "train").arrays()
+    kept, aside = (part.arrays() for part in load_both(config))
+    assert np.array_equal(load(config, "test").arrays()["label"], aside["label"])
+    assert len(kept["label"]) == len(whole["label"]) - len(aside["label"])
+    together = np.concatenate([kept["image"], aside["image"]]).reshape(len(whole["label"]), -1)
+    assert np.array_equal(np.unique(together, axis=0), np.unique(whole["image"].reshape(together.shape), axis=0))
+    _, theirs = train_test_split(whole["label"], test_size=0.25, stratify=whole["label"], random_state=0)
+    assert np.abs(np.bincount(aside["label"]) - np.bincount(theirs)).max() <= 1
+
+
+@pytest.mark.parametrize("layout", ["npz", "scenes"])
+def test_of_examples_without_a_class_some_are_set_aside_at_random(layout, tmp_path):
+    if layout == "npz":
+        where = tmp_path / "some.npz"
+        np.savez(where, image=np.zeros((50, 2, 2, 1), np.uint8), target=np.arange(50.0))
+        kept, aside = load_both(Data(f"npz:{where}", held_out=10, validation=0.25))
+        targets = [np.asarray(part.arrays()["target"]) for part in (kept, aside)]
+        assert [len(each) for each in targets] == [30, 10]
+        learned = load(Data(f"npz:{where}", held_out=10), "train").arrays()["target"]
+        assert np.array_equal(np.sort(np.concatenate(targets)), np.sort(learned))
+        assert targets[1].max() > 20
+    else:
+        assert [len(part) for part in load_both(Data("scenes:40", validation=0.1))] == [36, 4]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_a_share_that_leaves_nothing_is_refused(share):
+    with pytest.raises(DataError, match=r"data\.validation: expected a share that sets aside 1 to 99 of the 100"):
+        set_aside(SOURCE, share, "train")
 
 
 @pytest.mark.parametrize("layout", ["masks", "folder", "npz", "coco"])

@@ -358,6 +358,17 @@ def test_the_command_line_sweeps_a_recipe_with_options_that_stay(data, tmp_path,
     assert "--seed 3" in command
 
 
+def test_who_chooses_on_what_was_set_aside_then_learns_from_all(recipe, tmp_path, monkeypatch):
+    Engine(lambda rate, number: 1 - rate, monkeypatch)
+    part = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, validation=0.25))
+    sweep = dataclasses.replace(swept(recipe, trials=1), recipe=part)
+    with contextlib.closing(Course(sweep, tmp_path / "sweep", QUIET)) as course:
+        with course.folder.at_work() as worker:
+            course.go(course.trials.ask(worker, 1))
+        assert Workdir(tmp_path / "sweep" / "trial-0").read_recipe().data.validation == 0.25
+        assert "validation" not in course.command(course.trials.best())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

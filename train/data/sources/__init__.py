@@ -15,7 +15,14 @@ from train.data.pipeline import is_small
 from train.data.proposed import Proposed
 from train.data.sampled import CLIP, Sampled
 from train.data.sampling import sampling_of
-from train.data.select import OfClasses, balanced_subset, check_classes, imbalanced_subset, no_held_out_count
+from train.data.select import (
+    OfClasses,
+    balanced_subset,
+    check_classes,
+    imbalanced_subset,
+    no_held_out_count,
+    set_aside,
+)
 from train.data.source import Source, in_memory
 from train.data.sources.clips import clips, clips_splits
 from train.data.sources.coco import coco, coco_splits
@@ -132,7 +139,8 @@ DIVIDED = frozenset(
 def load(config: Data, split: Literal["train", "test"]) -> Source:
     """The examples of a recipe's training or test split.
 
-    A limit and unequal classes are for training: the test split is always whole, so that results compare.
+    A limit and unequal classes are for training: the test split is always whole, so that results compare. With
+    `validation` it is a part of the training examples instead.
 
     Raises:
       UnknownNameError: no such source, with the nearest names.
@@ -145,7 +153,7 @@ def load(config: Data, split: Literal["train", "test"]) -> Source:
     """
     _check_split(split)
     framing = framing_of(config, split)
-    return _framed(config, split, _named(config, split, any_size=framing is not None))
+    return _framed(config, split, _part(config, split, lambda which: _named(config, which, framing is not None)))
 
 
 def load_both(config: Data) -> tuple[Source, Source]:
@@ -158,7 +166,8 @@ def load_both(config: Data) -> tuple[Source, Source]:
     if row not in BOTH:
         return load(config, "train"), load(config, "test")
     whole = BOTH[row](_asked(config, "train", after, framing_of(config, "train") is not None))
-    return _framed(config, "train", whole["train"]), _framed(config, "test", whole["test"])
+    train, test = (_framed(config, split, _part(config, split, whole.__getitem__)) for split in ("train", "test"))
+    return train, test
 
 
 def load_unframed(config: Data, split: Literal["train", "test"]) -> Source:
@@ -168,7 +177,12 @@ def load_unframed(config: Data, split: Literal["train", "test"]) -> Source:
       UnknownNameError, DataError: see `load`.
     """
     _check_split(split)
-    return _selected(config, split, _named(config, split, any_size=True))
+    return _selected(config, split, _part(config, split, lambda which: _named(config, which, any_size=True)))
+
+
+def _part(config: Data, split: Literal["train", "test"], named: Callable[[Literal["train", "test"]], Source]) -> Source:
+    """A source's split; with `validation` both are parts of what there is to learn from."""
+    return set_aside(named("train"), config.validation, split) if config.validation else named(split)
 
 
 def _framed(config: Data, split: Literal["train", "test"], source: Source) -> Source:
