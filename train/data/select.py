@@ -162,6 +162,8 @@ def set_aside(source: Source, share: float, split: Literal["train", "test"]) -> 
       DataError: one of the two would have no examples.
     """
     count = len(source)
+    if count < 2:
+        raise DataError(f"data.validation: expected several examples, {source.name} has one to learn from")
     aside = round(share * count)
     if not 0 < aside < count:
         raise DataError(

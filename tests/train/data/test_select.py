@@ -94,6 +94,11 @@ def test_a_share_that_leaves_nothing_is_refused(share):
         set_aside(SOURCE, share, "train")
 
 
+def test_a_graph_which_is_one_example_is_not_divided():
+    with pytest.raises(DataError, match=r"data\.validation: expected several examples, .* has one to learn from"):
+        load(Data("karate", validation=0.5), "train")
+
+
 @pytest.mark.parametrize("layout", ["masks", "folder", "npz", "coco"])
 def test_as_many_are_held_out_as_a_recipe_says(layout, tmp_path):
     """Of sources that do not say which are the test; the same ones each time, and each once."""
