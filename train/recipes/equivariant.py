@@ -8,7 +8,7 @@ python -m train fit spherical_digits                         digits on the spher
 python -m train fit points_pointnet                          sets of points in any order
 
 Measured with one seed, of 360 held-out digits: `digits_p4cnn` 97.2 %, `spherical_digits` 96.1 %, `points_pointnet`
-86.7 %. `mnist_p4cnn` was not measured yet.
+86.7 %; of MNIST's test `mnist_p4cnn` 99.2 %, turned by any angle 90.8 %.
 """
 
 import dataclasses
