@@ -35,8 +35,8 @@ of 8 x 8 places:
     python -m train fit moving_spatial --data.source moving_clips:appearance:4000 --epochs 8 --workdir runs/seen
     python -m train fit moving_lrcn --weights runs/seen/model.safetensors --weights-into backbone --freeze "backbone/*"
 
-61.6 % after six epochs, 64.9 % on its 4000 training clips (238 s of processor time, and 67 s for the network of images,
-which learns which digit a frame shows). With random numbers in place of weights, frozen, it has
+90.0 % after six epochs with Muon (253 s of processor time, and 67 s for the network of images, which learns which digit
+a frame shows); AdamW came to 61.6 %. With random numbers in place of weights, frozen, it has
 10.0 % after two epochs; trained with the LSTM, on a grid of 4 x 4, 10.0 % after 400 steps; LeNet-5, whose features say
 where things are, 10.4 % after 2400. Those of UCF101 and Kinetics were not measured.
 
@@ -91,7 +91,7 @@ LRCN = dataclasses.replace(
     name="moving_lrcn",
     model=Model("lrcn_tiny", options=("backbone=cifar_resnet8", "grid=8", "width=64", "hidden_size=64", "dropout=0")),
     data=dataclasses.replace(R3D.data, source="moving_clips:motion:4000"),
-    optimizer=dataclasses.replace(R3D.optimizer, learning_rate=2e-3),
+    optimizer=dataclasses.replace(R3D.optimizer, name="muon", learning_rate=2e-2),
     epochs=6,
     eval_every=2,
     log_every=100,
