@@ -41,7 +41,8 @@ class Data(Config):
     """Examples of the test where the source does not say which they are; 0: a fifth."""
     validation: float = 0.0
     """The share of the training examples that no step sees, and that are evaluated in place of the test: to choose
-    between recipes. 0: the test is evaluated."""
+    between recipes. 0: the test is evaluated. Built-in scenes and clips are set aside whole, though the digits in them
+    are those of the others."""
     limit: int | None = None
     """Train on this many examples only, drawn evenly from the classes; on all where there are no more."""
     classes: tuple[str, ...] = ()

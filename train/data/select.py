@@ -156,7 +156,8 @@ def set_aside(source: Source, share: float, split: Literal["train", "test"]) -> 
     """The training examples of a source without the share that is set aside, or these, which stand for the test.
 
     Each class gives its share; of more than 100,000 examples, and of those without classes, chance alone decides.
-    Which they are depends on the source and the share.
+    Parts of one film stay together, and what is set aside has what only a test has, such as crowds. Which examples they
+    are depends on the source and the share.
 
     Raises:
       DataError: one of the two would have no examples.
@@ -170,12 +171,12 @@ def set_aside(source: Source, share: float, split: Literal["train", "test"]) -> 
             f"data.validation: expected a share that sets aside 1 to {count - 1} of the {count} examples to learn from "
             f"in {source.name}, got {share}"
         )
-    if has_classes(source) and count <= _STRATIFIED:
-        kept, rows = stratified_split(labels_of(source), aside)
+    if has_classes(source) and (count <= _STRATIFIED or source.groups is not None):
+        kept, rows = stratified_split(labels_of(source), aside, groups=source.groups)
     else:
         order = generator(0).permutation(count)
         kept, rows = np.sort(order[aside:]), np.sort(order[:aside])
-    return Subset(source, kept if split == "train" else rows)
+    return Subset(source, kept) if split == "train" else Subset(source.as_measured(), rows)
 
 
 TEST_FRACTION = 0.2

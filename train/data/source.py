@@ -1,6 +1,7 @@
 """What a source is: examples by row number, with a spec that says what is in them; and what wraps a source."""
 
 import abc
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,15 @@ class Source(abc.ABC):
     def buckets(self) -> Int[np.ndarray, "rows"] | None:
         """Where examples have several sizes: which of them each has; a batch is of one."""
         return None
+
+    @property
+    def groups(self) -> Int[np.ndarray, "rows"] | None:
+        """Which rows of a class are parts of one thing, such as a film, and are held out together; None: none are."""
+        return None
+
+    def as_measured(self) -> "Source":
+        """The same examples with what nobody learns from, such as crowds, of sources that leave it out in training."""
+        return self
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -186,6 +196,17 @@ class Wrapped(Source):
     def buckets(self) -> Int[np.ndarray, "rows"] | None:
         """Those of the source."""
         return None if self.source.buckets is None else self.source.buckets[self._places()]
+
+    @property
+    def groups(self) -> Int[np.ndarray, "rows"] | None:
+        """Those of the source."""
+        return None if self.source.groups is None else self.source.groups[self._places()]
+
+    def as_measured(self) -> Source:
+        """See `Source`."""
+        other = copy.copy(self)
+        other.source = self.source.as_measured()
+        return other
 
     def place(self, rows: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch"]:
         """The rows of the source that some rows of this one are."""

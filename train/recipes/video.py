@@ -36,9 +36,9 @@ of 8 x 8 places:
     python -m train fit moving_lrcn --weights runs/seen/model.safetensors --weights-into backbone --freeze "backbone/*"
 
 90.0 % after six epochs with Muon (253 s of processor time, and 67 s for the network of images, which learns which digit
-a frame shows); AdamW came to 61.6 %. With random numbers in place of weights, frozen, it has
-10.0 % after two epochs; trained with the LSTM, on a grid of 4 x 4, 10.0 % after 400 steps; LeNet-5, whose features say
-where things are, 10.4 % after 2400. Those of UCF101 and Kinetics were not measured.
+a frame shows); AdamW came to 61.6 %. Trained with the LSTM from random numbers it has 10.0 % after two epochs with
+Muon; with AdamW, on a grid of 4 x 4, 10.0 % after 400 steps, frozen 10.0 % after two epochs, and LeNet-5, whose
+features say where things are, 10.4 % after 2400 steps. Those of UCF101 and Kinetics were not measured.
 
 `popularity` is the lecture's teaser (L54), to tell from a trailer how popular a film becomes, with what is at hand: one
 number a clip, here the speed of its digit in pixels a frame. `video_regression` takes any clips with a `target`, such

@@ -47,7 +47,16 @@ class Run:
         steps, losses = series(self.records, "train", LOSS.name)
         broken = steps[~np.isfinite(losses)]
         diverged = [f"The training loss was not finite, first at step {grouped(step)}." for step in broken[:1]]
-        return [*self.notes, *diverged]
+        return [*self.notes, *self._aside, *diverged]
+
+    @property
+    def _aside(self) -> list[str]:
+        """What was evaluated, where that is not the test."""
+        data = self.part("recipe").get("data")
+        share = data.get("validation") if isinstance(data, Mapping) else None
+        if not isinstance(share, float) or not share:
+            return []
+        return [f"Called the test here is a part of the training examples that was set aside: {share:.3g} of them."]
 
     def part(self, name: str) -> Mapping[str, Any]:
         """A part of the card that should be an object; empty where it is none."""

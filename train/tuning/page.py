@@ -29,6 +29,8 @@ class Found(NamedTuple):
     """By field, the largest first; empty where too little is known."""
     command: str
     """That trains the best recipe; empty where there is none."""
+    aside: bool = False
+    """Whether trials were compared on a part of the training examples, from all of which the command learns."""
 
 
 def render(found: Found) -> dict[str, bytes]:
@@ -36,7 +38,11 @@ def render(found: Found) -> dict[str, bytes]:
     pictures: dict[str, bytes] = {}
     body = [_headline(found), blocks.facts(_facts(found))]
     if found.command:
-        text = "Trains the best recipe, to the same bits on the same platform."
+        text = (
+            "Trains the best recipe on all training examples (a part was set aside here), and measures it on the test."
+            if found.aside
+            else "Trains the best recipe, to the same bits on the same platform."
+        )
         body.append(blocks.section("Best recipe", blocks.command(found.command), text=text))
     if any(record.state == FINISHED for record in found.records):
         several = [_parallel(found, pictures), _importance(found)] if len(found.searches) > 1 else []

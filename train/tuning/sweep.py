@@ -59,6 +59,8 @@ class Sweep:
     def __post_init__(self) -> None:
         if not self.searches:
             raise RecipeError("expected a field to search, such as optimizer.learning_rate=log:1e-4..1")
+        if any(search.field == "data.validation" for search in self.searches):
+            raise RecipeError("data.validation: trials that are compared on different examples cannot be compared")
         for name, least in (("trials", 1), ("startup", 1), ("unpruned", 0)):
             if (value := getattr(self, name)) < least:
                 raise RecipeError(f"{name}: expected {least} or more, got {value}")
@@ -231,9 +233,9 @@ class Course:
 
     def command(self, record: Record) -> str:
         """What to type to train a trial's recipe, on all there is to learn from where a part was set aside."""
-        base, recipe = self.sweep.base, self.recipe(record.values)
-        data = dataclasses.replace(recipe.data, validation=base.data.validation)
-        return fit_command(base, dataclasses.replace(recipe, data=data))
+        recipe = self.recipe(record.values)
+        whole = dataclasses.replace(recipe.data, validation=0.0)
+        return fit_command(self.sweep.base, dataclasses.replace(recipe, data=whole))
 
     def _check(self) -> Sequence[Metric]:
         """Puts together what is searched of the model, and the recipe as it is; the metrics of its task."""
@@ -279,6 +281,7 @@ class Course:
             best,
             self.trials.importances(),
             "" if best is None else self.command(best),
+            self.sweep.recipe.data.validation > 0,
         )
         for name, content in page.render(found).items():
             write_bytes(self.folder.path / name, content)

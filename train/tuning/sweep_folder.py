@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from train.config import RunError, flat_names
+from train.config import RecipeError, RunError, flat_names, from_dict, to_dict
 from train.store.files import write_json
 
 
@@ -97,9 +97,11 @@ class SweepFolder:
         Raises:
           SweepError: the card that is there is damaged.
         """
-        if self.card.exists():
-            return not self._changes(card)
-        return not self.path.exists() or (self.path.is_dir() and not self._content())
+        # One whose lock is there is being claimed, by a process that names it: its card may be on the way.
+        with self.locked() if self.lock.exists() else contextlib.nullcontext():
+            if self.card.exists():
+                return not self._changes(card)
+            return not self.path.exists() or (self.path.is_dir() and not self._content())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -166,12 +168,21 @@ class SweepFolder:
     def _changes(self, card: dict[str, Any]) -> list[str]:
         """In what a sweep differs from the one that is here, as lines."""
         try:
-            then = flat_names(json.loads(self.card.read_text(encoding="utf-8")))
+            then = flat_names(_today(json.loads(self.card.read_text(encoding="utf-8"))))
         except (ValueError, RecursionError) as error:
             raise SweepError(f"{self.card} is damaged: {error}") from error
         now = flat_names(json.loads(json.dumps(card)))
         names = [name for name in {**then, **now} if then.get(name, "nothing") != now.get(name, "nothing")]
         return [f"{name}: {then.get(name, 'nothing')!r} -> {now.get(name, 'nothing')!r}" for name in names]
+
+
+def _today(card: dict[str, Any]) -> dict[str, Any]:
+    """A card with the default values of what recipes did not have yet when it was written."""
+    if not isinstance(card.get("recipe"), dict):
+        return card
+    with contextlib.suppress(RecipeError):  # what it holds is compared as it is
+        return {**card, "recipe": json.loads(json.dumps(to_dict(from_dict(card["recipe"]))))}
+    return card
 
 
 def claimed(card: dict[str, Any], path: Path | None, root: Path, name: str) -> tuple[SweepFolder, bool]:

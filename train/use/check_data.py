@@ -61,7 +61,7 @@ def check_data(config: Data, console: Console | None = None) -> int:
     findings, seen, counts = [], {}, {}
     for split in ("train", "test"):
         try:
-            source = load_unframed(dataclasses.replace(config, broken="stop"), split)
+            source = load_unframed(dataclasses.replace(config, broken="stop", validation=0.0), split)
         except DataError as error:
             findings.append(Finding(split, None, "unreadable data", str(error)))
             continue

@@ -6,12 +6,13 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from tests.train.data.examples import Counting
-from tests.train.data.sources.test_coco import dataset
+from tests.train.data.sources.test_coco import annotation, dataset
 from tests.train.data.sources.test_coco import write as write_coco
 from tests.train.data.sources.test_masks import write as write_masks
 from train.config import Data
 from train.data import ArraySource, DataError, Facts, Field, Kind, in_memory, load, load_both
-from train.data.select import OfClasses, balanced_subset, imbalanced_subset, set_aside, stratified_split
+from train.data.select import OfClasses, balanced_subset, imbalanced_subset, labels_of, set_aside, stratified_split
+from train.data.sources.clips import ClipSource
 from zoo.names import UnknownNameError
 
 LABELS = np.repeat(np.arange(4, dtype=np.int32), 25)
@@ -86,6 +87,38 @@ def test_of_examples_without_a_class_some_are_set_aside_at_random(layout, tmp_pa
         assert targets[1].max() > 20
     else:
         assert [len(part) for part in load_both(Data("scenes:40", validation=0.1))] == [36, 4]
+
+
+def test_parts_of_one_film_are_set_aside_together(tmp_path):
+    for label in ("jump", "run"):
+        for film, part in np.ndindex(4, 3):
+            folder = tmp_path / label / f"v_{label}_g{film:02}_c{part:02}"
+            folder.mkdir(parents=True)
+            for number in range(2):
+                Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(folder / f"{number}.png")
+    source = ClipSource("clips", *labelled(tmp_path), ("jump", "run"), any_size=False)
+    kept, aside = (set_aside(source, 0.25, split) for split in ("train", "test"))
+    films = [set(zip(labels_of(part).tolist(), part.groups.tolist(), strict=True)) for part in (kept, aside)]
+    assert [len(part) for part in (kept, aside)] == [18, 6]
+    assert not films[0] & films[1]
+
+
+def labelled(root):
+    """Folders of frames, and the number of each one's class."""
+    classes = sorted(root.iterdir())
+    found = [(clip, label) for label, folder in enumerate(classes) for clip in sorted(folder.iterdir())]
+    return [clip for clip, _ in found], [label for _, label in found]
+
+
+@pytest.mark.parametrize("held_out", [0, 2])
+def test_what_is_set_aside_has_the_crowds_that_a_test_has(held_out, tmp_path):
+    crowds = [annotation(i + 100, i, iscrowd=1) for i in range(10)]
+    file = write_coco(
+        tmp_path, dataset([annotation(i, i) for i in range(10)] + crowds, [(i, f"{i}.png") for i in range(10)])
+    )
+    kept, aside = load_both(Data(f"coco:{file}", held_out=held_out, validation=0.5))
+    assert [len(part) for part in (kept, aside)] == [4, 4]
+    assert [len(part[0]["is_crowd"]) for part in (kept, aside)] == [1, 2]
 
 
 @pytest.mark.parametrize("share", [0.001, 0.999])

@@ -141,6 +141,13 @@ def test_names_from_outside_are_escaped_everywhere(quick):
     assert page.text.count(evil) >= 15
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_a_report_says_that_a_part_of_the_training_examples_was_evaluated(share):
+    run = Run(Path("run"), {"recipe": {"data": {"validation": share}}})
+    assert [note for note in run.warnings if "set aside: 0.2 of them" in note] == run.warnings
+    assert bool(run.warnings) == bool(share)
+
+
 def test_a_run_of_which_nothing_is_known_has_a_report(quick):
     page = Read(render(Run(Path("/somewhere/else"), notes=["recipe.json is missing."]), RESULTS)["report.html"])
     assert "recipe.json is missing." in page.text

@@ -52,6 +52,11 @@ def page():
     return render(found(importances={"optimizer.learning_rate": 0.75, "epochs": 0.25}))
 
 
+@pytest.mark.parametrize(("aside", "words"), [(False, "to the same bits"), (True, "measures it on the test")])
+def test_the_page_says_of_what_the_best_recipe_learns(aside, words):
+    assert words in render(found()._replace(aside=aside))["report.html"].decode()
+
+
 def test_the_page_is_self_contained_and_has_its_figures_beside_it(page):
     assert list(page) == ["parallel.png", "slices.png", "courses.png", "history.png", "report.html"]
     text = page["report.html"].decode()

@@ -224,6 +224,7 @@ def test_a_trial_that_goes_on_tells_of_its_evaluations_before(recipe, tmp_path, 
         ({"metric": "acuracy"}, UnknownNameError, "no metric 'acuracy'; nearest: accuracy"),
         ({"metric": "ema_accuracy"}, UnknownNameError, "no metric 'ema_accuracy'; nearest: accuracy"),
         ({"texts": ()}, RecipeError, "expected a field to search"),
+        ({"texts": ("data.validation=0.1..0.2",)}, RecipeError, "data.validation: trials that are compared"),
         ({"texts": ("model.options.dropuot=0..0.5",)}, UnknownNameError, "nearest: dropout"),
         ({"texts": ("model.name=tiny,lenet5",)}, RecipeError, "model.name=lenet5: model lenet5 with 8x8x1"),
         ({"storage": "nothing"}, SweepError, "storage nothing: "),
@@ -333,6 +334,16 @@ def test_a_folder_of_another_sweep_or_of_something_else_is_refused(recipe, tmp_p
     (tmp_path / "sweep" / "sweep.json").write_text("{")
     with pytest.raises(SweepError, match="damaged"):
         run(swept(recipe), tmp_path / "sweep", QUIET)
+
+
+def test_a_sweep_of_a_time_when_recipes_had_fewer_fields_goes_on(recipe, tmp_path, monkeypatch):
+    Engine(lambda rate, number: rate, monkeypatch)
+    run(swept(recipe, trials=1), tmp_path, QUIET)
+    card = json.loads((tmp_path / "sweep.json").read_text())
+    del card["recipe"]["data"]["validation"]
+    (tmp_path / "sweep.json").write_text(json.dumps(card))
+    assert run(swept(recipe, trials=2), tmp_path, QUIET) == 0
+    assert len(records_of(swept(recipe, trials=2), tmp_path)) == 2
 
 
 def test_by_default_each_sweep_has_a_folder_of_its_name_and_goes_on_there(recipe, tmp_path, monkeypatch):

@@ -24,6 +24,18 @@ def test_a_process_waits_for_the_card_that_another_is_writing(tmp_path):
         assert claim.result() == (folder, False)
 
 
+def test_who_names_no_folder_waits_for_a_card_too(tmp_path):
+    folder = SweepFolder(tmp_path / "sweep")
+    with concurrent.futures.ThreadPoolExecutor(1) as others:
+        with folder.locked():
+            part = folder.path / ".sweep.json.1.part"
+            part.write_text('{"recipe": "digits"}')
+            claim = others.submit(claimed, CARD, None, tmp_path, "sweep")
+            time.sleep(0.2)
+            part.rename(folder.card)
+        assert claim.result() == (folder, False)
+
+
 def test_a_folder_of_something_else_is_left_as_it_is(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(SweepError, match="not empty and holds no sweep"):

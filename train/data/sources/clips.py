@@ -59,6 +59,11 @@ class ClipSource(Labelled):
     def __getitem__(self, row: int) -> Example:
         return {name: self.peek(row, name) for name in self.spec}
 
+    @property
+    def groups(self) -> Int[np.ndarray, "rows"] | None:
+        """The film that each video is a part of, where their names say so."""
+        return _films(self.files)
+
     def peek(self, row: int, field: str) -> Any:
         """One field of an example; its label is known from its folder."""
         return self.labels[row] if field == "label" else recording_of(self.files[row])

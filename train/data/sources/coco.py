@@ -81,6 +81,12 @@ class CocoSource(ObjectSource):
         other._crowds = False
         return other
 
+    def as_measured(self) -> "CocoSource":
+        """See `Source`."""
+        other = copy.copy(self)
+        other._crowds = True
+        return other
+
     def objects(self, row: int, name: str) -> Any:
         """See `ObjectSource`."""
         first, last = self._found.starts[row : row + 2]

@@ -69,6 +69,12 @@ class VocSource(ObjectSource):
         other._difficult = False
         return other
 
+    def as_measured(self) -> "VocSource":
+        """See `Source`."""
+        other = copy.copy(self)
+        other._difficult = True
+        return other
+
     def objects(self, row: int, name: str) -> Any:
         """See `ObjectSource`."""
         found = self._found[row]
