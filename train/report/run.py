@@ -56,7 +56,7 @@ class Run:
         share = data.get("validation") if isinstance(data, Mapping) else None
         if not isinstance(share, float) or not share:
             return []
-        return [f"Called the test here is a part of the training examples that was set aside: {share:.3g} of them."]
+        return [f"The test is here {100 * share:.3g} % of the training examples, which were set aside."]
 
     def part(self, name: str) -> Mapping[str, Any]:
         """A part of the card that should be an object; empty where it is none."""

@@ -144,7 +144,7 @@ def test_names_from_outside_are_escaped_everywhere(quick):
 @pytest.mark.parametrize("share", [0.0, 0.2])
 def test_a_report_says_that_a_part_of_the_training_examples_was_evaluated(share):
     run = Run(Path("run"), {"recipe": {"data": {"validation": share}}})
-    assert [note for note in run.warnings if "set aside: 0.2 of them" in note] == run.warnings
+    assert [note for note in run.warnings if "20 % of the training examples" in note] == run.warnings
     assert bool(run.warnings) == bool(share)
 
 
