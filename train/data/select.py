@@ -176,6 +176,10 @@ def set_aside(source: Source, share: float, split: Literal["train", "test"]) -> 
     else:
         order = generator(0).permutation(count)
         kept, rows = np.sort(order[aside:]), np.sort(order[:aside])
+    if not len(rows):
+        raise DataError(
+            f"data.validation: expected two examples or films of a class in {source.name}, found one of each"
+        )
     return Subset(source, kept) if split == "train" else Subset(source.as_measured(), rows)
 
 

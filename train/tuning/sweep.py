@@ -60,7 +60,7 @@ class Sweep:
         if not self.searches:
             raise RecipeError("expected a field to search, such as optimizer.learning_rate=log:1e-4..1")
         if any(search.field == "data.validation" for search in self.searches):
-            raise RecipeError("data.validation: trials that are compared on different examples cannot be compared")
+            raise RecipeError("data.validation: expected one value, got several, whose trials are not measured alike")
         for name, least in (("trials", 1), ("startup", 1), ("unpruned", 0)):
             if (value := getattr(self, name)) < least:
                 raise RecipeError(f"{name}: expected {least} or more, got {value}")

@@ -103,6 +103,15 @@ def test_parts_of_one_film_are_set_aside_together(tmp_path):
     assert not films[0] & films[1]
 
 
+def test_films_that_are_all_a_class_has_are_not_set_aside(tmp_path):
+    for label in ("jump", "run"):
+        for part in range(2):
+            (tmp_path / label / f"v_{label}_g01_c{part:02}").mkdir(parents=True)
+    source = ClipSource("clips", *labelled(tmp_path), ("jump", "run"), any_size=True)
+    with pytest.raises(DataError, match=r"data\.validation: expected two examples or films of a class"):
+        set_aside(source, 0.5, "test")
+
+
 def labelled(root):
     """Folders of frames, and the number of each one's class."""
     classes = sorted(root.iterdir())
